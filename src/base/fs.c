@@ -1,0 +1,176 @@
+/* Files that are complete or absent: temporary name, fsync, rename. */
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+bool fs_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+int fs_path(char *out, size_t size, struct err *err, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    int n = vsnprintf(out, size, format, ap);
+    va_end(ap);
+    if (n < 0 || (size_t)n >= size)
+        return err_set(err, "path too long: %s...", out);
+    return 0;
+}
+
+int fs_mkdirs(const char *path, struct err *err)
+{
+    char part[PATH_MAX];
+    if (fs_path(part, sizeof part, err, "%s", path) != 0)
+        return -1;
+    for (char *p = part + 1;; p++) {
+        if (*p != '/' && *p != '\0')
+            continue;
+        char c = *p;
+        *p = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return err_errno(err, "cannot create the folder %s", part);
+        if (c == '\0')
+            break;
+        *p = c;
+    }
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return err_set(err, "%s is not a folder", path);
+    return 0;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st, (void)type, (void)ftw;
+    return remove(path);
+}
+
+int fs_remove_tree(const char *path, struct err *err)
+{
+    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+        return err_errno(err, "cannot remove %s", path);
+    return 0;
+}
+
+int fs_read(const char *path, char **data, size_t *bytes, struct err *err)
+{
+    int rc = -1;
+    char *buffer = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "cannot open %s", path);
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        err_errno(err, "cannot read %s", path);
+        goto out;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        err_set(err, "%s is not a regular file", path);
+        goto out;
+    }
+    buffer = mem_alloc((size_t)st.st_size + 1, 1, err);
+    if (buffer == NULL)
+        goto out;
+    size_t got = 0;
+    while (got < (size_t)st.st_size) {
+        ssize_t n = read(fd, buffer + got, (size_t)st.st_size - got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            err_errno(err, "cannot read %s", path);
+            goto out;
+        }
+        if (n == 0)
+            break; /* shrank meanwhile: what is there is what is returned */
+        got += (size_t)n;
+    }
+    buffer[got] = '\0';
+    *data = buffer;
+    if (bytes != NULL)
+        *bytes = got;
+    buffer = NULL;
+    rc = 0;
+out:
+    mem_free(buffer);
+    close(fd);
+    return rc;
+}
+
+int fs_temporary(const char *path, char *tmp, size_t size, struct err *err)
+{
+    return fs_path(tmp, size, err, "%s.tmp.%ld", path, (long)getpid());
+}
+
+static int sync_path(const char *path, int flags, struct err *err)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "cannot open %s", path);
+    int rc = 0;
+    if (fsync(fd) != 0 && errno != EINVAL) /* EINVAL: a file system without fsync for folders */
+        rc = err_errno(err, "cannot fsync %s", path);
+    close(fd);
+    return rc;
+}
+
+int fs_commit(const char *tmp, const char *path, struct err *err)
+{
+    if (sync_path(tmp, O_RDONLY, err) != 0)
+        return -1;
+    if (rename(tmp, path) != 0)
+        return err_errno(err, "cannot rename %s to %s", tmp, path);
+    char folder[PATH_MAX];
+    if (fs_path(folder, sizeof folder, err, "%s", path) != 0)
+        return -1;
+    return sync_path(dirname(folder), O_RDONLY | O_DIRECTORY, err);
+}
+
+int fs_write_atomic(const char *path, const void *data, size_t bytes, struct err *err)
+{
+    char tmp[PATH_MAX];
+    if (fs_temporary(path, tmp, sizeof tmp, err) != 0)
+        return -1;
+    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return err_errno(err, "cannot create %s", tmp);
+    const char *p = data;
+    size_t left = bytes;
+    while (left > 0) {
+        ssize_t n = write(fd, p, left);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            err_errno(err, "cannot write %s", tmp);
+            close(fd);
+            unlink(tmp);
+            return -1;
+        }
+        p += n;
+        left -= (size_t)n;
+    }
+    if (close(fd) != 0) {
+        err_errno(err, "cannot write %s", tmp);
+        unlink(tmp);
+        return -1;
+    }
+    if (fs_commit(tmp, path, err) != 0) {
+        unlink(tmp);
+        return -1;
+    }
+    return 0;
+}

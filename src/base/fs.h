@@ -1,0 +1,26 @@
+/* Files: whole-file reads, and writes that are either complete or absent. */
+#ifndef DINF_BASE_FS_H
+#define DINF_BASE_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+bool fs_exists(const char *path);
+/* mkdir -p. */
+int fs_mkdirs(const char *path, struct err *err);
+/* rm -r; a path that is not there is no error. */
+int fs_remove_tree(const char *path, struct err *err);
+/* Whole file into memory with a NUL behind it; `*data` is freed by mem_free. */
+int fs_read(const char *path, char **data, size_t *bytes, struct err *err);
+/* Writes PATH.tmp.PID, fsyncs, renames over `path`, fsyncs the folder. */
+int fs_write_atomic(const char *path, const void *data, size_t bytes, struct err *err);
+/* For writers that need their own file handle (HDF5): fills `tmp` with the
+ * temporary name beside `path`; then fs_commit fsyncs and renames it. */
+int fs_temporary(const char *path, char *tmp, size_t size, struct err *err);
+int fs_commit(const char *tmp, const char *path, struct err *err);
+/* dir + "/" + printf; error if longer than `size`. */
+int fs_path(char *out, size_t size, struct err *err, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,46 @@
+/* Edit distance over short names. */
+#include "base/names.h"
+
+#include <string.h>
+
+enum { LONGEST = 128 };
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+int names_distance(const char *a, const char *b)
+{
+    size_t na = strnlen(a, LONGEST), nb = strnlen(b, LONGEST);
+    int rows[3][LONGEST + 1]; /* rows i-2, i-1, i of the table, in turn */
+    for (size_t j = 0; j <= nb; j++)
+        rows[0][j] = (int)j;
+    for (size_t i = 1; i <= na; i++) {
+        int *now = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+        now[0] = (int)i;
+        for (size_t j = 1; j <= nb; j++) {
+            int change = last[j - 1] + (a[i - 1] != b[j - 1]);
+            now[j] = min_int(change, min_int(last[j], now[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                now[j] = min_int(now[j], before[j - 2] + 1);
+        }
+    }
+    return rows[na % 3][nb];
+}
+
+const char *names_nearest(const char *name, const char *const *candidates, size_t n)
+{
+    int limit = (int)strnlen(name, LONGEST) / 2, best = 0;
+    if (limit < 2)
+        limit = 2;
+    const char *nearest = NULL;
+    for (size_t i = 0; i < n; i++) {
+        int d = names_distance(name, candidates[i]);
+        if (d <= limit && (nearest == NULL || d < best)) {
+            best = d;
+            nearest = candidates[i];
+        }
+    }
+    return nearest;
+}

@@ -1,0 +1,78 @@
+/* Option tables: one row says an option's name, type, default, bounds and help.
+ * The same table parses the config, the JSON of a task and command-line flags,
+ * and prints the help, so that they cannot drift apart.
+ *
+ * A table is an array of `struct option` ended by a row with name = NULL. Each
+ * row points into the caller's options struct by `offset`. */
+#ifndef DINF_CONF_OPTION_H
+#define DINF_CONF_OPTION_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { OPTION_TEXT = 512, OPTION_LIST = 64, OPTION_NAME = 128 };
+
+enum option_type {
+    OPTION_INT,     /* int64_t */
+    OPTION_FLOAT,   /* double; an integer is accepted */
+    OPTION_BOOL,    /* bool */
+    OPTION_STRING,  /* char[OPTION_TEXT] */
+    OPTION_CHOICE,  /* char[OPTION_NAME], one of `choices` */
+    OPTION_INTS,    /* struct int_list: a list that does not sweep */
+    OPTION_FLOATS,  /* struct float_list */
+    OPTION_STRINGS  /* struct string_list */
+};
+
+struct int_list {
+    int n;
+    int64_t v[OPTION_LIST];
+};
+struct float_list {
+    int n;
+    double v[OPTION_LIST];
+};
+struct string_list {
+    int n;
+    char v[OPTION_LIST][OPTION_NAME];
+};
+
+struct option {
+    const char *name;
+    enum option_type type;
+    size_t offset;
+    const char *preset;         /* default as text ("0.5", "true", "a,b"); NULL: required */
+    double min, max;            /* inclusive, for numbers (each element of a list) */
+    const char *const *choices; /* NULL-terminated; OPTION_CHOICE, OPTION_STRINGS */
+    const char *unit;           /* NULL: none */
+    const char *help;
+};
+
+/* Fills `out` from the presets; a required option is left zero. */
+int options_defaults(const struct option *table, void *out, struct err *err);
+
+/* Fills `out` from presets, then from the members of `object` that the table
+ * names; other members are ignored (see options_unknown). Wrong type, out of
+ * bounds, missing required: -1 with one sentence. */
+int options_from_json(const struct option *table, const cJSON *object, void *out, struct err *err);
+
+/* Adds every option of the table, in the table's order, with its value. */
+int options_to_json(const struct option *table, const void *in, cJSON *object, struct err *err);
+
+/* Parses one command-line value into `out`. The name may use - for _. -1 also
+ * if the table has no such option; the message names the nearest. */
+int options_set_text(const struct option *table, const char *name, const char *value, void *out, struct err *err);
+
+const struct option *option_find(const struct option *table, const char *name);
+
+/* One line an option, wrapped at 80 columns: name, type, default, bounds, help. */
+void options_print(const struct option *table, const char *indent);
+
+/* JSON with sorted keys, no spaces, numbers as shortest round-trip text: equal
+ * values, equal text. The caller frees with mem_free. */
+char *json_canonical(const cJSON *value, struct err *err);
+
+#endif

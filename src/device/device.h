@@ -1,0 +1,195 @@
+/* The one interface to compute: every network operation, loss and optimiser
+ * kernel that the rest of dinf uses. Three implementations: ref (naive C, the
+ * oracle), cpu (oneDNN, OpenBLAS, OpenMP), cuda (cuDNN, cuBLAS, own kernels).
+ *
+ * Memory. Pointers handed to slots are device memory from `alloc` unless the
+ * slot says host. On ref and cpu device memory is host memory.
+ *
+ * Activations (images) are float in the layout
+ *     [n][ceil(c / B)][h][w][B],   B = channel_block(dev, c),
+ * B = 1 is NCHW (ref), B = c is NHWC (cuda), B = 16 or 8 is oneDNN's blocked
+ * layout (cpu). Channels beyond c in the last block are zero and stay zero.
+ * "Plain" means row-major without blocks.
+ *
+ * Operations that depend on shapes are planned once (`*_create` from a
+ * descriptor: the device picks algorithm and workspace and may refuse, with a
+ * message) and then run many times. Slots return 0 or -1 with a message. A NULL
+ * slot group does not exist: every device fills every slot.
+ *
+ * Determinism: on one device with one number of threads, equal inputs give
+ * equal bits. */
+#ifndef DINF_DEVICE_DEVICE_H
+#define DINF_DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct device;
+struct device_linalg; /* device/linalg.h: double-precision linear algebra for stats */
+struct conv;          /* private to the device */
+struct batch_norm;
+struct augment_view;   /* device/augment_body.h */
+struct augment_target;
+
+/* Where y = the sum over inputs; see conv_create. */
+enum conv_epilogue {
+    CONV_PLAIN,        /* y = conv(x) */
+    CONV_BIAS,         /* y = conv(x) + bias            (inference, folded batch norm) */
+    CONV_BIAS_RELU,    /* y = relu(conv(x) + bias) */
+    CONV_BIAS_ADD_RELU /* y = relu(conv(x) + bias + residual) */
+};
+
+struct conv_desc {
+    int n, c_in, h, w;     /* input */
+    int c_out;
+    int kernel, stride, padding; /* square; no bias in training, dilation 1, groups 1 */
+    enum conv_epilogue epilogue;
+    bool training;         /* backward_* will be called */
+    bool input_gradient;   /* backward_data will be called */
+};
+/* Output size: (h + 2 padding - kernel) / stride + 1. */
+
+struct batch_norm_desc {
+    int n, c, h, w;
+    bool relu; /* y = relu(bn(x) [+ residual]) */
+    bool add;  /* a residual is added before the relu */
+    double epsilon, momentum; /* PyTorch's: running = (1 - momentum) running + momentum batch */
+};
+
+enum trans { TRANS_NO, TRANS_YES };
+
+struct device_ops {
+    const char *name;
+
+    /* -- memory: zeroed; 64-byte aligned; host pointers are plain memory -- */
+    void *(*alloc)(struct device *, size_t bytes, struct err *);
+    void (*free)(struct device *, void *);
+    int (*upload)(struct device *, void *dst, const void *host, size_t bytes, struct err *);
+    int (*download)(struct device *, void *host, const void *src, size_t bytes, struct err *);
+    int (*copy)(struct device *, void *dst, const void *src, size_t bytes, struct err *);
+    int (*zero)(struct device *, void *dst, size_t bytes, struct err *);
+    int (*sync)(struct device *, struct err *); /* waits; reports errors of earlier calls */
+
+    /* -- layout -- */
+    int (*channel_block)(const struct device *, int c);
+    /* plain (n, c, h, w) <-> activation layout */
+    int (*pack)(struct device *, int n, int c, int h, int w, const float *plain, float *act, struct err *);
+    int (*unpack)(struct device *, int n, int c, int h, int w, const float *act, float *plain, struct err *);
+
+    /* -- convolution. Weights live in the device's own packed form of
+     *    conv_weight_bytes bytes, elementwise compatible with gradients and
+     *    optimiser state (padding is zero and its gradient is zero); the packed
+     *    form of one (c_out, c_in, kernel) is the same for every n, h, w. -- */
+    struct conv *(*conv_create)(struct device *, const struct conv_desc *, struct err *);
+    void (*conv_destroy)(struct conv *);
+    size_t (*conv_weight_bytes)(const struct device *, int c_out, int c_in, int kernel);
+    int (*conv_weight_pack)(struct device *, int c_out, int c_in, int kernel, const float *oihw /* host */,
+                            float *packed, struct err *);
+    int (*conv_weight_unpack)(struct device *, int c_out, int c_in, int kernel, const float *packed,
+                              float *oihw /* host */, struct err *);
+    /* bias (c_out) and residual (like y) only where the epilogue has them, else NULL */
+    int (*conv_forward)(struct conv *, const float *x, const float *weight, const float *bias, const float *residual,
+                        float *y, struct err *);
+    int (*conv_backward_data)(struct conv *, const float *dy, const float *weight, float *dx, struct err *);
+    int (*conv_backward_weight)(struct conv *, const float *x, const float *dy, float *dweight, struct err *);
+
+    /* -- batch norm (+ add)(+ relu). Vectors (c), plain. Biased variance
+     *    normalises, unbiased goes into the running variance, as PyTorch. -- */
+    struct batch_norm *(*batch_norm_create)(struct device *, const struct batch_norm_desc *, struct err *);
+    void (*batch_norm_destroy)(struct batch_norm *);
+    /* residual NULL unless add; save_mean, save_invstd (c) are for backward */
+    int (*batch_norm_forward)(struct batch_norm *, const float *x, const float *residual, const float *gamma,
+                              const float *beta, float *running_mean, float *running_var, float *save_mean,
+                              float *save_invstd, float *y, struct err *);
+    int (*batch_norm_infer)(struct batch_norm *, const float *x, const float *residual, const float *gamma,
+                            const float *beta, const float *running_mean, const float *running_var, float *y,
+                            struct err *);
+    /* The gradient at y is dy + dy2 (dy2 may be NULL). Writes dx, dgamma, dbeta
+     * and, if add, dresidual (the masked gradient). dx may equal dy. */
+    int (*batch_norm_backward)(struct batch_norm *, const float *x, const float *y, const float *dy, const float *dy2,
+                               const float *gamma, const float *save_mean, const float *save_invstd, float *dx,
+                               float *dresidual, float *dgamma, float *dbeta, struct err *);
+
+    /* -- pooling. max: kernel 3, stride 2, padding 1 (ImageNet stem); `where`
+     *    has as many int32 as y. avg: global, y plain (n, c). -- */
+    int (*max_pool_forward)(struct device *, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+                            struct err *);
+    int (*max_pool_backward)(struct device *, int n, int c, int h, int w, const float *dy, const float *dy2,
+                             const int32_t *where, float *dx, struct err *);
+    int (*avg_pool_forward)(struct device *, int n, int c, int h, int w, const float *x, float *y, struct err *);
+    int (*avg_pool_backward)(struct device *, int n, int c, int h, int w, const float *dy, float *dx, struct err *);
+
+    /* -- matrices, row-major float: C (m, n) = alpha op(A) op(B) + beta C -- */
+    int (*gemm)(struct device *, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
+                int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *);
+    /* x (n, d) += bias (d) [bias NULL: none], then relu if asked; in place */
+    int (*bias_relu)(struct device *, int n, int d, float *x, const float *bias, bool relu, struct err *);
+    /* dy (n, d) masked in place where y <= 0 if relu; dbias (d) = column sums [NULL: not wanted] */
+    int (*bias_relu_backward)(struct device *, int n, int d, const float *y, float *dy, float *dbias, bool relu,
+                              struct err *);
+
+    /* -- rows, for losses -- */
+    /* y = x / max(|x|, 1e-12), inverse (n) = 1 / max(|x|, 1e-12) */
+    int (*normalize_rows)(struct device *, int n, int d, const float *x, float *y, float *inverse, struct err *);
+    /* dx = inverse (dy - y (y . dy)) */
+    int (*normalize_rows_backward)(struct device *, int n, int d, const float *y, const float *inverse,
+                                   const float *dy, float *dx, struct err *);
+    /* Softmax cross-entropy over the columns of logits (n, m), each already
+     * divided by the temperature: row i has its positive at positive[i] and
+     * ignores the other columns j with group[j] == row_group[i] (which is how
+     * itself and further positives are masked). loss_rows (n) gets
+     * -log softmax; logits are replaced by scale (softmax - onehot), zero where
+     * ignored. All index arrays are device int32. */
+    int (*contrastive_rows)(struct device *, int n, int m, float *logits, const int32_t *positive,
+                            const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
+                            struct err *);
+    /* loss_rows (n) = mean_j (z - t)^2; dz = scale 2 (z - t) / d */
+    int (*mse_rows)(struct device *, int n, int d, const float *z, const float *target, float scale, float *dz,
+                    float *loss_rows, struct err *);
+    /* *host_sum = sum of x (n), in double, waits */
+    int (*sum)(struct device *, size_t n, const float *x, double *host_sum, struct err *);
+    /* y += alpha x */
+    int (*axpy)(struct device *, size_t n, float alpha, const float *x, float *y, struct err *);
+
+    /* -- optimiser: Adam as torch.optim.Adam (L2 in the gradient), one launch
+     *    over the flat parameters; step counts from 1 -- */
+    int (*adam)(struct device *, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
+                double beta2, double epsilon, double weight_decay, int64_t step, struct err *);
+
+    /* -- augmentation: view i of `views` (host array) reads image views[i].image
+     *    of `pixels` (uint8, plain (count, c, h, w), device memory) and writes
+     *    row i of out (n, c, target->h, target->w) in activation layout,
+     *    normalised by the target's mean and std. -- */
+    int (*augment)(struct device *, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
+                   int n, const struct augment_target *target, float *out, struct err *);
+
+    const struct device_linalg *linalg;
+    void (*close)(struct device *);
+};
+
+/* Every device begins with this; the rest is its own. */
+struct device {
+    const struct device_ops *ops;
+    int threads;
+    char description[128]; /* "AMD EPYC, 2 threads, oneDNN 2.6.3", for provenance */
+};
+
+/* One row of devices.def. */
+struct device_kind {
+    const char *name, *help;
+    /* 0: usable here; -1 and why not */
+    int (*available)(struct err *);
+    /* threads >= 1 */
+    struct device *(*open)(int threads, struct err *);
+};
+
+extern const struct device_kind *const device_kinds[]; /* NULL-terminated */
+
+/* name: a row's, or "auto" (the fastest that is available). */
+struct device *device_open(const char *name, int threads, struct err *err);
+void device_close(struct device *dev);
+
+#endif

@@ -1,0 +1,107 @@
+/* Encoders and their training: what tasks use of this room. */
+#ifndef DINF_NN_NN_H
+#define DINF_NN_NN_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "conf/option.h"
+#include "data/dataset.h"
+#include "device/device.h"
+
+/* Tables (X-macro expanded): archs.def, losses.def, optimizers.def,
+ * augments.def. Rows have name, help, options, options_size first. */
+struct nn_row {
+    const char *name, *help;
+    const struct option *options; /* ended by name = NULL; may be empty */
+    size_t options_size;
+};
+struct arch_kind;  /* nn/arch.h  */
+struct loss_kind;  /* nn/loss.h  */
+struct optim_kind; /* nn/optim.h */
+extern const struct arch_kind *const arch_kinds[];
+extern const struct loss_kind *const loss_kinds[];
+extern const struct optim_kind *const optim_kinds[];
+
+/* Options of an encoder: arch, stem (cifar|imagenet), width multiplier, ... */
+extern const struct option encoder_options[];
+/* Options of a training besides those of its loss, optimiser and augmentation:
+ * epochs, batch, lr, schedule (cosine with hold), projector, temperature lives
+ * with the loss, init, augment, shuffle, max_steps, checkpoint_seconds, seed ... */
+extern const struct option train_options[];
+
+/* All option tables that apply to a training described by `block` (it may name
+ * loss, optimizer, arch, augment; missing ones take their defaults): at most
+ * `max` tables are written, their number returned; -1 with a message naming the
+ * nearest valid one if a name is unknown. */
+int train_option_tables(const cJSON *block, const struct option **tables, int max, struct err *err);
+
+/* ---- encoder ---- */
+
+struct encoder; /* network, running statistics, input pipeline (size, mean, std), metadata */
+
+/* torchvision-named safetensors written by dinf: strict. `device` borrowed. */
+struct encoder *encoder_load(struct device *dev, const char *path, struct err *err);
+/* Foreign weights: arch and stem given, `strip` prefix removed from names ("" none),
+ * input size, mean and std given; classifier `fc.*` ignored; else strict. */
+struct encoder *encoder_import(struct device *dev, const char *path, const char *arch, const char *stem, double width,
+                               const char *strip, int size, const float mean[3], const float std[3],
+                               struct err *err);
+/* Freshly initialised from the seed (PyTorch's default initialisers of torchvision's
+ * ResNet), for the random-init bound of the mutual-information score. */
+struct encoder *encoder_random(struct device *dev, const cJSON *block, uint64_t seed, int size, const float mean[3],
+                               const float std[3], struct err *err);
+void encoder_destroy(struct encoder *e);
+int encoder_dim(const struct encoder *e);      /* representation, before heads */
+int encoder_size(const struct encoder *e);     /* input size */
+int64_t encoder_parameters(const struct encoder *e);
+const char *encoder_arch(const struct encoder *e);
+
+/* Representations of n uint8 images (n, 3, h, w) resized to the encoder's input,
+ * unaugmented, batch norm in inference mode; out (n, dim) host memory.
+ * STOPPED if a stop was requested. */
+int encoder_embed(struct encoder *e, const struct images *im, int batch, float *out,
+                  void (*progress)(void *, double fraction), void *arg, struct err *err);
+
+/* ---- training ---- */
+
+struct train_progress {
+    int64_t epoch, epochs, step, steps; /* step counts all */
+    double loss;                        /* mean of the epoch so far */
+    double images_per_second;
+};
+
+/* What is to be trained on what. */
+struct train_request {
+    const cJSON *block;       /* options: encoder_options, train_options, loss, optimiser, augmentation */
+    const struct images *data;
+    /* Theft: target (data->n * views, dim) host, the victim's answers for view v of image
+     * i at row i * views + v; NULL: self-supervised, two views. */
+    const float *target;
+    int target_dim, target_views;
+    const cJSON *target_augment; /* how the victim's views were augmented: options of the augmentation, plus "seed" */
+    uint64_t seed;
+    const char *checkpoint;   /* state is saved here and taken up from here if it exists */
+    const char *out;          /* finished encoder, safetensors */
+    const cJSON *provenance;  /* copied into the metadata */
+    void (*progress)(void *arg, const struct train_progress *);
+    void *arg;
+};
+
+/* Curves, one entry an epoch; freed by train_result_fini. */
+struct train_result {
+    int64_t epochs, steps;
+    double *loss, *lr, *seconds; /* (epochs) */
+    double images_per_second;
+    int dim;
+    int64_t parameters;
+};
+
+/* 0, STOPPED (checkpoint written) or -1. Interrupted and resumed as often as you
+ * like, the encoder is equal bit for bit. */
+int train_run(struct device *dev, const struct train_request *request, struct train_result *result, struct err *err);
+void train_result_fini(struct train_result *r);
+
+#endif

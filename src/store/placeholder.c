@@ -1,0 +1,1 @@
+/* placeholder until the room's first file */ typedef int dinf_store_placeholder;

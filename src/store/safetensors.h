@@ -1,0 +1,44 @@
+/* safetensors files: u64 header length, JSON header, data; see the format's own
+ * description. Reading is strict: range, overlap, holes, overflow, duplicate
+ * keys and the 100,000,000-byte header cap are checked. */
+#ifndef DINF_STORE_SAFETENSORS_H
+#define DINF_STORE_SAFETENSORS_H
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum tensor_type { TENSOR_F32, TENSOR_F64, TENSOR_F16, TENSOR_BF16, TENSOR_I64, TENSOR_I32, TENSOR_U8 };
+enum { TENSOR_RANK_MAX = 8 };
+
+struct tensor_view {
+    const char *name;
+    enum tensor_type type;
+    int rank;
+    int64_t dims[TENSOR_RANK_MAX];
+    const void *data;         /* aligned to 8 bytes in the file and in memory */
+    size_t bytes;
+};
+
+/* Writes atomically (temporary name, fsync, rename). Metadata: an object of strings. */
+int safetensors_write(const char *path, const struct tensor_view *tensors, int n, const cJSON *metadata,
+                      struct err *err);
+
+struct safetensors {
+    struct tensor_view *tensors; /* in the header's order; data points into the map */
+    int n;
+    cJSON *metadata;             /* object, or NULL */
+    void *map;                   /* private */
+    size_t map_bytes;
+};
+int safetensors_open(const char *path, struct safetensors *out, struct err *err);
+/* From memory (fuzzing): `bytes` is borrowed. */
+int safetensors_parse(const void *bytes, size_t n, const char *what, struct safetensors *out, struct err *err);
+void safetensors_close(struct safetensors *s);
+const struct tensor_view *safetensors_find(const struct safetensors *s, const char *name);
+/* Any float type to float32; `out` has as many elements as the tensor. */
+int tensor_to_float(const struct tensor_view *t, float *out, struct err *err);
+
+#endif

@@ -1,0 +1,68 @@
+/* A kind of task: one file in tasks/ and one row in tasks.def.
+ *
+ * A task reads its inputs' result files, computes, and leaves exactly one result
+ * file DIR/tasks/ID.h5 (store/result.h), complete or absent; an encoder's
+ * weights lie beside it as DIR/tasks/ID.safetensors, written before. */
+#ifndef DINF_TASKS_TASK_H
+#define DINF_TASKS_TASK_H
+
+#include <cjson/cJSON.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "conf/option.h"
+
+enum { TASK_ID = 33 }; /* 32 hexadecimal digits and NUL */
+enum { TASK_INPUTS_MAX = 8 };
+
+struct device;
+
+struct task_progress {
+    double fraction;          /* 0 .. 1 */
+    double loss;              /* NaN: none */
+    double rate;              /* per second; NaN: none */
+    const char *unit;         /* of the rate: "images" */
+    char what[64];            /* "epoch 3/150" */
+};
+
+struct task_input {
+    char role[32];            /* "encoder", "members", "heldout", "victim.members", ... */
+    char id[TASK_ID];
+};
+
+struct task_context {
+    const char *dir;          /* run directory */
+    const char *id, *name;
+    const cJSON *params;      /* canonical: every option present */
+    const struct task_input *inputs;
+    int n_inputs;
+    char work[PATH_MAX];      /* this task's own folder; survives failed attempts, removed when done */
+    struct device *device;
+    int attempt;              /* from 1 */
+    const cJSON *provenance;  /* goes into every file */
+    void (*progress)(const struct task_context *, const struct task_progress *);
+};
+
+struct task_kind {
+    const char *name, *help;
+    const struct option *options;
+    size_t options_size;
+    bool needs_device;        /* ctx->device is opened before run */
+    /* Estimated seconds on one thread of a present-day core; only the ratios
+     * matter for the schedule. */
+    double (*cost)(const cJSON *params);
+    /* 0; STOPPED: state saved in work, run again later; -1: failed, with a message. */
+    int (*run)(struct task_context *, struct err *);
+};
+
+extern const struct task_kind *const task_kinds[]; /* NULL-terminated */
+const struct task_kind *task_kind_find(const char *name);
+
+/* The input with this role, or NULL. */
+const struct task_input *task_input(const struct task_context *, const char *role);
+/* DIR/tasks/ID + suffix (".h5", ".safetensors"). */
+int task_path(const char *dir, const char *id, const char *suffix, char out[PATH_MAX], struct err *err);
+
+#endif
