@@ -45,10 +45,25 @@ struct task_context {
     void (*progress)(const struct task_context *, const struct task_progress *);
 };
 
+/* Evaluation kinds (the blocks of `evaluate`) say which representations they
+ * need; the plan adds the embed tasks and wires them by role. */
+enum need_encoder { NEED_SUSPECT, NEED_VICTIM, NEED_RANDOM /* the victim's architecture, freshly initialised */ };
+enum need_set { NEED_MEMBERS /* the victim's training set */, NEED_HELDOUT /* the victim's `heldout` */ };
+struct task_need {
+    const char *role;         /* NULL ends the list */
+    enum need_encoder encoder;
+    enum need_set set;
+};
+
 struct task_kind {
     const char *name, *help;
     const struct option *options;
     size_t options_size;
+    /* Kinds whose options depend on other options (train: those of the chosen
+     * loss, ...): all tables that apply to `block`, `options` included; returns
+     * their number or -1. NULL: just `options`. */
+    int (*tables)(const cJSON *block, const struct option **tables, int max, struct err *err);
+    const struct task_need *needs; /* NULL: not an evaluation kind */
     bool needs_device;        /* ctx->device is opened before run */
     /* Estimated seconds on one thread of a present-day core; only the ratios
      * matter for the schedule. */
