@@ -1,8 +1,69 @@
-/* dinf: the command line. */
+/* dinf: the command line. One row a command. */
 #include <stdio.h>
+#include <string.h>
 
-int main(void)
+#include "base/names.h"
+#include "cli/cli.h"
+
+struct command {
+    const char *name, *help;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+    { "run", "run a campaign (alone, or under mpirun or srun)", cli_run },
+    { "plan", "show the task graph of a config, its cost and makespan", cli_plan },
+    { "status", "what is done, running and failed in a run directory", cli_status },
+    { "task", "run one task of a run directory in this process", cli_task },
+    { "collect", "rebuild results.h5 from the tasks' files", cli_collect },
+    { "audit", "dataset inference on representation files: a verdict", cli_audit },
+    { "embed", "representations of images by an encoder's weights", cli_embed },
+    { "compare", "similarity of two representation files", cli_compare },
+    { "list", "losses, archs, datasets, tasks, devices, optimizers, ...", cli_list },
+    { "bench", "measure training, mixtures, augmentation, schedules", cli_bench },
+    { "generate", "write the procedural image set in CIFAR-10 binary format", cli_generate },
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out)
 {
-    fputs("dinf: not built yet\n", stderr);
-    return 2;
+    fprintf(out, "usage: dinf COMMAND [...]\n\n"
+                 "Trains, steals and judges encoders: dataset inference for self-supervised\n"
+                 "models, as one campaign.\n\n");
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-10s%s\n", commands[i].name, commands[i].help);
+    fprintf(out, "\n`dinf COMMAND --help` says more. Exit status: 0 all done; 1 some tasks failed;\n"
+                 "2 usage, config or input error; 75 stopped with state saved.\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("dinf %s\n", DINF_VERSION);
+        return EXIT_DONE;
+    }
+    const char *names[COMMANDS];
+    for (int i = 0; i < COMMANDS; i++) {
+        names[i] = commands[i].name;
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            int status = commands[i].run(argc - 1, argv + 1);
+            if (fflush(stdout) != 0 && status == EXIT_DONE) {
+                perror("error: cannot write standard output");
+                return EXIT_USAGE;
+            }
+            return status;
+        }
+    }
+    const char *nearest = names_nearest(argv[1], names, COMMANDS);
+    fprintf(stderr, "error: no command '%s'%s%s%s; `dinf --help` lists them\n", argv[1],
+            nearest ? " (did you mean '" : "", nearest ? nearest : "", nearest ? "'?)" : "");
+    return EXIT_USAGE;
 }

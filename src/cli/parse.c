@@ -1,0 +1,80 @@
+/* Command lines through the same option tables as configs. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int cli_error(const struct err *err)
+{
+    fprintf(stderr, "error: %s\n", err->text);
+    return EXIT_USAGE;
+}
+
+/* "--learning-rate" names the option learning_rate. */
+static const struct option *find_flag(const struct option *table, const char *flag, size_t length)
+{
+    char name[OPTION_NAME];
+    if (length >= sizeof name)
+        return NULL;
+    for (size_t i = 0; i < length; i++)
+        name[i] = flag[i] == '-' ? '_' : flag[i];
+    name[length] = '\0';
+    return option_find(table, name);
+}
+
+static int check_required(const struct option *table, const bool *given, struct err *err)
+{
+    for (int i = 0; table[i].name != NULL; i++)
+        if (table[i].preset == NULL && !given[i])
+            return err_set(err, "--%s is required: %s", table[i].name, table[i].help);
+    return 0;
+}
+
+int cli_parse(int argc, char **argv, const char *usage, const char *help, const struct option *table, void *out,
+              const char **operands, int max, int *n_operands, struct err *err)
+{
+    enum { MOST = 64 };
+    bool given[MOST] = { false };
+    int n = 0;
+    if (options_defaults(table, out, err) != 0)
+        return -1;
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            printf("usage: dinf %s\n\n%s\n", usage, help);
+            if (table[0].name != NULL) {
+                printf("\noptions:\n");
+                options_print(table, "  --");
+            }
+            return 1;
+        }
+        if (word[0] != '-' || word[1] == '\0') {
+            if (n == max)
+                return err_set(err, "unexpected word '%s' (usage: dinf %s)", word, usage);
+            operands[n++] = word;
+            continue;
+        }
+        if (strncmp(word, "--", 2) != 0)
+            return err_set(err, "unknown option '%s' (usage: dinf %s)", word, usage);
+        const char *flag = word + 2, *value = strchr(flag, '=');
+        size_t length = value != NULL ? (size_t)(value - flag) : strlen(flag);
+        const struct option *row = find_flag(table, flag, length);
+        if (value != NULL)
+            value++;
+        else if (row != NULL && row->type == OPTION_BOOL)
+            value = "true";
+        else if (row != NULL && i + 1 < argc)
+            value = argv[++i];
+        else if (row != NULL)
+            return err_set(err, "%s wants a value: %s", word, row->help);
+        char name[OPTION_NAME];
+        snprintf(name, sizeof name, "%.*s", (int)length, flag);
+        /* an unknown name fails here too, with the nearest valid one */
+        if (options_set_text(table, name, value != NULL ? value : "", out, err) != 0)
+            return -1;
+        if (row - table < MOST)
+            given[row - table] = true;
+    }
+    *n_operands = n;
+    return check_required(table, given, err);
+}
