@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "base/version.h"
 #include "cli/cli.h"
 
 struct command {
@@ -47,7 +48,7 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("dinf %s\n", DINF_VERSION);
+        printf("dinf %s (%s)\n", dinf_version(), dinf_revision());
         return EXIT_DONE;
     }
     const char *names[COMMANDS];

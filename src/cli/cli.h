@@ -10,8 +10,6 @@
 #include "base/stop.h"
 #include "conf/option.h"
 
-#define DINF_VERSION "0.1.0"
-
 int cli_run(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_status(int argc, char **argv);
