@@ -1,0 +1,442 @@
+/* Option tables: why there is one description of every setting, from which
+ * parsing, checking, writing and help are all derived. */
+#include "conf/option.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/names.h"
+#include "conf/number.h"
+
+enum { NAMES_MAX = 256 };
+
+const struct option *option_find(const struct option *table, const char *name)
+{
+    for (const struct option *o = table; o->name != NULL; o++)
+        if (strcmp(o->name, name) == 0)
+            return o;
+    return NULL;
+}
+
+static bool is_list(enum option_type type)
+{
+    return type == OPTION_INTS || type == OPTION_FLOATS || type == OPTION_STRINGS;
+}
+
+static void *field(const struct option *o, void *out)
+{
+    return (char *)out + o->offset;
+}
+
+static const void *field_const(const struct option *o, const void *in)
+{
+    return (const char *)in + o->offset;
+}
+
+static const char *type_name(enum option_type type)
+{
+    switch (type) {
+    case OPTION_INT:
+        return "an integer";
+    case OPTION_FLOAT:
+        return "a number";
+    case OPTION_BOOL:
+        return "true or false";
+    case OPTION_STRING:
+    case OPTION_CHOICE:
+        return "a string";
+    case OPTION_INTS:
+        return "a list of integers";
+    case OPTION_FLOATS:
+        return "a list of numbers";
+    case OPTION_STRINGS:
+        return "a list of strings";
+    }
+    return "a value";
+}
+
+/* "adam, sgd or lars" */
+static void join_choices(const char *const *choices, char *out, size_t size)
+{
+    size_t n = 0, used = 0;
+    while (choices[n] != NULL)
+        n++;
+    out[0] = 0;
+    for (size_t i = 0; i < n && used < size; i++) {
+        int w = snprintf(out + used, size - used, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", choices[i]);
+        used += w < 0 ? 0 : (size_t)w;
+    }
+}
+
+static int check_choice(const struct option *o, const char *value, struct err *err)
+{
+    if (o->choices == NULL)
+        return 0;
+    size_t n = 0;
+    for (; o->choices[n] != NULL; n++)
+        if (strcmp(o->choices[n], value) == 0)
+            return 0;
+    const char *nearest = names_nearest(value, o->choices, n);
+    if (nearest != NULL)
+        return err_set(err, "%s must not be \"%.100s\"; did you mean \"%s\"?", o->name, value, nearest);
+    char all[512];
+    join_choices(o->choices, all, sizeof all);
+    return err_set(err, "%s must not be \"%.100s\"; it is one of %s", o->name, value, all);
+}
+
+static void bound_text(double x, char out[NUMBER_TEXT])
+{
+    number_print(x, out);
+}
+
+static int check_bounds(const struct option *o, double value, struct err *err)
+{
+    char v[NUMBER_TEXT], lo[NUMBER_TEXT], hi[NUMBER_TEXT];
+    if (isfinite(value) && value >= o->min && value <= o->max)
+        return 0;
+    bound_text(value, v);
+    bound_text(o->min, lo);
+    bound_text(o->max, hi);
+    if (o->max >= 9e15 || isinf(o->max))
+        return err_set(err, "%s = %s is out of bounds: it must be at least %s", o->name, v, lo);
+    return err_set(err, "%s = %s is out of bounds: it must lie in %s .. %s", o->name, v, lo, hi);
+}
+
+static int store_int(const struct option *o, double value, int64_t *out, struct err *err)
+{
+    char v[NUMBER_TEXT];
+    bound_text(value, v);
+    if (!isfinite(value) || value != floor(value))
+        return err_set(err, "%s must be an integer, not %s", o->name, v);
+    if (fabs(value) > 0x1p53)
+        return err_set(err, "%s = %s is too large an integer: at most 2^53", o->name, v);
+    if (check_bounds(o, value, err) != 0)
+        return -1;
+    *out = (int64_t)value;
+    return 0;
+}
+
+static int store_string(const struct option *o, const char *value, char *out, size_t size, struct err *err)
+{
+    if (strlen(value) >= size)
+        return err_set(err, "%s is too long: at most %zu characters", o->name, size - 1);
+    if (o->type != OPTION_STRING && check_choice(o, value, err) != 0)
+        return -1;
+    snprintf(out, size, "%s", value);
+    return 0;
+}
+
+static const char *json_kind(const cJSON *v)
+{
+    if (cJSON_IsNumber(v))
+        return v->valuedouble == floor(v->valuedouble) ? "an integer" : "a number";
+    if (cJSON_IsBool(v))
+        return "a boolean";
+    if (cJSON_IsString(v))
+        return "a string";
+    if (cJSON_IsArray(v))
+        return "a list";
+    if (cJSON_IsObject(v))
+        return "a group";
+    return "nothing";
+}
+
+static int store_element(const struct option *o, const cJSON *v, int i, void *out, struct err *err)
+{
+    if (o->type == OPTION_INTS && cJSON_IsNumber(v))
+        return store_int(o, v->valuedouble, &((struct int_list *)out)->v[i], err);
+    if (o->type == OPTION_FLOATS && cJSON_IsNumber(v)) {
+        ((struct float_list *)out)->v[i] = v->valuedouble;
+        return check_bounds(o, v->valuedouble, err);
+    }
+    if (o->type == OPTION_STRINGS && cJSON_IsString(v))
+        return store_string(o, v->valuestring, ((struct string_list *)out)->v[i], OPTION_NAME, err);
+    return err_set(err, "%s must be %s, but holds %s", o->name, type_name(o->type), json_kind(v));
+}
+
+static int *list_count(const struct option *o, void *out)
+{
+    return o->type == OPTION_INTS     ? &((struct int_list *)out)->n
+           : o->type == OPTION_FLOATS ? &((struct float_list *)out)->n
+                                      : &((struct string_list *)out)->n;
+}
+
+/* A single value where a list is expected is a list of one. */
+static int store_list(const struct option *o, const cJSON *v, void *out, struct err *err)
+{
+    if (cJSON_IsObject(v) || cJSON_IsNull(v))
+        return err_set(err, "%s must be %s, not %s", o->name, type_name(o->type), json_kind(v));
+    int n = cJSON_IsArray(v) ? cJSON_GetArraySize(v) : 1;
+    if (n > OPTION_LIST)
+        return err_set(err, "%s has %d elements: at most %d", o->name, n, (int)OPTION_LIST);
+    const cJSON *e = cJSON_IsArray(v) ? v->child : v;
+    for (int i = 0; i < n; i++, e = e->next)
+        if (store_element(o, e, i, out, err) != 0)
+            return -1;
+    *list_count(o, out) = n;
+    return 0;
+}
+
+static int store_json(const struct option *o, const cJSON *v, void *out, struct err *err)
+{
+    void *p = field(o, out);
+    if (is_list(o->type))
+        return store_list(o, v, p, err);
+    if (o->type == OPTION_INT && cJSON_IsNumber(v))
+        return store_int(o, v->valuedouble, p, err);
+    if (o->type == OPTION_FLOAT && cJSON_IsNumber(v)) {
+        *(double *)p = v->valuedouble;
+        return check_bounds(o, v->valuedouble, err);
+    }
+    if (o->type == OPTION_BOOL && cJSON_IsBool(v)) {
+        *(bool *)p = cJSON_IsTrue(v);
+        return 0;
+    }
+    if (o->type == OPTION_STRING && cJSON_IsString(v))
+        return store_string(o, v->valuestring, p, OPTION_TEXT, err);
+    if (o->type == OPTION_CHOICE && cJSON_IsString(v))
+        return store_string(o, v->valuestring, p, OPTION_NAME, err);
+    return err_set(err, "%s must be %s, not %s", o->name, type_name(o->type), json_kind(v));
+}
+
+static int parse_number(const struct option *o, const char *text, double *out, struct err *err)
+{
+    char *end;
+    errno = 0;
+    *out = strtod(text, &end);
+    if (end == text || *end != 0 || !isfinite(*out))
+        return err_set(err, "%s must be %s, not \"%.100s\"", o->name,
+                       o->type == OPTION_INT || o->type == OPTION_INTS ? "an integer" : "a number", text);
+    return 0;
+}
+
+static int store_text_element(const struct option *o, const char *text, int i, void *out, struct err *err)
+{
+    double value;
+    if (o->type == OPTION_STRINGS)
+        return store_string(o, text, ((struct string_list *)out)->v[i], OPTION_NAME, err);
+    if (parse_number(o, text, &value, err) != 0)
+        return -1;
+    if (o->type == OPTION_INTS)
+        return store_int(o, value, &((struct int_list *)out)->v[i], err);
+    ((struct float_list *)out)->v[i] = value;
+    return check_bounds(o, value, err);
+}
+
+/* "a,b,c"; the empty text is the empty list */
+static int store_text_list(const struct option *o, const char *text, void *out, struct err *err)
+{
+    int n = 0;
+    for (const char *s = text; *text != 0;) {
+        size_t len = strcspn(s, ",");
+        char piece[OPTION_NAME];
+        if (len >= sizeof piece)
+            return err_set(err, "%s is too long: at most %zu characters an element", o->name, sizeof piece - 1);
+        if (n == OPTION_LIST)
+            return err_set(err, "%s has too many elements: at most %d", o->name, (int)OPTION_LIST);
+        memcpy(piece, s, len);
+        piece[len] = 0;
+        if (store_text_element(o, piece, n++, out, err) != 0)
+            return -1;
+        if (s[len] == 0)
+            break;
+        s += len + 1;
+    }
+    *list_count(o, out) = n;
+    return 0;
+}
+
+static int store_text(const struct option *o, const char *text, void *out, struct err *err)
+{
+    void *p = field(o, out);
+    double value;
+    if (is_list(o->type))
+        return store_text_list(o, text, p, err);
+    switch (o->type) {
+    case OPTION_STRING:
+        return store_string(o, text, p, OPTION_TEXT, err);
+    case OPTION_CHOICE:
+        return store_string(o, text, p, OPTION_NAME, err);
+    case OPTION_BOOL:
+        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+            return err_set(err, "%s must be true or false, not \"%.100s\"", o->name, text);
+        *(bool *)p = text[0] == 't';
+        return 0;
+    case OPTION_INT:
+        return parse_number(o, text, &value, err) != 0 ? -1 : store_int(o, value, p, err);
+    default:
+        if (parse_number(o, text, &value, err) != 0)
+            return -1;
+        *(double *)p = value;
+        return check_bounds(o, value, err);
+    }
+}
+
+static size_t field_size(const struct option *o)
+{
+    switch (o->type) {
+    case OPTION_INT:
+        return sizeof(int64_t);
+    case OPTION_FLOAT:
+        return sizeof(double);
+    case OPTION_BOOL:
+        return sizeof(bool);
+    case OPTION_STRING:
+        return OPTION_TEXT;
+    case OPTION_CHOICE:
+        return OPTION_NAME;
+    case OPTION_INTS:
+        return sizeof(struct int_list);
+    case OPTION_FLOATS:
+        return sizeof(struct float_list);
+    case OPTION_STRINGS:
+        return sizeof(struct string_list);
+    }
+    return 0;
+}
+
+int options_defaults(const struct option *table, void *out, struct err *err)
+{
+    for (const struct option *o = table; o->name != NULL; o++) {
+        memset(field(o, out), 0, field_size(o));
+        if (o->preset != NULL && store_text(o, o->preset, out, err) != 0)
+            return err_prefix(err, "default of %s", o->name);
+    }
+    return 0;
+}
+
+int options_from_json(const struct option *table, const cJSON *object, void *out, struct err *err)
+{
+    if (options_defaults(table, out, err) != 0)
+        return -1;
+    for (const struct option *o = table; o->name != NULL; o++) {
+        const cJSON *v = object == NULL ? NULL : cJSON_GetObjectItemCaseSensitive(object, o->name);
+        if (v == NULL) {
+            if (o->preset == NULL)
+                return err_set(err, "%s is missing: %s", o->name, o->help);
+            continue;
+        }
+        if (store_json(o, v, out, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static cJSON *option_value(const struct option *o, const void *in)
+{
+    const void *p = field_const(o, in);
+    switch (o->type) {
+    case OPTION_INT:
+        return cJSON_CreateNumber((double)*(const int64_t *)p);
+    case OPTION_FLOAT:
+        return cJSON_CreateNumber(*(const double *)p);
+    case OPTION_BOOL:
+        return cJSON_CreateBool(*(const bool *)p);
+    case OPTION_STRING:
+    case OPTION_CHOICE:
+        return cJSON_CreateString(p);
+    default:
+        break;
+    }
+    cJSON *list = cJSON_CreateArray();
+    int n = *list_count(o, (void *)p);
+    for (int i = 0; list != NULL && i < n; i++) {
+        cJSON *e = o->type == OPTION_INTS     ? cJSON_CreateNumber((double)((const struct int_list *)p)->v[i])
+                   : o->type == OPTION_FLOATS ? cJSON_CreateNumber(((const struct float_list *)p)->v[i])
+                                              : cJSON_CreateString(((const struct string_list *)p)->v[i]);
+        if (e == NULL || !cJSON_AddItemToArray(list, e)) {
+            cJSON_Delete(e);
+            cJSON_Delete(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+int options_to_json(const struct option *table, const void *in, cJSON *object, struct err *err)
+{
+    for (const struct option *o = table; o->name != NULL; o++) {
+        cJSON *v = option_value(o, in);
+        cJSON_DeleteItemFromObjectCaseSensitive(object, o->name);
+        if (v == NULL || !cJSON_AddItemToObject(object, o->name, v)) {
+            cJSON_Delete(v);
+            return err_set(err, "out of memory");
+        }
+    }
+    return 0;
+}
+
+int options_set_text(const struct option *table, const char *name, const char *value, void *out, struct err *err)
+{
+    char key[OPTION_NAME];
+    snprintf(key, sizeof key, "%s", name);
+    for (char *c = key; *c != 0; c++)
+        if (*c == '-')
+            *c = '_';
+    const struct option *o = option_find(table, key);
+    if (o != NULL)
+        return store_text(o, value, out, err);
+    const char *names[NAMES_MAX];
+    size_t n = 0;
+    for (o = table; o->name != NULL && n < NAMES_MAX; o++)
+        names[n++] = o->name;
+    const char *nearest = names_nearest(key, names, n);
+    if (nearest == NULL)
+        return err_set(err, "there is no option \"%.100s\"", name);
+    return err_set(err, "there is no option \"%.100s\"; did you mean \"%s\"?", name, nearest);
+}
+
+/* Words of `text` from column `at`, broken before column 80, further lines indented. */
+static void print_wrapped(const char *text, int at, const char *indent, int hang)
+{
+    int column = at;
+    for (const char *s = text; *s != 0;) {
+        int len = (int)strcspn(s, " ");
+        if (column + 1 + len > 79 && column > (int)strlen(indent) + hang) {
+            printf("\n%s%*s", indent, hang, "");
+            column = (int)strlen(indent) + hang;
+        } else if (s != text) {
+            putchar(' ');
+            column++;
+        }
+        printf("%.*s", len, s);
+        column += len;
+        s += len;
+        s += strspn(s, " ");
+    }
+    putchar('\n');
+}
+
+void options_print(const struct option *table, const char *indent)
+{
+    enum { HANG = 22 };
+    for (const struct option *o = table; o->name != NULL; o++) {
+        char text[2048], lo[NUMBER_TEXT], hi[NUMBER_TEXT], choices[512];
+        size_t n = (size_t)snprintf(text, sizeof text, "%s", o->help);
+        if (o->unit != NULL && n < sizeof text)
+            n += (size_t)snprintf(text + n, sizeof text - n, " [%s]", o->unit);
+        if (o->choices != NULL && n < sizeof text) {
+            join_choices(o->choices, choices, sizeof choices);
+            n += (size_t)snprintf(text + n, sizeof text - n, "; one of %s", choices);
+        }
+        bool number = o->type == OPTION_INT || o->type == OPTION_FLOAT || o->type == OPTION_INTS ||
+                      o->type == OPTION_FLOATS;
+        if (number && n < sizeof text) {
+            bound_text(o->min, lo);
+            bound_text(o->max, hi);
+            if (o->max < 9e15)
+                n += (size_t)snprintf(text + n, sizeof text - n, "; %s .. %s", lo, hi);
+            else if (o->min > -9e15)
+                n += (size_t)snprintf(text + n, sizeof text - n, "; at least %s", lo);
+        }
+        if (n < sizeof text)
+            snprintf(text + n, sizeof text - n, o->preset == NULL ? "; required" : "; default %s",
+                     o->preset == NULL || o->preset[0] == 0 ? "empty" : o->preset);
+        int at = printf("%s%-20s  ", indent, o->name);
+        print_wrapped(text, at, indent, HANG);
+    }
+}
