@@ -21,9 +21,9 @@ enum task_state {
 };
 
 struct plan_task {
-    char id[TASK_ID];         /* hash of kind, params less paths and run settings, data fingerprints, inputs' identities */
+    char id[TASK_ID];         /* hash of kind, params less paths, data fingerprints, inputs' identities */
     const struct task_kind *kind;
-    char *name;               /* for people, unique in the plan: "steal:victim/svhn/500/infonce/0" */
+    char *name;               /* for people, unique in the plan: "steal:victim.svhn.500.infonce" */
     cJSON *params;            /* every option present, data sets inline */
     cJSON *labels;            /* string and number columns that `collect` adds to this task's rows: encoder, victim, role, ... not part of the identity */
     struct task_input *inputs;
@@ -55,6 +55,7 @@ struct plan {
     struct campaign campaign;
     struct plan_task *tasks;  /* topological order */
     int n_tasks;
+    int *by_id;               /* indices sorted by id: see plan_index */
     char *config;             /* resolved config text, for provenance */
     char config_hash[65];
 };
@@ -66,5 +67,15 @@ void plan_destroy(struct plan *plan);
 /* DIR/plan.json: all that `dinf task`, `status` and `collect` need. */
 int plan_write(const struct plan *plan, const char *path, struct err *err);
 int plan_read(const char *path, struct plan **plan, struct err *err);
+
+/* "waiting", "ready", "running", "done", "failed", "skipped". */
+const char *task_state_name(enum task_state state);
+
+/* Index by full id, unique beginning of an id (4 digits or more) or name; -1
+ * with the nearest name. Linear in the number of tasks. */
+int plan_find(const struct plan *plan, const char *what, struct err *err);
+
+/* Index by full id through a table that lives as long as the plan; -1: none. */
+int plan_index(struct plan *plan, const char *id);
 
 #endif
