@@ -1,0 +1,77 @@
+/* Memory slots and shape checks shared by the devices that compute on the host. */
+#include "device/host.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+void *host_alloc(struct device *dev, size_t bytes, struct err *err)
+{
+    (void)dev;
+    return mem_alloc(bytes, 1, err);
+}
+
+void host_free(struct device *dev, void *p)
+{
+    (void)dev;
+    mem_free(p);
+}
+
+int host_copy(struct device *dev, void *dst, const void *src, size_t bytes, struct err *err)
+{
+    (void)dev;
+    (void)err;
+    if (bytes)
+        memmove(dst, src, bytes);
+    return 0;
+}
+
+int host_zero(struct device *dev, void *dst, size_t bytes, struct err *err)
+{
+    (void)dev;
+    (void)err;
+    if (bytes)
+        memset(dst, 0, bytes);
+    return 0;
+}
+
+int host_sync(struct device *dev, struct err *err)
+{
+    (void)dev;
+    (void)err;
+    return 0;
+}
+
+int host_check_conv(const struct conv_desc *d, struct err *err)
+{
+    if (d->n < 1 || d->c_in < 1 || d->h < 1 || d->w < 1 || d->c_out < 1 || d->kernel < 1 || d->stride < 1 ||
+        d->padding < 0 || d->padding >= d->kernel)
+        return err_set(err, "convolution: impossible shape: input %d x %d x %d x %d, %d outputs, kernel %d, stride %d, "
+                            "padding %d", d->n, d->c_in, d->h, d->w, d->c_out, d->kernel, d->stride, d->padding);
+    if (d->h + 2 * d->padding < d->kernel || d->w + 2 * d->padding < d->kernel)
+        return err_set(err, "convolution: an image of %d x %d with padding %d is smaller than the kernel of %d x %d",
+                       d->h, d->w, d->padding, d->kernel, d->kernel);
+    if (d->training && d->epilogue != CONV_PLAIN)
+        return err_set(err, "convolution: fused bias, residual and ReLU exist for inference only");
+    return 0;
+}
+
+int host_check_batch_norm(const struct batch_norm_desc *d, struct err *err)
+{
+    if (d->n < 1 || d->c < 1 || d->h < 1 || d->w < 1)
+        return err_set(err, "batch norm: impossible shape %d x %d x %d x %d", d->n, d->c, d->h, d->w);
+    if (!(d->epsilon > 0) || !(d->momentum >= 0 && d->momentum <= 1))
+        return err_set(err, "batch norm: epsilon %g must be positive and momentum %g in 0 .. 1", d->epsilon,
+                       d->momentum);
+    if (d->add && !d->relu)
+        return err_set(err, "batch norm: a residual can be added only before a ReLU");
+    return 0;
+}
+
+int host_check_statistics(const struct batch_norm_desc *d, struct err *err)
+{
+    if ((double)d->n * d->h * d->w < 2)
+        return err_set(err, "batch norm: one image of 1 x 1 has no variance; training needs more than one value a "
+                            "channel: use larger batches or images");
+    return 0;
+}

@@ -1,0 +1,36 @@
+/* What devices whose memory is host memory (ref, cpu) have in common: the
+ * memory slots and the checks of shapes. */
+#ifndef DINF_DEVICE_HOST_H
+#define DINF_DEVICE_HOST_H
+
+#include "device/device.h"
+
+void *host_alloc(struct device *dev, size_t bytes, struct err *err);
+void host_free(struct device *dev, void *p);
+/* upload, download and copy are one and the same */
+int host_copy(struct device *dev, void *dst, const void *src, size_t bytes, struct err *err);
+int host_zero(struct device *dev, void *dst, size_t bytes, struct err *err);
+int host_sync(struct device *dev, struct err *err);
+
+/* -1 and a sentence if no convolution, or no batch norm, has this shape. */
+int host_check_conv(const struct conv_desc *d, struct err *err);
+int host_check_batch_norm(const struct batch_norm_desc *d, struct err *err);
+/* -1 and a sentence if a batch of d's shape has no variance (one value a channel). */
+int host_check_statistics(const struct batch_norm_desc *d, struct err *err);
+
+static inline int host_conv_out(const struct conv_desc *d, int size)
+{
+    return (size + 2 * d->padding - d->kernel) / d->stride + 1;
+}
+
+int augment_run_host(const uint8_t *pixels, int c, int h, int w, const struct augment_view *views, int n,
+                     const struct augment_target *target, float *out, int channel_block, int threads,
+                     struct err *err);
+
+/* Max pooling of device.h: kernel 3, stride 2, padding 1. */
+static inline int host_pool_out(int size)
+{
+    return (size - 1) / 2 + 1;
+}
+
+#endif

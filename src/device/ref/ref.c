@@ -1,0 +1,105 @@
+/* The ref device: the oracle. Slow, always available, NCHW. */
+#include "device/ref/ref.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "device/host.h"
+#include "device/linalg_tables.h"
+
+static int channel_block(const struct device *dev, int c)
+{
+    (void)dev;
+    (void)c;
+    return 1;
+}
+
+static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, float *act, struct err *err)
+{
+    return host_copy(dev, act, plain, (size_t)n * c * h * w * sizeof *act, err);
+}
+
+static int unpack(struct device *dev, int n, int c, int h, int w, const float *act, float *plain, struct err *err)
+{
+    return host_copy(dev, plain, act, (size_t)n * c * h * w * sizeof *plain, err);
+}
+
+static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
+                   int n, const struct augment_target *target, float *out, struct err *err)
+{
+    return augment_run_host(pixels, c, h, w, views, n, target, out, 1, dev->threads, err);
+}
+
+static void close_ref(struct device *dev)
+{
+    mem_free(dev);
+}
+
+static const struct device_ops ops = {
+    .name = "ref",
+    .alloc = host_alloc,
+    .free = host_free,
+    .upload = host_copy,
+    .download = host_copy,
+    .copy = host_copy,
+    .zero = host_zero,
+    .sync = host_sync,
+    .channel_block = channel_block,
+    .pack = pack,
+    .unpack = unpack,
+    .conv_create = ref_conv_create,
+    .conv_destroy = ref_conv_destroy,
+    .conv_weight_bytes = ref_conv_weight_bytes,
+    .conv_weight_pack = ref_conv_weight_copy,
+    .conv_weight_unpack = ref_conv_weight_copy,
+    .conv_forward = ref_conv_forward,
+    .conv_backward_data = ref_conv_backward_data,
+    .conv_backward_weight = ref_conv_backward_weight,
+    .batch_norm_create = ref_batch_norm_create,
+    .batch_norm_destroy = ref_batch_norm_destroy,
+    .batch_norm_forward = ref_batch_norm_forward,
+    .batch_norm_infer = ref_batch_norm_infer,
+    .batch_norm_backward = ref_batch_norm_backward,
+    .max_pool_forward = ref_max_pool_forward,
+    .max_pool_backward = ref_max_pool_backward,
+    .avg_pool_forward = ref_avg_pool_forward,
+    .avg_pool_backward = ref_avg_pool_backward,
+    .gemm = ref_gemm,
+    .bias_relu = ref_bias_relu,
+    .bias_relu_backward = ref_bias_relu_backward,
+    .normalize_rows = ref_normalize_rows,
+    .normalize_rows_backward = ref_normalize_rows_backward,
+    .contrastive_rows = ref_contrastive_rows,
+    .mse_rows = ref_mse_rows,
+    .sum = ref_sum,
+    .axpy = ref_axpy,
+    .adam = ref_adam,
+    .augment = augment,
+    .linalg = &ref_linalg,
+    .close = close_ref,
+};
+
+static int available(struct err *err)
+{
+    (void)err;
+    return 0;
+}
+
+static struct device *open_ref(int threads, struct err *err)
+{
+    struct device *dev = mem_alloc(1, sizeof *dev, err);
+    if (!dev)
+        return NULL;
+    dev->ops = &ops;
+    dev->threads = threads;
+    snprintf(dev->description, sizeof dev->description, "reference loops in C, %d thread%s", threads,
+             threads == 1 ? "" : "s");
+    return dev;
+}
+
+const struct device_kind device_kind_ref = {
+    .name = "ref",
+    .help = "plain loops with sums in double: slow, the oracle of the tests",
+    .available = available,
+    .open = open_ref,
+};

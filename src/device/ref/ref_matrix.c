@@ -1,0 +1,97 @@
+/* Matrix product, bias and ReLU, sums and the optimiser, by their definitions. */
+#include "device/ref/ref.h"
+
+#include <math.h>
+
+int ref_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
+             int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err)
+{
+    (void)err;
+#pragma omp parallel for num_threads(dev->threads)
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            double sum = 0;
+            for (int p = 0; p < k; p++) {
+                float left = ta == TRANS_YES ? a[(size_t)p * lda + i] : a[(size_t)i * lda + p];
+                float right = tb == TRANS_YES ? b[(size_t)j * ldb + p] : b[(size_t)p * ldb + j];
+                sum += (double)left * right;
+            }
+            float *out = &c[(size_t)i * ldc + j];
+            /* beta = 0 overwrites whatever was there, a NaN too, as in BLAS */
+            *out = (float)(alpha * sum + (beta == 0 ? 0 : (double)beta * *out));
+        }
+    return 0;
+}
+
+int ref_bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err)
+{
+    (void)dev;
+    (void)err;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < d; j++) {
+            float *value = &x[(size_t)i * d + j];
+            if (bias)
+                *value += bias[j];
+            if (relu && *value < 0)
+                *value = 0;
+        }
+    return 0;
+}
+
+int ref_bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
+                           struct err *err)
+{
+    (void)dev;
+    (void)err;
+    for (int j = 0; j < d; j++) {
+        double sum = 0;
+        for (int i = 0; i < n; i++) {
+            size_t p = (size_t)i * d + j;
+            if (relu && y[p] <= 0)
+                dy[p] = 0;
+            sum += dy[p];
+        }
+        if (dbias)
+            dbias[j] = (float)sum;
+    }
+    return 0;
+}
+
+int ref_sum(struct device *dev, size_t n, const float *x, double *host_sum, struct err *err)
+{
+    (void)dev;
+    (void)err;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    *host_sum = sum;
+    return 0;
+}
+
+int ref_axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err)
+{
+    (void)dev;
+    (void)err;
+    for (size_t i = 0; i < n; i++)
+        y[i] += alpha * x[i];
+    return 0;
+}
+
+/* Kingma and Ba, "Adam", 2015, algorithm 1, with torch.optim.Adam's weight decay. */
+int ref_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
+             double beta2, double epsilon, double weight_decay, int64_t step, struct err *err)
+{
+    (void)dev;
+    (void)err;
+    const double correction1 = 1 - pow(beta1, (double)step), correction2 = 1 - pow(beta2, (double)step);
+
+    for (size_t i = 0; i < n; i++) {
+        double gradient = g[i] + weight_decay * w[i];
+        double first = beta1 * m[i] + (1 - beta1) * gradient;
+        double second = beta2 * v[i] + (1 - beta2) * gradient * gradient;
+        m[i] = (float)first;
+        v[i] = (float)second;
+        w[i] = (float)(w[i] - lr * (first / correction1) / (sqrt(second / correction2) + epsilon));
+    }
+    return 0;
+}
