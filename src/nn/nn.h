@@ -21,15 +21,19 @@ struct nn_row {
 struct arch_kind;  /* nn/arch.h  */
 struct loss_kind;  /* nn/loss.h  */
 struct optim_kind; /* nn/optim.h */
+struct augment_kind; /* nn/augment.h */
+/* Each begins with its nn_row; NULL-terminated. */
 extern const struct arch_kind *const arch_kinds[];
 extern const struct loss_kind *const loss_kinds[];
 extern const struct optim_kind *const optim_kinds[];
+extern const struct augment_kind *const augment_kinds[];
 
 /* Options of an encoder: arch, stem (cifar|imagenet), width multiplier, ... */
 extern const struct option encoder_options[];
 /* Options of a training besides those of its loss, optimiser and augmentation:
- * epochs, batch, lr, schedule (cosine with hold), projector, temperature lives
- * with the loss, init, augment, shuffle, max_steps, checkpoint_seconds, seed ... */
+ * epochs, batch, lr, schedule (cosine with hold), projector, init, augment,
+ * shuffle, max_steps, checkpoint_seconds ... (`temperature` lives with the loss;
+ * the seed is the request's). */
 extern const struct option train_options[];
 
 /* All option tables that apply to a training described by `block` (it may name
@@ -53,10 +57,15 @@ struct encoder *encoder_import(struct device *dev, const char *path, const char 
  * ResNet), for the random-init bound of the mutual-information score. */
 struct encoder *encoder_random(struct device *dev, const cJSON *block, uint64_t seed, int size, const float mean[3],
                                const float std[3], struct err *err);
+/* Safetensors with everything that encoder_load wants. `provenance` (may be NULL)
+ * is copied into the metadata. */
+int encoder_save(const struct encoder *e, const char *path, const cJSON *provenance, struct err *err);
 void encoder_destroy(struct encoder *e);
 int encoder_dim(const struct encoder *e);      /* representation, before heads */
 int encoder_size(const struct encoder *e);     /* input size */
-int64_t encoder_parameters(const struct encoder *e);
+/* Normalisation of the input on the 0..1 scale. */
+void encoder_moments(const struct encoder *e, float mean[3], float std[3]);
+int64_t encoder_parameters(const struct encoder *e); /* learnable, heads excluded */
 const char *encoder_arch(const struct encoder *e);
 
 /* Representations of n uint8 images (n, 3, h, w) resized to the encoder's input,
@@ -68,9 +77,10 @@ int encoder_embed(struct encoder *e, const struct images *im, int batch, float *
 /* ---- training ---- */
 
 struct train_progress {
-    int64_t epoch, epochs, step, steps; /* step counts all */
-    double loss;                        /* mean of the epoch so far */
-    double images_per_second;
+    int64_t epoch, epochs;    /* completed, all */
+    int64_t step, steps;      /* likewise, over all epochs */
+    double loss;              /* mean of the epoch so far */
+    double images_per_second; /* augmented views */
 };
 
 /* What is to be trained on what. */
@@ -81,27 +91,38 @@ struct train_request {
      * i at row i * views + v; NULL: self-supervised, two views. */
     const float *target;
     int target_dim, target_views;
-    const cJSON *target_augment; /* how the victim's views were augmented: options of the augmentation, plus "seed" */
+    const cJSON *target_augment; /* how the victim's views were augmented: "augment", its options, "seed" */
+    const int64_t *target_index; /* (data->n) the images' keys when the victim was asked (nn/query_views.h); NULL: 0.. */
     uint64_t seed;
     const char *checkpoint;   /* state is saved here and taken up from here if it exists */
     const char *out;          /* finished encoder, safetensors */
     const cJSON *provenance;  /* copied into the metadata */
-    void (*progress)(void *arg, const struct train_progress *);
+    void (*progress)(void *arg, const struct train_progress *); /* after every step */
     void *arg;
 };
 
 /* Curves, one entry an epoch; freed by train_result_fini. */
 struct train_result {
-    int64_t epochs, steps;
-    double *loss, *lr, *seconds; /* (epochs) */
-    double images_per_second;
+    int64_t epochs, steps;       /* done; with max_steps the last epoch may be a part */
+    double *loss, *lr, *seconds; /* (epochs): mean loss, learning rate, duration */
+    double images_per_second;    /* augmented views; of this process's share */
     int dim;
-    int64_t parameters;
+    int64_t parameters;          /* of the encoder, heads excluded */
 };
 
 /* 0, STOPPED (checkpoint written) or -1. Interrupted and resumed as often as you
  * like, the encoder is equal bit for bit. */
 int train_run(struct device *dev, const struct train_request *request, struct train_result *result, struct err *err);
 void train_result_fini(struct train_result *r);
+
+/* Speed of whole training steps (augmentation, forward, loss, backward, optimiser)
+ * on random images of `size`: `warmup` steps untimed, then `steps`. */
+struct train_bench_result {
+    double images_per_second, seconds_per_step; /* views: two per image */
+    double loss;                                /* of the last step */
+    int64_t parameters;
+};
+int train_bench(struct device *dev, const cJSON *block, int size, int batch, int steps, int warmup,
+                struct train_bench_result *result, struct err *err);
 
 #endif
