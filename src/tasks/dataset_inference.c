@@ -1,0 +1,227 @@
+/* Dataset inference on stored representations: is this encoder the victim's or a
+ * copy of it? Every statistic of the table, over several seeds. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/stop.h"
+#include "stats/inference.h"
+#include "tasks/common.h"
+
+struct own_options {
+    struct string_list statistics;
+    int64_t seeds;
+    double fit_fraction;
+    char normalize[OPTION_NAME];
+};
+
+static const char *const statistic_names[] = { "gap", "learned", NULL };
+static const char *const normalizations[] = { "l2", "standardize", "none", NULL };
+
+static const struct option own_options[] = {
+    { "statistics", OPTION_STRINGS, offsetof(struct own_options, statistics), "gap,learned", 0, 0, statistic_names,
+      NULL, "test statistics, each with a row of its own" },
+    { "seeds", OPTION_INT, offsetof(struct own_options, seeds), "1", 1, 1000, NULL, NULL,
+      "number of splits and mixture starts; each is a row" },
+    { "fit_fraction", OPTION_FLOAT, offsetof(struct own_options, fit_fraction), "0.5", 0.01, 0.99, NULL, NULL,
+      "share of the members that fits, the rest is tested" },
+    { "normalize", OPTION_CHOICE, offsetof(struct own_options, normalize), "l2", 0, 0, normalizations, NULL,
+      "of representations: l2; standardize each dimension and then l2; none" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+
+static int inference_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
+{
+    (void)block;
+    if (max < 2)
+        return err_set(err, "too many option tables");
+    tables[0] = own_options;
+    tables[1] = inference_options_table;
+    return 2;
+}
+
+struct row {
+    const char *statistic, *covariance, *verdict;
+    int64_t seed, components, n_fit, n_members, n_heldout, dim;
+    double loglik_members, loglik_heldout, gap, t, df, p_value, log10_p, cohen_d, alpha;
+};
+
+static const struct column columns[] = {
+    { "statistic", COLUMN_STRING, offsetof(struct row, statistic), NULL, "test statistic" },
+    { "seed", COLUMN_INT, offsetof(struct row, seed), NULL, "seed of the splits and of the mixtures' starts" },
+    { "components", COLUMN_INT, offsetof(struct row, components), NULL, "mixture components (gap)" },
+    { "covariance", COLUMN_STRING, offsetof(struct row, covariance), NULL, "full or diag" },
+    { "n_fit", COLUMN_INT, offsetof(struct row, n_fit), NULL, "members that fitted" },
+    { "n_members", COLUMN_INT, offsetof(struct row, n_members), NULL, "members that were tested" },
+    { "n_heldout", COLUMN_INT, offsetof(struct row, n_heldout), NULL, "held-out images that were tested" },
+    { "dim", COLUMN_INT, offsetof(struct row, dim), NULL, "length of a representation" },
+    { "loglik_members", COLUMN_FLOAT, offsetof(struct row, loglik_members), "nats", "mean score of the members" },
+    { "loglik_heldout", COLUMN_FLOAT, offsetof(struct row, loglik_heldout), "nats", "mean score of the held-out" },
+    { "gap", COLUMN_FLOAT, offsetof(struct row, gap), "nats", "difference of the two means" },
+    { "t", COLUMN_FLOAT, offsetof(struct row, t), NULL, "Welch's t" },
+    { "df", COLUMN_FLOAT, offsetof(struct row, df), NULL, "degrees of freedom (Welch-Satterthwaite)" },
+    { "p_value", COLUMN_FLOAT, offsetof(struct row, p_value), NULL, "one-sided: members score higher" },
+    { "log10_p", COLUMN_FLOAT, offsetof(struct row, log10_p), NULL, "decimal logarithm of p, without underflow" },
+    { "cohen_d", COLUMN_FLOAT, offsetof(struct row, cohen_d), NULL, "gap in pooled standard deviations" },
+    { "alpha", COLUMN_FLOAT, offsetof(struct row, alpha), NULL, "level of the test" },
+    { "verdict", COLUMN_STRING, offsetof(struct row, verdict), NULL, "stolen, inconclusive or assumptions violated" },
+    { NULL, COLUMN_INT, 0, NULL, NULL }
+};
+
+/* Representations of the suspect, and the members of one seed's split. */
+struct samples {
+    int64_t d, n_members, n_heldout;
+    double *members, *heldout;
+    double *fit, *test; /* rows of members in the split's order; test points into fit */
+    uint32_t *order;
+};
+
+static void samples_fini(struct samples *s)
+{
+    mem_free(s->members);
+    mem_free(s->heldout);
+    mem_free(s->fit);
+    mem_free(s->order);
+}
+
+static int samples_read(const struct task_context *ctx, const struct own_options *own, struct samples *s,
+                        struct err *err)
+{
+    int64_t d;
+    if (task_representations(ctx, "members", &s->n_members, &s->d, &s->members, err) != 0 ||
+        task_representations(ctx, "heldout", &s->n_heldout, &d, &s->heldout, err) != 0)
+        return -1;
+    if (d != s->d)
+        return err_set(err, "members have %lld dimensions, held-out images %lld", (long long)s->d, (long long)d);
+    s->fit = mem_alloc((size_t)s->n_members, (size_t)s->d * sizeof *s->fit, err);
+    s->order = mem_alloc((size_t)s->n_members, sizeof *s->order, err);
+    if (s->fit == NULL || s->order == NULL)
+        return -1;
+    if (strcmp(own->normalize, "standardize") == 0)
+        rows_standardize(s->members, s->n_members, s->heldout, s->n_heldout, s->d);
+    if (strcmp(own->normalize, "none") != 0) {
+        rows_normalize(s->members, s->n_members, s->d);
+        rows_normalize(s->heldout, s->n_heldout, s->d);
+    }
+    return 0;
+}
+
+static void samples_split(struct samples *s, uint64_t seed, int64_t n_fit)
+{
+    inference_split(seed, (uint32_t)s->n_members, s->order);
+    for (int64_t i = 0; i < s->n_members; i++)
+        memcpy(s->fit + i * s->d, s->members + (int64_t)s->order[i] * s->d, (size_t)s->d * sizeof *s->fit);
+    s->test = s->fit + n_fit * s->d;
+}
+
+static int write_scores(struct result *r, const struct inference_result *v, struct err *err)
+{
+    if (result_double(r, "/loglik/members", "log-likelihood of each tested member under the mixture of the others",
+                      "nats", v->scores_members, 1, &v->n_members, err) != 0)
+        return -1;
+    return result_double(r, "/loglik/heldout", "log-likelihood of each held-out image under the members' mixture",
+                         "nats", v->scores_heldout, 1, &v->n_heldout, err);
+}
+
+static int run_statistic(struct task_context *ctx, const struct statistic *statistic, const struct samples *s,
+                         int64_t n_fit, const struct inference_options *o, struct row *row, struct result *keep,
+                         struct err *err)
+{
+    struct inference_data data = { .d = s->d,
+                                   .n_fit = n_fit,
+                                   .n_members = s->n_members - n_fit,
+                                   .n_heldout = s->n_heldout,
+                                   .fit = s->fit,
+                                   .members = s->test,
+                                   .heldout = s->heldout };
+    struct inference_result v = { 0 };
+    if (statistic->run(ctx->device, &data, o, &v, err) != 0)
+        return err_prefix(err, "statistic %s, seed %lld", statistic->name, (long long)o->seed);
+    *row = (struct row){ .statistic = statistic->name,
+                         .covariance = o->covariance,
+                         .verdict = v.verdict,
+                         .seed = o->seed,
+                         .components = o->components,
+                         .n_fit = n_fit,
+                         .n_members = v.n_members,
+                         .n_heldout = v.n_heldout,
+                         .dim = v.dim,
+                         .loglik_members = v.loglik_members,
+                         .loglik_heldout = v.loglik_heldout,
+                         .gap = v.gap,
+                         .t = v.t,
+                         .df = v.df,
+                         .p_value = v.p_value,
+                         .log10_p = v.log10_p,
+                         .cohen_d = v.cohen_d,
+                         .alpha = v.alpha };
+    int rc = keep != NULL ? write_scores(keep, &v, err) : 0;
+    inference_result_fini(&v);
+    return rc;
+}
+
+static double inference_cost(const cJSON *params)
+{
+    struct own_options own;
+    struct err ignored;
+    return options_from_json(own_options, params, &own, &ignored) == 0 ? 0.1 + 0.5 * (double)own.seeds : 1;
+}
+
+static int inference_run(struct task_context *ctx, struct err *err)
+{
+    int rc = -1;
+    char path[PATH_MAX];
+    struct own_options own;
+    struct inference_options o;
+    struct samples s = { 0 };
+    struct row *rows = NULL;
+    struct result *r = NULL;
+    if (options_from_json(own_options, ctx->params, &own, err) != 0 ||
+        options_from_json(inference_options_table, ctx->params, &o, err) != 0 ||
+        samples_read(ctx, &own, &s, err) != 0 || task_output_path(ctx, ".h5", path, err) != 0)
+        goto out;
+    int64_t n_fit = (int64_t)((double)s.n_members * own.fit_fraction + 0.5), first_seed = o.seed;
+    size_t n_rows = (size_t)(own.seeds * own.statistics.n), at = 0;
+    rows = mem_alloc(n_rows, sizeof *rows, err);
+    r = rows != NULL ? result_create(path, ctx->provenance, err) : NULL;
+    if (r == NULL)
+        goto out;
+    for (int64_t k = 0; k < own.seeds; k++) {
+        o.seed = first_seed + k;
+        samples_split(&s, (uint64_t)o.seed, n_fit);
+        for (int i = 0; i < own.statistics.n; i++) {
+            if (stop_requested()) {
+                rc = STOPPED; /* short enough to be done again from the start */
+                goto out;
+            }
+            const struct statistic *statistic = statistic_find(own.statistics.v[i]);
+            bool keep = k == 0 && strcmp(own.statistics.v[i], "gap") == 0;
+            if (run_statistic(ctx, statistic, &s, n_fit, &o, &rows[at++], keep ? r : NULL, err) != 0)
+                goto out;
+            task_report_fraction(ctx, (double)at / (double)n_rows);
+        }
+    }
+    if (result_table(r, "/scores/dataset_inference", "dataset inference, one row a statistic and seed", columns, rows,
+                     sizeof *rows, n_rows, err) != 0)
+        goto out;
+    rc = result_commit(r, err);
+    r = NULL;
+out:
+    result_abandon(r);
+    mem_free(rows);
+    samples_fini(&s);
+    return rc;
+}
+
+static const struct task_need needs[] = { { "members", NEED_SUSPECT, NEED_MEMBERS },
+                                          { "heldout", NEED_SUSPECT, NEED_HELDOUT },
+                                          { NULL, NEED_SUSPECT, NEED_MEMBERS } };
+
+const struct task_kind task_kind_dataset_inference = { .name = "dataset_inference",
+                                                       .help = "does the suspect derive from the victim?",
+                                                       .options = own_options,
+                                                       .options_size = sizeof(struct own_options),
+                                                       .tables = inference_tables,
+                                                       .needs = needs,
+                                                       .needs_device = true,
+                                                       .cost = inference_cost,
+                                                       .run = inference_run };

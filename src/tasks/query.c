@@ -1,0 +1,130 @@
+/* Asking the victim: each image (and view) once, for every theft that needs it.
+ *
+ * The images are the prefix of a seeded order of the query set, so that a theft
+ * with N queries uses the first N whatever the largest budget is. */
+#include "tasks/common.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "nn/query_views.h"
+
+struct query_options {
+    int64_t budget, views, batch, seed;
+    char augment[OPTION_NAME];
+};
+
+static const struct option query_options[] = {
+    { "budget", OPTION_INT, offsetof(struct query_options, budget), NULL, 1, 1e9, NULL, "images",
+      "number of unique images the victim is asked about" },
+    { "views", OPTION_INT, offsetof(struct query_options, views), "1", 1, 1000, NULL, NULL,
+      "augmented views of each image the victim is asked about" },
+    { "augment", OPTION_STRING, offsetof(struct query_options, augment), "none", 0, 0, NULL, NULL,
+      "augmentation of the queries; its options go beside it" },
+    { "batch", OPTION_INT, offsetof(struct query_options, batch), "256", 1, 65536, NULL, "images",
+      "images at a time" },
+    { "seed", OPTION_INT, offsetof(struct query_options, seed), "-1", -1, 4294967295.0, NULL, NULL,
+      "choice of the images and their views; -1: derived from the campaign's" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+
+static int query_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
+{
+    tables[0] = query_options;
+    int n = query_view_tables(block, tables + 1, max - 1, err);
+    return n < 0 ? -1 : n + 1;
+}
+
+static double query_cost(const cJSON *params)
+{
+    struct query_options o;
+    struct err ignored;
+    int64_t n;
+    int size;
+    task_shape(params, &n, &size);
+    if (options_from_json(query_options, params, &o, &ignored) != 0)
+        return 1;
+    return 0.05 + (double)(o.budget * o.views) * task_forward_seconds(NULL, size);
+}
+
+static int query_choose(const struct query_options *o, int64_t n, int64_t **chosen, struct err *err)
+{
+    if (o->budget > n)
+        return err_set(err, "a budget of %lld images is more than the query set's %lld", (long long)o->budget,
+                       (long long)n);
+    int rc = -1;
+    uint32_t *order = mem_alloc((size_t)n, sizeof *order, err);
+    *chosen = mem_alloc((size_t)o->budget, sizeof **chosen, err);
+    if (order == NULL || *chosen == NULL)
+        goto out;
+    struct rng rng = rng_at((uint64_t)o->seed, RNG_QUERY, 0, 0, 0);
+    rng_permutation(&rng, order, (uint32_t)n);
+    for (int64_t i = 0; i < o->budget; i++)
+        (*chosen)[i] = order[i];
+    rc = 0;
+out:
+    mem_free(order);
+    return rc;
+}
+
+static int query_write(const struct task_context *ctx, const struct query_options *o, const int64_t *chosen,
+                       const float *answers, int64_t dim, struct err *err)
+{
+    char path[PATH_MAX];
+    if (task_output_path(ctx, ".h5", path, err) != 0)
+        return -1;
+    struct result *r = result_create(path, ctx->provenance, err);
+    if (r == NULL)
+        return -1;
+    int64_t rows[2] = { o->budget * o->views, dim };
+    if (result_int(r, "/indices", "queried images, in the order of the queries", NULL, chosen, 1, &o->budget, err) ||
+        result_float(r, "/answers", "the victim's representations: image major, then view", NULL, answers, 2, rows,
+                     err)) {
+        result_abandon(r);
+        return -1;
+    }
+    return result_commit(r, err);
+}
+
+static int query_run(struct task_context *ctx, struct err *err)
+{
+    int rc = -1;
+    char weights[PATH_MAX];
+    struct query_options o;
+    struct images all = { 0 }, asked = { 0 };
+    struct encoder *victim = NULL;
+    int64_t *chosen = NULL;
+    float *answers = NULL;
+    if (options_from_json(query_options, ctx->params, &o, err) != 0 ||
+        task_input_path(ctx, "victim", ".safetensors", weights, err) != 0 || task_images(ctx, &all, err) != 0 ||
+        query_choose(&o, all.n, &chosen, err) != 0 || task_take_images(&all, chosen, o.budget, &asked, err) != 0)
+        goto out;
+    victim = encoder_load(ctx->device, weights, err);
+    if (victim == NULL)
+        goto out;
+    int64_t dim = encoder_dim(victim);
+    answers = mem_alloc((size_t)(o.budget * o.views), (size_t)dim * sizeof *answers, err);
+    if (answers == NULL)
+        goto out;
+    rc = encoder_answer(victim, &asked, chosen, (int)o.views, ctx->params, (int)o.batch, answers, task_report_fraction,
+                        ctx, err);
+    if (rc == 0)
+        rc = query_write(ctx, &o, chosen, answers, dim, err);
+out:
+    mem_free(answers);
+    mem_free(chosen);
+    encoder_destroy(victim);
+    images_fini(&asked);
+    images_fini(&all);
+    return rc;
+}
+
+const struct task_kind task_kind_query = { .name = "query",
+                                           .help = "ask the victim about images and store its answers",
+                                           .options = query_options,
+                                           .options_size = sizeof(struct query_options),
+                                           .tables = query_tables,
+                                           .needs_device = true,
+                                           .cost = query_cost,
+                                           .run = query_run };

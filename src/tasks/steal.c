@@ -1,0 +1,103 @@
+/* Theft: an encoder trained on images and the victim's stored answers. */
+#include "tasks/common.h"
+
+#include "base/mem.h"
+
+struct steal_options {
+    int64_t budget;
+};
+
+static const struct option steal_options[] = {
+    { "budget", OPTION_INT, offsetof(struct steal_options, budget), NULL, 1, 1e9, NULL, "images",
+      "number of unique images the victim is asked about" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+
+static int steal_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
+{
+    int n = train_option_tables(block, tables, max, err);
+    if (n < 0)
+        return -1;
+    if (n == max)
+        return err_set(err, "too many option tables");
+    tables[n] = steal_options;
+    return n + 1;
+}
+
+static double steal_cost(const cJSON *params)
+{
+    cJSON *budget = cJSON_GetObjectItemCaseSensitive(params, "budget");
+    int64_t n;
+    int size;
+    task_shape(params, &n, &size);
+    double share = cJSON_IsNumber(budget) && n > 0 ? budget->valuedouble / (double)n : 1;
+    return task_training_seconds(params, 1) * share;
+}
+
+/* The victim's answers about the first `budget` queried images, and which images
+ * of the query set they are. */
+struct answers {
+    int64_t budget, views, dim;
+    int64_t *indices; /* (queried) into the query set */
+    float *targets;   /* (queried * views, dim) */
+};
+
+static void answers_fini(struct answers *a)
+{
+    mem_free(a->indices);
+    mem_free(a->targets);
+}
+
+static int answers_read(const struct task_context *ctx, struct answers *a, struct err *err)
+{
+    char path[PATH_MAX];
+    int64_t queried, dims[2];
+    if (task_input_path(ctx, "answers", ".h5", path, err) != 0 ||
+        result_read_int(path, "/indices", 1, &queried, &a->indices, err) != 0 ||
+        result_read_float(path, "/answers", 2, dims, &a->targets, err) != 0)
+        return -1;
+    if (a->budget > queried)
+        return err_set(err, "%s holds answers for %lld images, %lld are wanted", path, (long long)queried,
+                       (long long)a->budget);
+    if (queried < 1 || dims[0] % queried != 0)
+        return err_set(err, "%s: %lld answers do not belong to %lld images", path, (long long)dims[0],
+                       (long long)queried);
+    a->views = dims[0] / queried;
+    a->dim = dims[1];
+    return 0;
+}
+
+static int steal_run(struct task_context *ctx, struct err *err)
+{
+    int rc = -1;
+    int64_t seed;
+    struct images all = { 0 }, stolen = { 0 };
+    struct answers a = { 0 };
+    if (task_integer(ctx->params, "seed", &seed, err) != 0 ||
+        task_integer(ctx->params, "budget", &a.budget, err) != 0 || answers_read(ctx, &a, err) != 0 ||
+        task_images(ctx, &all, err) != 0 || task_take_images(&all, a.indices, a.budget, &stolen, err) != 0)
+        goto out;
+    struct train_request request = { .block = ctx->params,
+                                     .data = &stolen,
+                                     .target = a.targets,
+                                     .target_dim = (int)a.dim,
+                                     .target_views = (int)a.views,
+                                     .target_augment = cJSON_GetObjectItemCaseSensitive(ctx->params, "query"),
+                                     .target_index = a.indices,
+                                     .seed = (uint64_t)seed };
+    rc = task_train(ctx, &request, err);
+out:
+    answers_fini(&a);
+    images_fini(&all);
+    images_fini(&stolen);
+    return rc;
+}
+
+const struct task_kind task_kind_steal = { .name = "steal",
+                                           .help = "train a copy on the victim's stored answers",
+                                           .options = steal_options,
+                                           .options_size = sizeof(struct steal_options),
+                                           .tables = steal_tables,
+                                           .needs_device = true,
+                                           .cost = steal_cost,
+                                           .run = steal_run };

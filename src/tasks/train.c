@@ -1,0 +1,27 @@
+/* Self-supervised training of a victim or an independent encoder. */
+#include "tasks/common.h"
+
+static double train_cost(const cJSON *params)
+{
+    return task_training_seconds(params, 2);
+}
+
+static int train_run_task(struct task_context *ctx, struct err *err)
+{
+    int64_t seed;
+    struct images im = { 0 };
+    if (task_integer(ctx->params, "seed", &seed, err) != 0 || task_images(ctx, &im, err) != 0)
+        return -1;
+    struct train_request request = { .block = ctx->params, .data = &im, .seed = (uint64_t)seed };
+    int rc = task_train(ctx, &request, err);
+    images_fini(&im);
+    return rc;
+}
+
+const struct task_kind task_kind_train = { .name = "train",
+                                           .help = "train an encoder by self-supervision",
+                                           .options = train_options,
+                                           .tables = train_option_tables,
+                                           .needs_device = true,
+                                           .cost = train_cost,
+                                           .run = train_run_task };
