@@ -1,0 +1,46 @@
+/* HDF5 as this room uses it: quiet, one sentence an error, every dataset
+ * chunked, shuffled, deflated and checksummed. Private to store/. */
+#ifndef DINF_STORE_H5_H
+#define DINF_STORE_H5_H
+
+#define H5_USE_110_API
+#include <hdf5.h>
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "store/result.h"
+
+/* Formats the message, appends HDF5's innermost complaint (and what to do about
+ * a refused lock), clears HDF5's error stack; returns -1. */
+int h5_fail(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Files; -1 with a message. The first call silences HDF5's own printing. */
+hid_t h5_create(const char *path, struct err *err);
+hid_t h5_open(const char *path, struct err *err); /* read-only */
+
+/* Variable-length UTF-8; H5Tclose. */
+hid_t h5_string_type(void);
+
+/* A scalar string attribute. */
+int h5_put_string(hid_t object, const char *name, const char *value, struct err *err);
+/* (n) strings; NULL counts as "". */
+int h5_put_strings(hid_t object, const char *name, const char *const *values, size_t n, struct err *err);
+/* Every member of the object: strings, numbers (int64 if whole, else float64); the rest as JSON text. */
+int h5_put_object(hid_t object, const cJSON *values, struct err *err);
+
+/* Creates the dataset with the groups above it; rank 0 is a scalar. `description`,
+ * and `units` if not NULL, become attributes. memory: type of `data`; type: in the file. */
+int h5_write(hid_t file, const char *path, const char *description, const char *unit, hid_t type, hid_t memory,
+             const void *data, int rank, const int64_t *dims, struct err *err);
+
+/* A table, see result_table: compound, one member a column. Units and help of
+ * the columns are the string arrays `units` and `column_descriptions`. */
+int h5_write_table(hid_t file, const char *path, const char *description, const struct column *columns,
+                   const void *rows, size_t row_size, size_t n, struct err *err);
+
+/* Compound of the columns as they lie in a row struct (packed: as in the file). H5Tclose. */
+hid_t h5_row_type(const struct column *columns, size_t row_size, int packed);
+
+#endif
