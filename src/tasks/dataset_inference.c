@@ -96,8 +96,11 @@ static int samples_read(const struct task_context *ctx, const struct own_options
     s->order = mem_alloc((size_t)s->n_members, sizeof *s->order, err);
     if (s->fit == NULL || s->order == NULL)
         return -1;
-    if (strcmp(own->normalize, "standardize") == 0)
-        rows_standardize(s->members, s->n_members, s->heldout, s->n_heldout, s->d);
+    if (strcmp(own->normalize, "standardize") == 0) {
+        double *parts[] = { s->members, s->heldout };
+        int64_t n[] = { s->n_members, s->n_heldout };
+        rows_standardize(parts, n, 2, s->d);
+    }
     if (strcmp(own->normalize, "none") != 0) {
         rows_normalize(s->members, s->n_members, s->d);
         rows_normalize(s->heldout, s->n_heldout, s->d);

@@ -1,0 +1,118 @@
+/* dinf compare: how alike two encoders' representations of the same images are. */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/json.h"
+#include "cli/table.h"
+#include "device/device.h"
+#include "stats/similarity.h"
+#include "store/matrix_file.h"
+
+struct compare_options {
+    char device[OPTION_NAME];
+    int64_t threads;
+    bool json;
+};
+
+#define OPTION(name, type, preset, min, max, help) \
+    { #name, type, offsetof(struct compare_options, name), preset, min, max, NULL, NULL, help }
+static const struct option options[] = {
+    OPTION(device, OPTION_STRING, "auto", 0, 0, "see `dinf list devices`"),
+    OPTION(threads, OPTION_INT, "0", 0, 4096, "0: all processors"),
+    OPTION(json, OPTION_BOOL, "false", 0, 0, "one JSON object on standard output"),
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+
+static void add_estimate(cJSON *j, const char *name, struct estimate e)
+{
+    char ci[64];
+    snprintf(ci, sizeof ci, "%s_ci", name);
+    json_add_number(j, name, e.value);
+    json_add_number(j, ci, e.ci);
+}
+
+static void print_json(int64_t n, int64_t da, int64_t db, const struct similarity *s, double mi)
+{
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddNumberToObject(j, "n", (double)n);
+    cJSON_AddNumberToObject(j, "dim_a", (double)da);
+    cJSON_AddNumberToObject(j, "dim_b", (double)db);
+    add_estimate(j, "cosine", s->cosine);
+    add_estimate(j, "cosine_abs", s->cosine_abs);
+    add_estimate(j, "l1", s->l1);
+    add_estimate(j, "l2", s->l2);
+    add_estimate(j, "linf", s->linf);
+    add_estimate(j, "l2_score", s->l2_score);
+    json_add_number(j, "mutual_information", mi);
+    json_print(j);
+}
+
+static void print_estimate(const char *name, struct estimate e)
+{
+    printf("%-20s %10.6f  +- %.6f\n", name, e.value, e.ci);
+}
+
+static void print_text(int64_t n, int64_t da, int64_t db, const struct similarity *s, double mi)
+{
+    printf("%lld images, %lld and %lld dimensions (centred, rows normalised; 99%% intervals)\n", (long long)n,
+           (long long)da, (long long)db);
+    if (da == db) {
+        print_estimate("cosine", s->cosine);
+        print_estimate("|cosine|", s->cosine_abs);
+        print_estimate("L1 distance", s->l1);
+        print_estimate("L2 distance", s->l2);
+        print_estimate("Linf distance", s->linf);
+        print_estimate("L2 score", s->l2_score);
+    } else {
+        printf("cosine and distances need equal dimensions\n");
+    }
+    printf("%-20s %10.4f nats\n", "mutual information", mi);
+}
+
+int cli_compare(int argc, char **argv)
+{
+    struct err err;
+    struct compare_options o;
+    const char *files[2];
+    int n_files, status = EXIT_USAGE;
+    double *a = NULL, *b = NULL, mi;
+    int64_t na, nb, da, db;
+    const struct estimate none = { NAN, NAN };
+    struct similarity s = { none, none, none, none, none, none };
+    struct device *dev = NULL;
+    int rc = cli_parse(argc, argv, "compare A B [options]",
+                       "Cosine, distances and mutual information of two representation files (.npy or\n"
+                       "FILE.h5:/path), row i of both being the same image.",
+                       options, &o, files, 2, &n_files, &err);
+    if (rc != 0)
+        return rc > 0 ? EXIT_DONE : cli_error(&err);
+    if (n_files != 2) {
+        err_set(&err, "two representation files are wanted (usage: dinf compare A B)");
+        goto out;
+    }
+    if (matrix_read(files[0], &na, &da, &a, &err) != 0 || matrix_read(files[1], &nb, &db, &b, &err) != 0)
+        goto out;
+    if (na != nb) {
+        err_set(&err, "%s has %lld rows, %s has %lld: the same images are wanted", files[0], (long long)na, files[1],
+                (long long)nb);
+        goto out;
+    }
+    dev = device_open(o.device, cli_threads(o.threads), &err);
+    if (dev == NULL || (da == db && similarity_compute(a, b, na, da, &s, &err) != 0) ||
+        mutual_information(dev, a, da, b, db, na, &mi, &err) != 0)
+        goto out;
+    if (o.json)
+        print_json(na, da, db, &s, mi);
+    else
+        print_text(na, da, db, &s, mi);
+    status = EXIT_DONE;
+out:
+    if (status != EXIT_DONE)
+        cli_error(&err);
+    device_close(dev);
+    mem_free(a);
+    mem_free(b);
+    return status;
+}
