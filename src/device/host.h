@@ -23,10 +23,6 @@ static inline int host_conv_out(const struct conv_desc *d, int size)
     return (size + 2 * d->padding - d->kernel) / d->stride + 1;
 }
 
-int augment_run_host(const uint8_t *pixels, int c, int h, int w, const struct augment_view *views, int n,
-                     const struct augment_target *target, float *out, int channel_block, int threads,
-                     struct err *err);
-
 /* Max pooling of device.h: kernel 3, stride 2, padding 1. */
 static inline int host_pool_out(int size)
 {

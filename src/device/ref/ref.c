@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "device/augment_host.h"
 #include "device/host.h"
 #include "device/linalg_tables.h"
 
