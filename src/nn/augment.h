@@ -1,0 +1,18 @@
+/* What an augmentation is: one row of augments.def, a set of presets for the
+ * strengths of device/augment_body.h. */
+#ifndef DINF_NN_AUGMENT_H
+#define DINF_NN_AUGMENT_H
+
+#include "device/augment_body.h"
+#include "nn/nn.h"
+
+struct augment_kind {
+    struct nn_row row; /* options: of a struct augment_strength */
+};
+
+const struct augment_kind *augment_find(const char *name, struct err *err);
+
+/* Strengths from a JSON object with "augment" (missing: `preset`) and that row's options. */
+int augment_parse(const cJSON *object, const char *preset, struct augment_strength *strength, struct err *err);
+
+#endif

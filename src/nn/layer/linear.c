@@ -1,0 +1,81 @@
+/* Fully connected layer y = x W^T + b with optional ReLU, for heads. */
+#include "base/mem.h"
+#include "nn/layer.h"
+
+struct linear {
+    struct layer base;
+    int in, out;
+    bool relu;
+    int weight, bias; /* parameters: (out, in) and (out) */
+};
+
+static int linear_shape(const struct layer *layer, const struct shape *in, struct shape *out, struct err *err)
+{
+    (void)layer;
+    (void)err;
+    *out = *in;
+    return 0;
+}
+
+static int linear_plan(const struct layer *layer, struct pass *pass, void *state, struct err *err)
+{
+    (void)layer;
+    (void)pass;
+    (void)state;
+    (void)err;
+    return 0;
+}
+
+static int linear_forward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
+{
+    (void)state;
+    const struct linear *l = (const struct linear *)layer;
+    struct device *dev = pass->net->dev;
+    float *y = pass->values[layer->output];
+    if (dev->ops->gemm(dev, TRANS_NO, TRANS_YES, pass->n, l->out, l->in, 1, pass->values[layer->input], l->in,
+                       pass_weight(pass, l->weight), l->in, 0, y, l->out, err) != 0)
+        return -1;
+    return dev->ops->bias_relu(dev, pass->n, l->out, y, pass_weight(pass, l->bias), l->relu, err);
+}
+
+static int linear_backward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
+{
+    (void)state;
+    const struct linear *l = (const struct linear *)layer;
+    struct device *dev = pass->net->dev;
+    float *dy = pass->gradients[layer->output][0], *dx = pass_gradient(pass, layer, layer->input);
+    if (dev->ops->bias_relu_backward(dev, pass->n, l->out, pass->values[layer->output], dy,
+                                     pass_weight_gradient(pass, l->bias), l->relu, err) != 0)
+        return -1;
+    if (dev->ops->gemm(dev, TRANS_YES, TRANS_NO, l->out, l->in, pass->n, 1, dy, l->out, pass->values[layer->input],
+                       l->in, 0, pass_weight_gradient(pass, l->weight), l->in, err) != 0)
+        return -1;
+    return dev->ops->gemm(dev, TRANS_NO, TRANS_NO, pass->n, l->in, l->out, 1, dy, l->out,
+                          pass_weight(pass, l->weight), l->in, 0, dx, l->in, err);
+}
+
+static const struct layer_kind linear_kind = { .name = "linear",
+                                               .shape = linear_shape,
+                                               .plan = linear_plan,
+                                               .forward = linear_forward,
+                                               .backward = linear_backward };
+
+int network_linear(struct network *net, int input, const char *name, int out, bool relu, struct err *err)
+{
+    struct linear *l = mem_alloc(1, sizeof *l, err);
+    if (l == NULL)
+        return -1;
+    l->base = (struct layer){ .kind = &linear_kind, .input = input, .residual = -1 };
+    l->in = net->tensors[input].c;
+    l->out = out;
+    l->relu = relu;
+    const int64_t shape[2] = { out, l->in };
+    l->weight = network_add_parameter(net, name, "weight", 2, shape, INIT_UNIFORM, l->in, false, err);
+    l->bias = l->weight < 0 ? -1 : network_add_parameter(net, name, "bias", 1, shape, INIT_UNIFORM, l->in, false, err);
+    l->base.output = l->bias < 0 ? -1 : network_add_tensor(net, out, true, err);
+    if (l->base.output < 0) {
+        mem_free(l);
+        return -1;
+    }
+    return network_add_layer(net, &l->base, err);
+}

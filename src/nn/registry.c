@@ -1,0 +1,221 @@
+/* The room's tables of kinds and options, and the way from a name to its row. */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/names.h"
+#include "nn/query_views.h"
+#include "nn/train_config.h"
+
+#define ARCH(id) extern const struct arch_kind arch_kind_##id;
+#include "nn/archs.def"
+#undef ARCH
+#define LOSS(id) extern const struct loss_kind loss_kind_##id;
+#include "nn/losses.def"
+#undef LOSS
+#define OPTIMIZER(id) extern const struct optim_kind optim_kind_##id;
+#include "nn/optimizers.def"
+#undef OPTIMIZER
+#define AUGMENT(id) extern const struct augment_kind augment_kind_##id;
+#include "nn/augments.def"
+#undef AUGMENT
+
+const struct arch_kind *const arch_kinds[] = {
+#define ARCH(id) &arch_kind_##id,
+#include "nn/archs.def"
+#undef ARCH
+    NULL
+};
+const struct loss_kind *const loss_kinds[] = {
+#define LOSS(id) &loss_kind_##id,
+#include "nn/losses.def"
+#undef LOSS
+    NULL
+};
+const struct optim_kind *const optim_kinds[] = {
+#define OPTIMIZER(id) &optim_kind_##id,
+#include "nn/optimizers.def"
+#undef OPTIMIZER
+    NULL
+};
+const struct augment_kind *const augment_kinds[] = {
+#define AUGMENT(id) &augment_kind_##id,
+#include "nn/augments.def"
+#undef AUGMENT
+    NULL
+};
+
+static const char *const arch_names[] = {
+#define ARCH(id) #id,
+#include "nn/archs.def"
+#undef ARCH
+    NULL
+};
+static const char *const loss_names[] = {
+#define LOSS(id) #id,
+#include "nn/losses.def"
+#undef LOSS
+    NULL
+};
+static const char *const optim_names[] = {
+#define OPTIMIZER(id) #id,
+#include "nn/optimizers.def"
+#undef OPTIMIZER
+    NULL
+};
+static const char *const augment_names[] = {
+#define AUGMENT(id) #id,
+#include "nn/augments.def"
+#undef AUGMENT
+    NULL
+};
+static const char *const stem_names[] = { "cifar", "imagenet", NULL };
+static const char *const head_names[] = { "none", "mlp", NULL };
+
+#define FIELD(field) offsetof(struct encoder_config, field)
+const struct option encoder_options[] = {
+    { "arch", OPTION_CHOICE, FIELD(arch), "resnet18", 0, 0, arch_names, NULL, "architecture" },
+    { "stem", OPTION_CHOICE, FIELD(stem), "cifar", 0, 0, stem_names, NULL,
+      "first layers: cifar for small images, imagenet for large ones" },
+    { "width", OPTION_FLOAT, FIELD(width), "1", 0.015625, 16, NULL, NULL, "multiplies the number of channels" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+#undef FIELD
+
+#define FIELD(field) offsetof(struct train_options, field)
+const struct option train_options[] = {
+    { "loss", OPTION_CHOICE, FIELD(loss), "infonce", 0, 0, loss_names, NULL, "what is minimised" },
+    { "optimizer", OPTION_CHOICE, FIELD(optimizer), "adam", 0, 0, optim_names, NULL, "how" },
+    { "augment", OPTION_CHOICE, FIELD(augment), "simclr", 0, 0, augment_names, NULL,
+      "augmentation of the views (a theft uses the queries' instead)" },
+    { "epochs", OPTION_INT, FIELD(epochs), "200", 1, 1e6, NULL, NULL, "passes over the images" },
+    { "batch", OPTION_INT, FIELD(batch), "256", 1, 65536, NULL, "images",
+      "images in a step; the last, smaller batch of an epoch is dropped" },
+    { "lr", OPTION_FLOAT, FIELD(lr), "0.0003", 0, 100, NULL, NULL, "learning rate" },
+    { "schedule", OPTION_CHOICE, FIELD(schedule), "cosine", 0, 0, schedule_names, NULL,
+      "of the learning rate, per epoch: cosine falls to 0 after `hold` epochs" },
+    { "hold", OPTION_INT, FIELD(hold), "10", 0, 1e6, NULL, "epochs", "epochs at full learning rate" },
+    { "projector", OPTION_CHOICE, FIELD(projector), "mlp", 0, 0, head_names, NULL,
+      "head in self-supervised training: Linear-ReLU-Linear or none" },
+    { "projector_dim", OPTION_INT, FIELD(projector_dim), "128", 1, 65536, NULL, NULL, "outputs of the projector" },
+    { "head", OPTION_CHOICE, FIELD(head), "none", 0, 0, head_names, NULL,
+      "the thief's own head between its representation and the victim's answers" },
+    { "init", OPTION_STRING, FIELD(init), "", 0, 0, NULL, NULL, "safetensors file to start from" },
+    { "shuffle", OPTION_BOOL, FIELD(shuffle), "true", 0, 0, NULL, NULL, "new order of the images in every epoch" },
+    { "max_steps", OPTION_INT, FIELD(max_steps), "0", 0, 1e12, NULL, "steps", "stop after so many; 0: never" },
+    { "checkpoint_seconds", OPTION_FLOAT, FIELD(checkpoint_seconds), "60", 0, 1e9, NULL, "s",
+      "least time between two checkpoints" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+#undef FIELD
+
+/* Index of `name` in the NULL-terminated `names`; -1 with a message. */
+static int find(const char *what, const char *name, const char *const *names, struct err *err)
+{
+    size_t n = 0;
+    for (; names[n] != NULL; n++)
+        if (strcmp(names[n], name) == 0)
+            return (int)n;
+    const char *near = names_nearest(name, names, n);
+    return err_set(err, "there is no %s \"%.100s\"%s%s%s", what, name, near ? "; did you mean \"" : "",
+                   near ? near : "", near ? "\"?" : "");
+}
+
+const struct arch_kind *arch_find(const char *name, struct err *err)
+{
+    int i = find("architecture", name, arch_names, err);
+    return i < 0 ? NULL : arch_kinds[i];
+}
+
+const struct loss_kind *loss_find(const char *name, struct err *err)
+{
+    int i = find("loss", name, loss_names, err);
+    return i < 0 ? NULL : loss_kinds[i];
+}
+
+const struct optim_kind *optim_find(const char *name, struct err *err)
+{
+    int i = find("optimizer", name, optim_names, err);
+    return i < 0 ? NULL : optim_kinds[i];
+}
+
+const struct augment_kind *augment_find(const char *name, struct err *err)
+{
+    int i = find("augmentation", name, augment_names, err);
+    return i < 0 ? NULL : augment_kinds[i];
+}
+
+int encoder_config_parse(const cJSON *block, struct encoder_config *config, struct err *err)
+{
+    return options_from_json(encoder_options, block, config, err);
+}
+
+/* The string member `name` of the block, or its preset in the table. */
+static const char *chosen(const cJSON *block, const struct option *table, const char *name)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(block, name);
+    return cJSON_IsString(v) ? v->valuestring : option_find(table, name)->preset;
+}
+
+int train_option_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
+{
+    const struct arch_kind *arch = arch_find(chosen(block, encoder_options, "arch"), err);
+    const struct loss_kind *loss = arch == NULL ? NULL : loss_find(chosen(block, train_options, "loss"), err);
+    const struct optim_kind *optim = loss == NULL ? NULL : optim_find(chosen(block, train_options, "optimizer"), err);
+    const struct augment_kind *augment =
+        optim == NULL ? NULL : augment_find(chosen(block, train_options, "augment"), err);
+    if (augment == NULL)
+        return -1;
+    const struct option *all[] = { encoder_options,   train_options,      arch->row.options,
+                                   loss->row.options, optim->row.options, augment->row.options };
+    int n = (int)(sizeof all / sizeof *all);
+    if (n > max)
+        return err_set(err, "a training has %d option tables, room is for %d", n, max);
+    memcpy(tables, all, sizeof all);
+    return n;
+}
+
+int query_view_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
+{
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(block, "augment");
+    const struct augment_kind *augment = augment_find(cJSON_IsString(name) ? name->valuestring : "none", err);
+    if (augment == NULL)
+        return -1;
+    if (max < 1)
+        return err_set(err, "no room for the augmentation's options");
+    tables[0] = augment->row.options;
+    return 1;
+}
+
+static void *row_options(const struct nn_row *row, const cJSON *block, struct err *err)
+{
+    void *options = mem_alloc(1, row->options_size, err);
+    if (options != NULL && options_from_json(row->options, block, options, err) != 0) {
+        mem_free(options);
+        return NULL;
+    }
+    return options;
+}
+
+int train_config_parse(const cJSON *block, struct train_config *c, struct err *err)
+{
+    *c = (struct train_config){ 0 };
+    if (options_from_json(train_options, block, &c->o, err) != 0 ||
+        encoder_config_parse(block, &c->encoder, err) != 0 || augment_parse(block, c->o.augment, &c->augment, err) != 0)
+        return -1;
+    c->loss = loss_find(c->o.loss, err);
+    c->optim = c->loss == NULL ? NULL : optim_find(c->o.optimizer, err);
+    if (c->optim == NULL || (c->loss_options = row_options(&c->loss->row, block, err)) == NULL ||
+        (c->optim_options = row_options(&c->optim->row, block, err)) == NULL) {
+        train_config_fini(c);
+        return -1;
+    }
+    return 0;
+}
+
+void train_config_fini(struct train_config *c)
+{
+    mem_free(c->loss_options);
+    mem_free(c->optim_options);
+    c->loss_options = c->optim_options = NULL;
+}
