@@ -1,0 +1,18 @@
+/* A snapshot as lines of text that fit a terminal. */
+#ifndef DINF_COORD_FRAME_H
+#define DINF_COORD_FRAME_H
+
+#include <stddef.h>
+
+#include "coord/snapshot.h"
+
+/* Writes at most `rows` lines of at most `columns` columns, each ended by a
+ * newline: the bar with the time left, the counts, then one line a busy worker;
+ * where workers do not fit, a line says how many more there are. Returns the
+ * number of lines. */
+int frame_render(const struct snapshot *s, int columns, int rows, char *out, size_t size);
+
+/* The counts and the time left on one line, without a newline. */
+void frame_summary(const struct snapshot *s, char *out, size_t size);
+
+#endif

@@ -1,0 +1,20 @@
+/* One coordinator per run directory. */
+#ifndef DINF_COORD_LOCK_H
+#define DINF_COORD_LOCK_H
+
+#include "base/err.h"
+
+struct run_lock;
+
+/* Takes DIR/lock, waiting at most `wait` seconds for a holder that is about to
+ * die (ranks outlive a killed launcher by a moment). NULL and a sentence that
+ * says who holds it (host, process). Uses flock; on a file system without it,
+ * exclusive creation of DIR/lock.held, where a holder on this host that is dead
+ * is noticed and one on another host is believed. */
+struct run_lock *lock_take(const char *dir, double wait, struct err *err);
+void lock_release(struct run_lock *lock); /* NULL-safe */
+
+/* The second way, for tests of it on any file system. */
+struct run_lock *lock_take_by_creation(const char *dir, double wait, struct err *err);
+
+#endif

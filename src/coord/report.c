@@ -1,0 +1,50 @@
+/* Progress reports as lines of text: a pipe may be read by a person too. */
+#include "coord/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void report_init(struct task_report *r)
+{
+    memset(r, 0, sizeof *r);
+    r->loss = NAN;
+    r->rate = NAN;
+}
+
+void report_from_progress(struct task_report *r, const struct task_progress *p)
+{
+    report_init(r);
+    r->fraction = p->fraction;
+    r->loss = p->loss;
+    r->rate = p->rate;
+    snprintf(r->what, sizeof r->what, "%s", p->what);
+    snprintf(r->unit, sizeof r->unit, "%s", p->unit != NULL ? p->unit : "");
+}
+
+int report_print(const struct task_report *r, char *out, size_t size)
+{
+    char what[sizeof r->what];
+    snprintf(what, sizeof what, "%s", r->what);
+    for (char *c = what; *c != '\0'; c++)
+        if (*c == '\n' || *c == '\r')
+            *c = ' ';
+    return snprintf(out, size, "progress %.6g %.6g %.6g %s %s\n", r->fraction, r->loss, r->rate,
+                    r->unit[0] ? r->unit : "-", what);
+}
+
+int report_parse(const char *line, struct task_report *r)
+{
+    struct task_report got;
+    int at = 0;
+    report_init(&got);
+    /* %lf reads "nan", too */
+    if (sscanf(line, "progress %lf %lf %lf %15s %n", &got.fraction, &got.loss, &got.rate, got.unit, &at) < 4 || at == 0)
+        return -1;
+    if (strcmp(got.unit, "-") == 0)
+        got.unit[0] = '\0';
+    snprintf(got.what, sizeof got.what, "%s", line + at);
+    got.what[strcspn(got.what, "\n")] = '\0';
+    *r = got;
+    return 0;
+}

@@ -1,0 +1,25 @@
+/* What a running task says of itself, and how an attempt ended: the vocabulary
+ * between child, worker and leader. */
+#ifndef DINF_COORD_REPORT_H
+#define DINF_COORD_REPORT_H
+
+#include "tasks/task.h"
+
+enum outcome { OUTCOME_DONE, OUTCOME_STOPPED, OUTCOME_FAILED };
+
+struct task_report {
+    double fraction, loss, rate; /* NaN: unknown */
+    char what[64], unit[16];
+};
+
+void report_init(struct task_report *r);
+void report_from_progress(struct task_report *r, const struct task_progress *p);
+
+/* One line of text, for the pipe between a child and its worker:
+ * "progress FRACTION LOSS RATE UNIT WHAT...". Returns its length, newline
+ * included. */
+int report_print(const struct task_report *r, char *out, size_t size);
+/* 0, or -1 if the line is something else; r is then untouched. */
+int report_parse(const char *line, struct task_report *r);
+
+#endif

@@ -1,0 +1,157 @@
+/* When and how results.h5 is rebuilt. */
+#include "coord/results.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/version.h"
+#include "coord/process.h"
+#include "coord/snapshot.h"
+#include "store/collect.h"
+
+static const char *state_name(enum task_state state)
+{
+    static const char *const names[] = { "waiting", "ready", "running", "done", "failed", "skipped" };
+    return names[state];
+}
+
+/* The hosts of the last run, from its status file; empty if there is none. */
+static void read_hosts(const char *dir, char *out, size_t size)
+{
+    char path[PATH_MAX], *text = NULL;
+    struct snapshot s = { .workers = NULL };
+    out[0] = '\0';
+    if (fs_path(path, sizeof path, NULL, "%s/status.json", dir) != 0 || !fs_exists(path) ||
+        fs_read(path, &text, NULL, NULL) != 0)
+        return;
+    cJSON *o = cJSON_Parse(text);
+    if (snapshot_from_json(o, &s, NULL) == 0)
+        snprintf(out, size, "%s", s.hosts);
+    snapshot_fini(&s);
+    cJSON_Delete(o);
+    mem_free(text);
+}
+
+static cJSON *root_attributes(const char *dir, const struct plan *plan, struct err *err)
+{
+    char hosts[1024];
+    read_hosts(dir, hosts, sizeof hosts);
+    cJSON *o = cJSON_CreateObject();
+    if (o == NULL || !cJSON_AddNumberToObject(o, "schema_version", RESULTS_SCHEMA) ||
+        !cJSON_AddStringToObject(o, "campaign", plan->campaign.name) ||
+        !cJSON_AddStringToObject(o, "config", plan->config) ||
+        !cJSON_AddStringToObject(o, "config_hash", plan->config_hash) ||
+        !cJSON_AddNumberToObject(o, "seed", (double)plan->campaign.seed) ||
+        !cJSON_AddNumberToObject(o, "threads", (double)plan->campaign.threads) ||
+        !cJSON_AddStringToObject(o, "dinf_version", dinf_version()) ||
+        !cJSON_AddStringToObject(o, "revision", dinf_revision()) || !cJSON_AddStringToObject(o, "hosts", hosts)) {
+        err_set(err, "out of memory");
+        cJSON_Delete(o);
+        return NULL;
+    }
+    return o;
+}
+
+int results_collect(const char *dir, const struct plan *plan, bool pack, struct err *err)
+{
+    int rc = -1, n = plan->n_tasks;
+    char out[PATH_MAX], path[PATH_MAX];
+    cJSON *root = NULL;
+    char **files = mem_alloc((size_t)n, sizeof *files, err);
+    struct collect_task *tasks = mem_alloc((size_t)n, sizeof *tasks, err);
+    if (files == NULL || tasks == NULL)
+        goto out;
+    for (int i = 0; i < n; i++) {
+        const struct plan_task *t = &plan->tasks[i];
+        tasks[i] = (struct collect_task){ .id = t->id, .kind = t->kind->name, .name = t->name,
+                                          .state = state_name(t->state), .device = plan->campaign.device,
+                                          .error = t->error, .attempt = t->attempts, .rank = t->rank,
+                                          .start = t->start, .seconds = t->seconds, .labels = t->labels };
+        if (t->state != TASK_DONE)
+            continue;
+        if (task_path(dir, t->id, ".h5", path, err) != 0 || (files[i] = mem_strdup(path, err)) == NULL)
+            goto out;
+        tasks[i].file = files[i];
+    }
+    root = root_attributes(dir, plan, err);
+    if (root != NULL && fs_path(out, sizeof out, err, "%s/results.h5", dir) == 0)
+        rc = collect_write(out, tasks, n, root, pack, err);
+out:
+    cJSON_Delete(root);
+    for (int i = 0; files != NULL && i < n; i++)
+        mem_free(files[i]);
+    mem_free(files);
+    mem_free(tasks);
+    return rc;
+}
+
+void results_init(struct results *r, const char *dir)
+{
+    memset(r, 0, sizeof *r);
+    r->dir = dir;
+    r->ended = clock_monotonic();
+}
+
+static int start(struct results *r, struct err *err)
+{
+    char log[PATH_MAX];
+    if (fs_path(log, sizeof log, err, "%s/logs/collect.log", r->dir) != 0)
+        return -1;
+    int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return err_errno(err, "cannot open %s", log);
+    const char *const argv[] = { "dinf", "collect", r->dir, NULL };
+    int rc = process_spawn(&r->pid, argv, 1, -1, fd, -1, err);
+    close(fd);
+    if (rc != 0)
+        r->pid = 0;
+    r->started = clock_monotonic();
+    r->stale = false;
+    return rc;
+}
+
+/* Takes note of the end of the child; flags as for waitpid. */
+static int reap(struct results *r, int flags, struct err *err)
+{
+    int status = 0;
+    pid_t got;
+    while ((got = waitpid(r->pid, &status, flags)) < 0 && errno == EINTR)
+        ;
+    if (got == 0)
+        return 0;
+    r->pid = 0;
+    r->ended = clock_monotonic();
+    r->took = r->ended - r->started;
+    if (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    r->stale = true;
+    return err_set(err, "results.h5 could not be rebuilt: %s/logs/collect.log says why", r->dir);
+}
+
+int results_poll(struct results *r, struct err *err)
+{
+    if (r->pid != 0)
+        return reap(r, WNOHANG, err);
+    double pause = 20 * r->took > 30 ? 20 * r->took : 30;
+    if (!r->stale || clock_monotonic() - r->ended < pause)
+        return 0;
+    return start(r, err);
+}
+
+int results_finish(struct results *r, bool always, struct err *err)
+{
+    if (r->pid != 0)
+        reap(r, 0, NULL); /* a failure is made good now, or told then */
+    if (!r->stale && !always)
+        return 0;
+    if (start(r, err) != 0)
+        return -1;
+    return reap(r, 0, err);
+}

@@ -1,0 +1,60 @@
+/* Making, locking and reading a run directory. */
+#include "coord/rundir.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+
+static const double lock_wait = 5; /* seconds: ranks of a killed launcher die within */
+
+bool rundir_has_result(void *dir, const char *id)
+{
+    char path[PATH_MAX];
+    return task_path(dir, id, ".h5", path, NULL) == 0 && fs_exists(path);
+}
+
+int rundir_open(const char *dir, const struct plan *plan, char absolute[PATH_MAX], struct run_lock **lock,
+                struct err *err)
+{
+    static const char *const folders[] = { "tasks", "work", "logs", "data" };
+    char path[PATH_MAX];
+    if (fs_mkdirs(dir, err) != 0)
+        return -1;
+    if (realpath(dir, absolute) == NULL)
+        return err_errno(err, "cannot resolve %s", dir);
+    *lock = lock_take(absolute, lock_wait, err);
+    if (*lock == NULL)
+        return -1;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+        if (fs_path(path, sizeof path, err, "%s/%s", absolute, folders[i]) != 0 || fs_mkdirs(path, err) != 0)
+            goto failed;
+    if (fs_path(path, sizeof path, err, "%s/config.cfg", absolute) != 0 ||
+        fs_write_atomic(path, plan->config, strlen(plan->config), err) != 0 ||
+        fs_path(path, sizeof path, err, "%s/plan.json", absolute) != 0 || plan_write(plan, path, err) != 0)
+        goto failed;
+    return 0;
+failed:
+    lock_release(*lock);
+    *lock = NULL;
+    return -1;
+}
+
+int rundir_read(const char *dir, struct plan **plan, struct journal_summary *summary, struct err *err)
+{
+    char path[PATH_MAX];
+    *plan = NULL;
+    if (fs_path(path, sizeof path, err, "%s/plan.json", dir) != 0)
+        return -1;
+    if (!fs_exists(path))
+        return err_set(err, "%s is not a run directory: it has no plan.json", dir);
+    if (plan_read(path, plan, err) != 0)
+        return -1;
+    if (fs_path(path, sizeof path, err, "%s/journal.jsonl", dir) != 0 ||
+        journal_replay(path, *plan, rundir_has_result, (void *)dir, summary, err) != 0) {
+        plan_destroy(*plan);
+        *plan = NULL;
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,144 @@
+/* MPI for the coordinator: probes and buffered sends. Open MPI's blocking calls
+ * spin a whole core; with one rank per core that core belongs to a task. */
+#include "coord/transport.h"
+
+#include <mpi.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { TAG = 1 };
+
+struct outgoing {
+    MPI_Request request;
+    char *buffer;
+};
+
+struct transport {
+    int rank, size;
+    struct outgoing *outgoing;
+    int n_outgoing, room;
+};
+
+struct transport *transport_open(int *argc, char ***argv, struct err *err)
+{
+    struct transport *t = mem_alloc(1, sizeof *t, err);
+    if (t == NULL)
+        return NULL;
+    if (MPI_Init(argc, argv) != MPI_SUCCESS) {
+        err_set(err, "MPI_Init failed");
+        mem_free(t);
+        return NULL;
+    }
+    MPI_Comm_rank(MPI_COMM_WORLD, &t->rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &t->size);
+    return t;
+}
+
+int transport_rank(const struct transport *t)
+{
+    return t->rank;
+}
+
+int transport_size(const struct transport *t)
+{
+    return t->size;
+}
+
+bool transport_launched(void)
+{
+    return getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL || getenv("PMI_RANK") != NULL;
+}
+
+/* Frees the buffers of sends that are through. */
+static void finish_sends(struct transport *t)
+{
+    for (int i = 0; i < t->n_outgoing;) {
+        int done = 0;
+        MPI_Test(&t->outgoing[i].request, &done, MPI_STATUS_IGNORE);
+        if (!done) {
+            i++;
+            continue;
+        }
+        mem_free(t->outgoing[i].buffer);
+        t->outgoing[i] = t->outgoing[--t->n_outgoing];
+    }
+}
+
+int transport_send(struct transport *t, int to, const struct message *m, const char *text, struct err *err)
+{
+    size_t length = text != NULL ? strlen(text) : 0, bytes = sizeof *m + length;
+    finish_sends(t);
+    if (t->n_outgoing == t->room) {
+        int room = t->room ? 2 * t->room : 16;
+        struct outgoing *grown =
+            mem_grow(t->outgoing, (size_t)t->room, (size_t)room, sizeof *grown, err);
+        if (grown == NULL)
+            return -1;
+        t->outgoing = grown;
+        t->room = room;
+    }
+    struct outgoing *o = &t->outgoing[t->n_outgoing];
+    if (bytes > (size_t)INT32_MAX)
+        return err_set(err, "a message of %zu bytes is too long", bytes);
+    o->buffer = mem_alloc(bytes, 1, err);
+    if (o->buffer == NULL)
+        return -1;
+    memcpy(o->buffer, m, sizeof *m);
+    if (length > 0)
+        memcpy(o->buffer + sizeof *m, text, length);
+    if (MPI_Isend(o->buffer, (int)bytes, MPI_BYTE, to, TAG, MPI_COMM_WORLD, &o->request) != MPI_SUCCESS) {
+        mem_free(o->buffer);
+        return err_set(err, "cannot send to rank %d", to);
+    }
+    t->n_outgoing++;
+    return 0;
+}
+
+int transport_receive(struct transport *t, struct message *m, char **text, int *from, struct err *err)
+{
+    int there = 0, bytes = 0;
+    MPI_Status status;
+    finish_sends(t);
+    if (MPI_Iprobe(MPI_ANY_SOURCE, TAG, MPI_COMM_WORLD, &there, &status) != MPI_SUCCESS)
+        return err_set(err, "cannot probe for messages");
+    if (!there)
+        return 0;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    char *buffer = mem_alloc((size_t)bytes + 1, 1, err); /* zeroed: ends the text */
+    if (buffer == NULL)
+        return -1;
+    if (MPI_Recv(buffer, bytes, MPI_BYTE, status.MPI_SOURCE, TAG, MPI_COMM_WORLD, MPI_STATUS_IGNORE) != MPI_SUCCESS ||
+        (size_t)bytes < sizeof *m) {
+        mem_free(buffer);
+        return err_set(err, "a broken message from rank %d", status.MPI_SOURCE);
+    }
+    memcpy(m, buffer, sizeof *m);
+    *from = status.MPI_SOURCE;
+    *text = NULL;
+    if ((size_t)bytes > sizeof *m)
+        *text = mem_strdup(buffer + sizeof *m, err);
+    bool lost = (size_t)bytes > sizeof *m && *text == NULL;
+    mem_free(buffer);
+    return lost ? -1 : 1;
+}
+
+void transport_close(struct transport *t)
+{
+    if (t == NULL)
+        return;
+    for (int i = 0; i < t->n_outgoing; i++) {
+        MPI_Wait(&t->outgoing[i].request, MPI_STATUS_IGNORE);
+        mem_free(t->outgoing[i].buffer);
+    }
+    mem_free(t->outgoing);
+    mem_free(t);
+    MPI_Finalize();
+}
+
+_Noreturn void transport_abort(int status)
+{
+    MPI_Abort(MPI_COMM_WORLD, status);
+    _Exit(status);
+}

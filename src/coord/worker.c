@@ -1,0 +1,184 @@
+/* The worker's loop: messages from rank 0, news from the running task. */
+#include "coord/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/stop.h"
+#include "coord/runner.h"
+
+static const double poll_seconds = 5e-3;   /* a running task's news are seen within */
+static const double longest_sleep = 5e-3;
+
+void backoff_reset(struct backoff *b)
+{
+    b->seconds = 2e-5;
+}
+
+void backoff_sleep(struct backoff *b)
+{
+    clock_sleep(b->seconds);
+    b->seconds = 1.3 * b->seconds < longest_sleep ? 1.3 * b->seconds : longest_sleep;
+}
+
+bool launcher_is_gone(void)
+{
+    static pid_t launcher;
+    if (!transport_launched())
+        return false;
+    if (launcher == 0)
+        launcher = getppid();
+    return getppid() != launcher;
+}
+
+struct worker {
+    struct transport *transport;
+    struct run_settings settings;
+    struct runner runner;
+    double report_every, reported;
+    bool ready;  /* has settings */
+    bool told;   /* rank 0 knows that a signal asked us to stop */
+    bool quit;
+};
+
+static int send_plain(struct worker *w, enum message_kind kind, const char *text, struct err *err)
+{
+    struct message m = { .kind = kind };
+    report_init(&m.report);
+    return transport_send(w->transport, 0, &m, text, err);
+}
+
+static int send_report(struct worker *w, struct err *err)
+{
+    double now = clock_monotonic();
+    if (now - w->reported < w->report_every)
+        return 0;
+    w->reported = now;
+    struct message m = { .kind = MESSAGE_PROGRESS, .task = w->runner.task, .attempt = w->runner.attempt,
+                         .report = w->runner.report };
+    return transport_send(w->transport, 0, &m, NULL, err);
+}
+
+static int send_ended(struct worker *w, int task, int attempt, const struct attempt_end *end, struct err *err)
+{
+    struct message m = { .kind = MESSAGE_ENDED, .task = task, .attempt = attempt, .outcome = (int)end->outcome,
+                         .seconds = end->seconds, .report = w->runner.report };
+    return transport_send(w->transport, 0, &m, end->outcome == OUTCOME_FAILED ? end->error : NULL, err);
+}
+
+/* In-process tasks: the run's STOP arrives while the task runs. Everything else
+ * that could come then (QUIT) only follows the end of the task. */
+static void tick(void *arg, const struct task_report *report)
+{
+    struct worker *w = arg;
+    struct err err;
+    struct message m;
+    char *text;
+    int from;
+    (void)report;
+    if (send_report(w, &err) != 0)
+        log_warn("%s", err.text);
+    if (transport_receive(w->transport, &m, &text, &from, &err) == 1) {
+        mem_free(text);
+        if (m.kind == MESSAGE_STOP)
+            stop_request();
+    }
+}
+
+static int handle(struct worker *w, const struct message *m, const char *text, struct err *err)
+{
+    switch ((enum message_kind)m->kind) {
+    case MESSAGE_SETUP:
+        if (settings_parse(text != NULL ? text : "", &w->settings, err) != 0)
+            return -1;
+        runner_init(&w->runner, &w->settings);
+        w->runner.tick = tick;
+        w->runner.arg = w;
+        w->ready = true;
+        return 0;
+    case MESSAGE_ASSIGN:
+        if (!w->ready || runner_busy(&w->runner) || text == NULL)
+            return err_set(err, "rank 0 assigned a task out of turn");
+        runner_start(&w->runner, m->task, m->attempt, text);
+        return 0;
+    case MESSAGE_STOP:
+        runner_stop(&w->runner);
+        return 0;
+    case MESSAGE_QUIT:
+        w->quit = true;
+        return 0;
+    default:
+        return err_set(err, "rank 0 sent an unknown message %d", m->kind);
+    }
+}
+
+static int receive_all(struct worker *w, bool *any, struct err *err)
+{
+    struct message m;
+    char *text;
+    int from, rc;
+    while ((rc = transport_receive(w->transport, &m, &text, &from, err)) == 1) {
+        *any = true;
+        int handled = handle(w, &m, text, err);
+        mem_free(text);
+        if (handled != 0)
+            return -1;
+        if (runner_busy(&w->runner))
+            break; /* a task that ran in this process is through: say so first */
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+static int work(struct worker *w, struct err *err)
+{
+    struct backoff backoff;
+    backoff_reset(&backoff);
+    while (!w->quit) {
+        bool any = false, fresh;
+        struct attempt_end end;
+        if (launcher_is_gone())
+            return err_set(err, "the launcher is gone");
+        if (receive_all(w, &any, err) != 0)
+            return -1;
+        if (stop_requested() && !w->told) {
+            w->told = true;
+            if (send_plain(w, MESSAGE_STOP, NULL, err) != 0)
+                return -1;
+            runner_stop(&w->runner);
+        }
+        if (runner_busy(&w->runner)) {
+            int task = w->runner.task, attempt = w->runner.attempt;
+            if (runner_poll(&w->runner, poll_seconds, &fresh, &end) == 1) {
+                if (send_ended(w, task, attempt, &end, err) != 0)
+                    return -1;
+            } else if (fresh && send_report(w, err) != 0) {
+                return -1;
+            }
+            backoff_reset(&backoff);
+        } else if (any) {
+            backoff_reset(&backoff);
+        } else {
+            backoff_sleep(&backoff);
+        }
+    }
+    return 0;
+}
+
+int worker_run(struct transport *t, struct err *err)
+{
+    struct worker w = { .transport = t };
+    char host[256] = "";
+    runner_init(&w.runner, &w.settings);
+    /* rank 0 hears at most some hundred reports a second, however many ranks */
+    w.report_every = 2e-3 * transport_size(t) > 0.5 ? 2e-3 * transport_size(t) : 0.5;
+    gethostname(host, sizeof host - 1);
+    int rc = send_plain(&w, MESSAGE_HELLO, host, err);
+    if (rc == 0)
+        rc = work(&w, err);
+    runner_kill(&w.runner);
+    return rc;
+}
