@@ -3,12 +3,16 @@
  * A set is described by a JSON object (the config's `datasets` entries with
  * names resolved), one of
  *   source  {"format": F, ...options of the format's row..., "size": S}
- *           size 0: as stored; else resized (area or bilinear) to S x S
+ *           size 0: as stored; else resized to S x S (each axis: area mean
+ *           where it shrinks, bilinear where it grows)
  *   subset  {"of": <object>, "seed": I, "begin": B, "count": N}
  *           items B .. B+N-1 of the seeded random order of `of`
- *           (count 0: to the end; "seed": -1: stored order)
+ *           (count 0: to the end; "seed": -1: stored order). Defaults: seed -1,
+ *           begin 0, count 0. Subsets of one set with one seed are disjoint
+ *           where their ranges are, and a smaller count is a prefix.
  *   union   {"parts": [<object>, ...]}  concatenation, equal shapes
- * File paths in sources are used as they are. */
+ * Other members are errors. File paths in sources are used as they are.
+ * Images always have 3 channels: readers replicate grey. */
 #ifndef DINF_DATA_DATASET_H
 #define DINF_DATA_DATASET_H
 
@@ -26,6 +30,16 @@ struct images {
     int32_t *labels;  /* (n), or NULL */
 };
 
+/* A stretch of a source whose images are known by one hash: the bytes of a file,
+ * or a generator's version and parameters. Image k of the stretch is (hex,
+ * begin + k): equal pairs are equal images, wherever the files lie and whichever
+ * split names them. */
+struct dataset_part {
+    char hex[HASH_HEX];
+    int64_t begin, n;
+};
+enum { DATASET_PARTS_MAX = 16 };
+
 /* One row of formats.def (data/readers/). */
 struct dataset_format {
     const char *name, *help;
@@ -33,12 +47,12 @@ struct dataset_format {
     size_t options_size;
     /* Number and shape without reading pixels; -1 with a message if files are
      * missing, truncated, oversized or inconsistent. pixels and labels untouched. */
-    int (*describe)(const void *options, struct images *shape, struct err *);
-    /* Allocates pixels and labels (mem_alloc). */
-    int (*read)(const void *options, struct images *out, struct err *);
-    /* What the contents are: a hash of the files' bytes, or of the generator's
-     * parameters and version. Never of a path. */
-    int (*fingerprint)(const void *options, char hex[HASH_HEX], struct err *);
+    int (*describe)(const void *options, struct images *shape, struct err *err);
+    /* Allocates pixels and labels (mem_alloc) and reads the n images `wanted`
+     * (any order; NULL: all of them). */
+    int (*read)(const void *options, const int64_t *wanted, int64_t n, struct images *out, struct err *err);
+    /* What the contents are, in stored order; at most DATASET_PARTS_MAX. Never depends on a path. */
+    int (*parts)(const void *options, struct dataset_part *parts, int *n, struct err *err);
 };
 extern const struct dataset_format *const dataset_formats[]; /* NULL-terminated */
 
@@ -48,11 +62,13 @@ int dataset_describe(const cJSON *spec, struct images *shape, struct err *err);
 int dataset_read(const cJSON *spec, struct images *out, struct err *err);
 void images_fini(struct images *im);
 
-/* Hash of contents and selection: equal images in equal order, equal hash
- * (whatever the path). */
+/* Hash of contents and selection: the same images (by source contents and index)
+ * at the same size in equal order, equal hash, whatever the path and however the
+ * selection is put. */
 int dataset_fingerprint(const cJSON *spec, char hex[HASH_HEX], struct err *err);
 
-/* Number of images that two sets have in common, by source contents and index. */
+/* Number of distinct images that two sets have in common, by source contents and
+ * index; the size that they are resized to does not matter. */
 int dataset_overlap(const cJSON *a, const cJSON *b, int64_t *common, struct err *err);
 
 /* Mean and std of each channel (3) on the 0..1 scale. */
