@@ -155,7 +155,7 @@ static void layout_chunked(hid_t layout, int rank, const int64_t *dims, size_t e
 static hid_t write_dataset(hid_t file, const char *path, hid_t type, hid_t memory, const void *data, int rank,
                            const int64_t *dims, struct err *err)
 {
-    hsize_t size[H5S_MAX_RANK], most[H5S_MAX_RANK];
+    hsize_t size[H5S_MAX_RANK] = { 0 }, most[H5S_MAX_RANK] = { 0 };
     bool empty = false;
     for (int i = 0; i < rank; i++) {
         size[i] = (hsize_t)dims[i];
