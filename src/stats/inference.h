@@ -8,8 +8,8 @@
 #include "base/err.h"
 #include "conf/option.h"
 #include "device/device.h"
-
-enum covariance { COVARIANCE_FULL, COVARIANCE_DIAG };
+#include "stats/gmm.h"
+#include "stats/rows.h"
 
 /* Representations by the suspect encoder, row-major, d columns; already
  * normalised if the caller wants that (rows_normalize). */
@@ -36,10 +36,19 @@ extern const struct option inference_options_table[];
 struct inference_result {
     int64_t n_members, n_heldout, dim; /* images that were tested */
     double loglik_members, loglik_heldout; /* means of the score that was tested */
-    double gap, t, df, p_value, log10_p, cohen_d, alpha;
+    double gap, t, df, p_value, log10_p, cohen_d, alpha; /* NAN where the test could not be computed */
     const char *verdict;      /* "stolen", "inconclusive", "assumptions violated" */
+    char reason[256];         /* why assumptions are violated, one sentence; else "" */
     double *scores_members, *scores_heldout; /* (n_members), (n_heldout): mem_free by inference_result_fini */
 };
+
+/* Errors (-1) are inputs that nothing can be computed from: values that are not
+ * finite, an empty set, fewer fit rows than components. Data that
+ * cannot carry the test is a result with the verdict "assumptions violated":
+ * fewer than INFERENCE_MINIMUM tested rows in a group, too few rows to learn
+ * from, scores without variance, more than one row in a hundred that is in two
+ * sets which must be disjoint. */
+enum { INFERENCE_MINIMUM = 10 };
 
 struct statistic {
     const char *name, *help;
@@ -48,9 +57,33 @@ struct statistic {
 };
 extern const struct statistic *const statistics[]; /* NULL-terminated: gap, learned */
 
+const struct statistic *statistic_find(const char *name); /* NULL if there is none */
+
 void inference_result_fini(struct inference_result *r);
 
-/* Each row divided by its L2 norm (zero rows stay zero), in place. */
-void rows_normalize(double *x, int64_t n, int64_t d);
+/* Fills `order` (n) with 0 .. n-1 such that the first n_first are a random
+ * subset by the seed; both parts in ascending order. For halves of members. */
+void inference_split(uint64_t seed, int64_t n, int64_t n_first, uint32_t *order);
+
+/* -- for the statistics' own files -- */
+
+/* The same with a further key, so that several cuts by one seed are independent. */
+void inference_cut(uint64_t seed, uint32_t purpose, int64_t n, int64_t n_first, uint32_t *order);
+
+/* A result without a test, for data that cannot be scored: no tested rows, NAN,
+ * "assumptions violated" and the reason. */
+int inference_untested(const struct inference_data *data, const struct inference_options *options,
+                       struct inference_result *out, struct err *err, const char *reason, ...)
+    __attribute__((format(printf, 5, 6)));
+
+int inference_check(const struct inference_data *data, struct err *err);
+
+void inference_gmm_options(const struct inference_options *options, int64_t components, struct gmm_options *out);
+
+/* One-sided Welch test of the scores, which `out` takes over (also on error),
+ * and the verdict. */
+int inference_decide(const struct inference_data *data, const struct inference_options *options,
+                     double *scores_members, int64_t n_members, double *scores_heldout, int64_t n_heldout,
+                     struct inference_result *out, struct err *err);
 
 #endif

@@ -1,0 +1,51 @@
+/* Preprocessing of representations that several statistics share. */
+#include "stats/rows.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+int rows_check(const double *x, int64_t n, int64_t d, const char *what, struct err *err)
+{
+    for (int64_t i = 0; i < n * d; i++) {
+        if (!isfinite(x[i]))
+            return err_set(err, "%s has a value that is not finite (%g) in row %lld, column %lld", what, x[i],
+                           (long long)(i / d), (long long)(i % d));
+    }
+    return 0;
+}
+
+void rows_normalize(double *x, int64_t n, int64_t d)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double *row = x + i * d, top = 0.0, sum = 0.0;
+        for (int64_t c = 0; c < d; c++)
+            top = fmax(top, fabs(row[c]));
+        if (top == 0.0)
+            continue;
+        for (int64_t c = 0; c < d; c++) /* scaled by the largest: no overflow, no underflow */
+            sum += row[c] / top * (row[c] / top);
+        double norm = sqrt(sum);
+        for (int64_t c = 0; c < d; c++)
+            row[c] = row[c] / top / norm;
+    }
+}
+
+void rows_mean(const double *x, int64_t n, int64_t d, double *mean)
+{
+    memset(mean, 0, (size_t)d * sizeof *mean);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < d; c++)
+            mean[c] += x[i * d + c];
+    for (int64_t c = 0; c < d; c++)
+        mean[c] /= (double)n;
+}
+
+double *rows_gather(const double *x, const uint32_t *order, int64_t n, int64_t d, struct err *err)
+{
+    double *out = mem_alloc((size_t)n, (size_t)d * sizeof *out, err);
+    for (int64_t i = 0; out && i < n; i++)
+        memcpy(out + i * d, x + order[i] * d, (size_t)d * sizeof *out);
+    return out;
+}

@@ -1,0 +1,22 @@
+/* Rows of representations: what every statistic does to them first. */
+#ifndef DINF_STATS_ROWS_H
+#define DINF_STATS_ROWS_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* x (n, d) row-major must be finite; `what` names it in the message, which says
+ * where the first bad value is. */
+int rows_check(const double *x, int64_t n, int64_t d, const char *what, struct err *err);
+
+/* Each row divided by its L2 norm (zero rows stay zero), in place. */
+void rows_normalize(double *x, int64_t n, int64_t d);
+
+/* mean (d) of the columns. n >= 1. */
+void rows_mean(const double *x, int64_t n, int64_t d, double *mean);
+
+/* A new (n, d) matrix whose row i is row order[i] of x; mem_free. */
+double *rows_gather(const double *x, const uint32_t *order, int64_t n, int64_t d, struct err *err);
+
+#endif

@@ -1,0 +1,41 @@
+/* The published statistic (Dziedzic et al., "Dataset Inference for
+ * Self-Supervised Models", NeurIPS 2022): a mixture on half of the members; do
+ * the other members have a higher log-likelihood under it than held-out images?
+ * H0: mean(members) <= mean(held-out). */
+#include "stats/inference.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+static int gap_run(struct device *dev, const struct inference_data *data, const struct inference_options *options,
+                   struct inference_result *out, struct err *err)
+{
+    struct gmm_options fit;
+    struct gmm mixture = { 0 };
+    memset(out, 0, sizeof *out);
+    if (inference_check(data, err) != 0)
+        return -1;
+    int rc = -1;
+    double *members = mem_alloc((size_t)data->n_members, sizeof *members, err);
+    double *heldout = mem_alloc((size_t)data->n_heldout, sizeof *heldout, err);
+    inference_gmm_options(options, options->components, &fit);
+    if (members && heldout && gmm_fit(dev, data->fit, data->n_fit, data->d, &fit, &mixture, err) == 0 &&
+        gmm_score(dev, &mixture, data->members, data->n_members, data->d, members, err) == 0 &&
+        gmm_score(dev, &mixture, data->heldout, data->n_heldout, data->d, heldout, err) == 0) {
+        rc = inference_decide(data, options, members, data->n_members, heldout, data->n_heldout, out, err);
+        members = heldout = NULL; /* are the result's now */
+    }
+    gmm_fini(&mixture);
+    mem_free(heldout);
+    mem_free(members);
+    if (rc != 0)
+        inference_result_fini(out);
+    return rc;
+}
+
+const struct statistic statistic_gap = {
+    .name = "gap",
+    .help = "members against held-out: log-likelihood under one mixture fitted on half of the members",
+    .run = gap_run,
+};
