@@ -46,3 +46,10 @@ int augment_parse(const cJSON *object, const char *preset, struct augment_streng
         return err_set(err, "crop_min = %g is larger than crop_max = %g", strength->crop_min, strength->crop_max);
     return 0;
 }
+
+int augment_query_parse(const cJSON *object, struct augment_strength *strength, uint64_t *seed, struct err *err)
+{
+    const cJSON *s = cJSON_GetObjectItemCaseSensitive(object, "seed");
+    *seed = cJSON_IsNumber(s) && s->valuedouble > 0 ? (uint64_t)s->valuedouble : 0;
+    return augment_parse(object, "none", strength, err);
+}

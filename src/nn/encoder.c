@@ -1,0 +1,172 @@
+/* Encoders in inference: making, and representations of images. */
+#include "nn/encoder.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/stop.h"
+#include "nn/augment.h"
+#include "nn/query_views.h"
+
+void encoder_destroy(struct encoder *e)
+{
+    if (e == NULL)
+        return;
+    e->dev->ops->free(e->dev, e->pixels);
+    pass_destroy(e->pass);
+    network_destroy(e->net);
+    mem_free(e);
+}
+
+int encoder_dim(const struct encoder *e)
+{
+    return e->net->tensors[e->net->representation].c;
+}
+
+int encoder_size(const struct encoder *e)
+{
+    return e->pipeline.size;
+}
+
+void encoder_moments(const struct encoder *e, float mean[3], float std[3])
+{
+    memcpy(mean, e->pipeline.mean, sizeof e->pipeline.mean);
+    memcpy(std, e->pipeline.std, sizeof e->pipeline.std);
+}
+
+int64_t encoder_parameters(const struct encoder *e)
+{
+    return network_encoder_parameters(e->net);
+}
+
+const char *encoder_arch(const struct encoder *e)
+{
+    return e->config.arch;
+}
+
+struct augment_target pipeline_target(const struct pipeline *p)
+{
+    struct augment_target t = { .h = p->size, .w = p->size };
+    memcpy(t.mean, p->mean, sizeof t.mean);
+    memcpy(t.std, p->std, sizeof t.std);
+    return t;
+}
+
+struct encoder *encoder_random(struct device *dev, const cJSON *block, uint64_t seed, int size, const float mean[3],
+                               const float std[3], struct err *err)
+{
+    struct encoder *e = mem_alloc(1, sizeof *e, err);
+    if (e == NULL)
+        return NULL;
+    e->dev = dev;
+    e->pipeline.size = size;
+    memcpy(e->pipeline.mean, mean, sizeof e->pipeline.mean);
+    memcpy(e->pipeline.std, std, sizeof e->pipeline.std);
+    if (encoder_config_parse(block, &e->config, err) != 0 ||
+        (e->net = network_build(dev, &e->config, 0, err)) == NULL || network_init(e->net, seed, err) != 0 ||
+        network_fold(e->net, err) != 0)
+        goto fail;
+    return e;
+fail:
+    encoder_destroy(e);
+    return NULL;
+}
+
+/* Images are taken in batches of equal size, as few as `batch` allows, so that
+ * one pass serves all and the last batch is padded by less than one image each. */
+static int64_t balanced_batch(int64_t n, int64_t batch)
+{
+    int64_t batches = (n + batch - 1) / batch;
+    return (n + batches - 1) / batches;
+}
+
+static int prepare(struct encoder *e, int64_t images, int64_t rows, const struct images *im, struct err *err)
+{
+    size_t bytes = (size_t)images * 3 * (size_t)im->h * (size_t)im->w;
+    if (bytes > e->pixels_bytes) {
+        e->dev->ops->free(e->dev, e->pixels);
+        e->pixels_bytes = 0;
+        e->pixels = e->dev->ops->alloc(e->dev, bytes, err);
+        if (e->pixels == NULL)
+            return -1;
+        e->pixels_bytes = bytes;
+    }
+    if (e->pass != NULL && e->pass->n == rows)
+        return 0;
+    pass_destroy(e->pass);
+    e->pass = pass_create(e->net, PASS_FOLDED, (int)rows, e->pipeline.size, e->pipeline.size, err);
+    return e->pass == NULL ? -1 : 0;
+}
+
+/* How the victim is asked; strength of "none" and any seed for plain images. */
+struct queries {
+    struct augment_strength strength;
+    uint64_t seed;
+    const int64_t *key;
+    int views;
+};
+
+static struct augment_view queried_view(const struct queries *q, const struct images *im, int64_t i, int64_t v)
+{
+    int64_t key = q->key != NULL ? q->key[i] : i;
+    return augment_draw(&q->strength, q->seed, 0, (uint32_t)key, (uint32_t)v, im->h, im->w);
+}
+
+static int embed_views(struct encoder *e, const struct images *im, const struct queries *q, int batch, float *out,
+                       void (*progress)(void *, double), void *arg, struct err *err)
+{
+    int rc = -1;
+    if (im->c != 3)
+        return err_set(err, "the images have %d channels, an encoder takes 3", im->c);
+    if (im->n == 0)
+        return 0;
+    const struct device_ops *ops = e->dev->ops;
+    const int64_t views = q->views;
+    int64_t per_batch = batch / views > 0 ? batch / views : 1;
+    int64_t chunk = balanced_batch(im->n, per_batch), rows = chunk * views;
+    size_t image_bytes = 3 * (size_t)im->h * (size_t)im->w, dim = (size_t)encoder_dim(e);
+    const struct augment_target target = pipeline_target(&e->pipeline);
+    struct augment_view *all = mem_alloc((size_t)rows, sizeof *all, err);
+    if (all == NULL || prepare(e, chunk, rows, im, err) != 0)
+        goto out;
+    for (int64_t begin = 0; begin < im->n; begin += chunk) {
+        if (stop_requested()) {
+            rc = STOPPED;
+            goto out;
+        }
+        int64_t n = im->n - begin < chunk ? im->n - begin : chunk;
+        for (int64_t r = 0; r < rows; r++) {
+            int64_t i = r / views < n ? r / views : 0; /* rows beyond the last image repeat the first */
+            all[r] = queried_view(q, im, begin + i, r % views);
+            all[r].image = (int32_t)i;
+        }
+        if (ops->upload(e->dev, e->pixels, im->pixels + (size_t)begin * image_bytes, (size_t)n * image_bytes, err) ||
+            ops->augment(e->dev, e->pixels, 3, im->h, im->w, all, (int)rows, &target, pass_input(e->pass), err) ||
+            pass_forward(e->pass, err) != 0 ||
+            ops->download(e->dev, out + (size_t)(begin * views) * dim, pass_output(e->pass),
+                          (size_t)(n * views) * dim * sizeof *out, err) != 0)
+            goto out;
+        if (progress != NULL)
+            progress(arg, (double)(begin + n) / (double)im->n);
+    }
+    rc = 0;
+out:
+    mem_free(all);
+    return rc;
+}
+
+int encoder_embed(struct encoder *e, const struct images *im, int batch, float *out,
+                  void (*progress)(void *, double), void *arg, struct err *err)
+{
+    const struct queries plain = { .strength = { .crop_min = 1, .crop_max = 1 }, .views = 1 };
+    return embed_views(e, im, &plain, batch, out, progress, arg, err);
+}
+
+int encoder_answer(struct encoder *e, const struct images *im, const int64_t *key, int views, const cJSON *augment,
+                   int batch, float *out, void (*progress)(void *, double), void *arg, struct err *err)
+{
+    struct queries q = { .key = key, .views = views };
+    if (augment_query_parse(augment, &q.strength, &q.seed, err) != 0)
+        return -1;
+    return embed_views(e, im, &q, batch, out, progress, arg, err);
+}

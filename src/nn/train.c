@@ -1,0 +1,189 @@
+/* The training loop: epochs, order of the images, learning rate, curves,
+ * checkpoints. Everything random is a function of (seed, epoch, sample, view), so
+ * that a training taken up from a checkpoint goes on with the same bits. */
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/stop.h"
+#include "nn/checkpoint.h"
+
+struct run {
+    const struct train_request *request;
+    struct trainer *trainer;
+    struct train_position at;
+    char identity[HASH_HEX];
+    int64_t steps_per_epoch, steps; /* steps: of the whole training */
+    uint32_t *order;                /* (n) of the current epoch */
+    int64_t ordered_epoch;          /* that `order` belongs to; -1: none */
+    double begin, step_begin, saved; /* clock_monotonic: this process's start, the step's, the last checkpoint */
+    int64_t first_step;
+};
+
+void train_result_fini(struct train_result *r)
+{
+    mem_free(r->loss);
+    mem_free(r->lr);
+    mem_free(r->seconds);
+    *r = (struct train_result){ 0 };
+}
+
+static int64_t epoch_of(const struct run *run, int64_t step)
+{
+    return step / run->steps_per_epoch;
+}
+
+static double lr_of(const struct run *run, int64_t epoch)
+{
+    const struct train_options *o = &run->trainer->config.o;
+    return schedule_lr(o->schedule, o->lr, o->hold, epoch, o->epochs);
+}
+
+static void order_epoch(struct run *run, int64_t epoch)
+{
+    uint32_t n = (uint32_t)run->request->data->n;
+    if (run->ordered_epoch == epoch)
+        return;
+    if (run->trainer->config.o.shuffle) {
+        struct rng rng = rng_at(run->request->seed, RNG_SHUFFLE, (uint32_t)epoch, 0, 0);
+        rng_permutation(&rng, run->order, n);
+    } else {
+        for (uint32_t i = 0; i < n; i++)
+            run->order[i] = i;
+    }
+    run->ordered_epoch = epoch;
+}
+
+static double rate(const struct run *run, double now)
+{
+    double views = (double)(run->at.step - run->first_step) * run->trainer->images * run->trainer->views;
+    return now > run->begin ? views / (now - run->begin) : 0;
+}
+
+/* Closes an epoch's entry in the curves; `count` steps of it were done. */
+static void close_epoch(struct run *run, int64_t epoch, int64_t count)
+{
+    run->at.loss[epoch] = run->at.loss_sum / (double)count;
+    run->at.lr[epoch] = lr_of(run, epoch);
+    run->at.duration[epoch] = run->at.seconds;
+    run->at.loss_sum = run->at.seconds = 0;
+}
+
+static int save(struct run *run, struct err *err)
+{
+    run->saved = clock_monotonic();
+    return checkpoint_write(run->request->checkpoint, run->identity, run->trainer, &run->at,
+                            epoch_of(run, run->at.step), err);
+}
+
+static void report(const struct run *run, double now, double epoch_loss)
+{
+    if (run->request->progress == NULL)
+        return;
+    const struct train_progress p = { .epoch = epoch_of(run, run->at.step),
+                                      .epochs = run->trainer->config.o.epochs,
+                                      .step = run->at.step,
+                                      .steps = run->steps,
+                                      .loss = epoch_loss,
+                                      .images_per_second = rate(run, now) };
+    run->request->progress(run->request->arg, &p);
+}
+
+/* One step with all that belongs to it. 0, STOPPED or -1. */
+static int advance(struct run *run, struct err *err)
+{
+    struct trainer *t = run->trainer;
+    int64_t epoch = epoch_of(run, run->at.step), within = run->at.step % run->steps_per_epoch;
+    double loss;
+    order_epoch(run, epoch);
+    if (trainer_step(t, run->order + within * t->images, epoch, run->at.step + 1, lr_of(run, epoch), &loss, err) != 0)
+        return -1;
+    double now = clock_monotonic();
+    run->at.step++;
+    run->at.loss_sum += loss;
+    run->at.seconds += now - run->step_begin;
+    run->step_begin = now;
+    double mean = run->at.loss_sum / (double)(within + 1);
+    if (within + 1 == run->steps_per_epoch)
+        close_epoch(run, epoch, run->steps_per_epoch);
+    report(run, now, mean);
+    if (run->at.step == run->steps || run->request->checkpoint == NULL)
+        return stop_requested() && run->at.step < run->steps ? STOPPED : 0;
+    bool stop = stop_requested();
+    if ((stop || now - run->saved >= t->config.o.checkpoint_seconds) && save(run, err) != 0)
+        return -1;
+    return stop ? STOPPED : 0;
+}
+
+static int start(struct run *run, struct err *err)
+{
+    const struct train_request *r = run->request;
+    const struct train_options *o = &run->trainer->config.o;
+    const char *path = r->checkpoint;
+    run->steps_per_epoch = r->data->n / run->trainer->images;
+    run->steps = o->epochs * run->steps_per_epoch;
+    if (o->max_steps > 0 && o->max_steps < run->steps)
+        run->steps = o->max_steps;
+    run->ordered_epoch = -1;
+    size_t epochs = (size_t)o->epochs;
+    if ((run->order = mem_alloc((size_t)r->data->n, sizeof *run->order, err)) == NULL ||
+        (run->at.loss = mem_alloc(epochs, sizeof(double), err)) == NULL ||
+        (run->at.lr = mem_alloc(epochs, sizeof(double), err)) == NULL ||
+        (run->at.duration = mem_alloc(epochs, sizeof(double), err)) == NULL)
+        return -1;
+    if (path != NULL && checkpoint_identity(r, run->identity, err) != 0)
+        return -1;
+    if (path != NULL && fs_exists(path) &&
+        checkpoint_read(path, run->identity, run->trainer, &run->at, o->epochs, err) != 0)
+        return -1;
+    run->first_step = run->at.step;
+    run->begin = run->step_begin = run->saved = clock_monotonic();
+    return 0;
+}
+
+/* Hands the curves over. */
+static void finish(struct run *run, struct train_result *result)
+{
+    const struct trainer *t = run->trainer;
+    int64_t rest = run->steps % run->steps_per_epoch;
+    if (rest > 0)
+        close_epoch(run, epoch_of(run, run->steps), rest);
+    *result = (struct train_result){ .epochs = epoch_of(run, run->steps) + (rest > 0),
+                                     .steps = run->steps,
+                                     .loss = run->at.loss,
+                                     .lr = run->at.lr,
+                                     .seconds = run->at.duration,
+                                     .images_per_second = rate(run, clock_monotonic()),
+                                     .dim = t->net->tensors[t->net->representation].c,
+                                     .parameters = network_encoder_parameters(t->net) };
+    run->at.loss = run->at.lr = run->at.duration = NULL;
+}
+
+int train_run(struct device *dev, const struct train_request *request, struct train_result *result, struct err *err)
+{
+    int rc = -1;
+    struct run run = { .request = request };
+    *result = (struct train_result){ 0 };
+    run.trainer = trainer_create(dev, request, err);
+    if (run.trainer == NULL || start(&run, err) != 0)
+        goto out;
+    rc = 0;
+    while (rc == 0 && run.at.step < run.steps)
+        rc = advance(&run, err);
+    if (rc != 0)
+        goto out;
+    const struct trainer *t = run.trainer;
+    rc = encoder_write(request->out, t->net, &t->config.encoder, t->head_dim, &t->pipeline, request->provenance, err);
+    if (rc == 0)
+        finish(&run, result);
+out:
+    mem_free(run.order);
+    mem_free(run.at.loss);
+    mem_free(run.at.lr);
+    mem_free(run.at.duration);
+    trainer_destroy(run.trainer);
+    return rc;
+}
