@@ -49,3 +49,25 @@ double *rows_gather(const double *x, const uint32_t *order, int64_t n, int64_t d
         memcpy(out + i * d, x + order[i] * d, (size_t)d * sizeof *out);
     return out;
 }
+
+double *rows_widen(const double *x, int64_t n, int64_t d, int64_t wide, struct err *err)
+{
+    double *out = mem_alloc((size_t)n, (size_t)wide * sizeof *out, err);
+    for (int64_t i = 0; out && i < n; i++)
+        memcpy(out + i * wide, x + i * d, (size_t)d * sizeof *out);
+    return out;
+}
+
+int rows_centre_normalize(double *x, int64_t n, int64_t d, struct err *err)
+{
+    double *mean = mem_alloc((size_t)d, sizeof *mean, err);
+    if (!mean)
+        return -1;
+    rows_mean(x, n, d, mean);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < d; c++)
+            x[i * d + c] -= mean[c];
+    rows_normalize(x, n, d);
+    mem_free(mean);
+    return 0;
+}

@@ -19,4 +19,11 @@ void rows_mean(const double *x, int64_t n, int64_t d, double *mean);
 /* A new (n, d) matrix whose row i is row order[i] of x; mem_free. */
 double *rows_gather(const double *x, const uint32_t *order, int64_t n, int64_t d, struct err *err);
 
+/* A new (n, wide) matrix, wide >= d: x with zero columns behind; mem_free. */
+double *rows_widen(const double *x, int64_t n, int64_t d, int64_t wide, struct err *err);
+
+/* Centres the columns, then normalises the rows, in place: the preprocessing of
+ * all similarities. */
+int rows_centre_normalize(double *x, int64_t n, int64_t d, struct err *err);
+
 #endif

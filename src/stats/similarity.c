@@ -1,0 +1,160 @@
+/* Similarity of two encoders as published (Dziedzic et al., NeurIPS 2022), with
+ * what its scripts got wrong put right: columns are centred instead of rows, the
+ * absolute cosine has its own interval, constants of the entropy are exact. */
+#include "stats/similarity.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "device/linalg.h"
+
+static double *prepared(const double *x, int64_t n, int64_t d, const char *what, struct err *err)
+{
+    if (n < 2 || d < 1) {
+        err_set(err, "a comparison needs at least 2 rows and 1 column; there are %lld and %lld", (long long)n,
+                (long long)d);
+        return NULL;
+    }
+    if (rows_check(x, n, d, what, err) != 0)
+        return NULL;
+    double *out = mem_alloc((size_t)n, (size_t)d * sizeof *out, err);
+    if (!out)
+        return NULL;
+    memcpy(out, x, (size_t)(n * d) * sizeof *x);
+    if (rows_centre_normalize(out, n, d, err) == 0)
+        return out;
+    mem_free(out);
+    return NULL;
+}
+
+/* Mean and half-width of its normal 99% interval. */
+static struct estimate estimate(const double *x, int64_t n)
+{
+    double mean = 0.0, square = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        mean += x[i];
+    mean /= (double)n;
+    for (int64_t i = 0; i < n; i++)
+        square += (x[i] - mean) * (x[i] - mean);
+    struct estimate e = { mean, 2.576 * sqrt(square / (double)(n - 1) / (double)n) };
+    return e;
+}
+
+int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, struct similarity *out,
+                       struct err *err)
+{
+    enum { COSINE, COSINE_ABS, L1, L2, LINF, L2_SCORE, MEASURES };
+    double *pa = prepared(a, n, d, "the first representations", err);
+    double *pb = pa ? prepared(b, n, d, "the second representations", err) : NULL;
+    double *rows = pb ? mem_alloc((size_t)n, MEASURES * sizeof *rows, err) : NULL;
+    int rc = -1;
+    if (!rows)
+        goto out;
+    for (int64_t i = 0; i < n; i++) {
+        double dot = 0.0, l1 = 0.0, square = 0.0, linf = 0.0;
+        for (int64_t c = 0; c < d; c++) {
+            double x = pa[i * d + c], y = pb[i * d + c], apart = fabs(x - y);
+            dot += x * y;
+            l1 += apart;
+            square += apart * apart;
+            linf = fmax(linf, apart);
+        }
+        rows[COSINE * n + i] = dot;
+        rows[COSINE_ABS * n + i] = fabs(dot);
+        rows[L1 * n + i] = l1;
+        rows[L2 * n + i] = sqrt(square);
+        rows[LINF * n + i] = linf;
+        rows[L2_SCORE * n + i] = 1.0 - 0.5 * sqrt(square);
+    }
+    struct estimate *to[MEASURES] = { &out->cosine, &out->cosine_abs, &out->l1, &out->l2, &out->linf,
+                                      &out->l2_score };
+    for (int m = 0; m < MEASURES; m++)
+        *to[m] = estimate(rows + m * n, n);
+    rc = 0;
+out:
+    mem_free(rows);
+    mem_free(pb);
+    mem_free(pa);
+    return rc;
+}
+
+/* -- mutual information -- */
+
+#define EULER_GAMMA 0.57721566490153286061
+#define LN_PI 1.1447298858494001741
+
+/* Digamma of n >= 2 (recurrence, then the asymptotic series). */
+static double digamma(double n)
+{
+    double shift = 0.0;
+    for (; n < 10.0; n += 1.0)
+        shift -= 1.0 / n;
+    double r2 = 1.0 / (n * n);
+    return shift + log(n) - 0.5 / n - r2 * (1.0 / 12 - r2 * (1.0 / 120 - r2 * (1.0 / 252 - r2 / 240)));
+}
+
+/* H = d mean log(r + eps) + log V_d + digamma(n) - digamma(1), r the distance to
+ * the nearest other row, V_d the volume of the unit ball (Kozachenko and Leonenko
+ * 1987; Kraskov, Stoegbauer and Grassberger 2004, eq. 20 with k = 1). */
+static double entropy(const double *square_distance, int64_t n, int64_t d)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        sum += log(sqrt(square_distance[i]) + 1e-10);
+    double log_ball = 0.5 * (double)d * LN_PI - lgamma(0.5 * (double)d + 1.0);
+    return (double)d * sum / (double)n + log_ball + digamma((double)n) + EULER_GAMMA;
+}
+
+static int device_entropy(struct device *dev, const double *x, int64_t n, int64_t d, double *out, struct err *err)
+{
+    const struct device_ops *ops = dev->ops;
+    size_t bytes = (size_t)(n * d) * sizeof *x, row_bytes = (size_t)n * sizeof *x;
+    int rc = -1;
+    double *distance = mem_alloc((size_t)n, sizeof *distance, err);
+    double *on_device = distance ? ops->alloc(dev, bytes, err) : NULL;
+    double *nearest = on_device ? ops->alloc(dev, row_bytes, err) : NULL;
+    if (nearest && ops->upload(dev, on_device, x, bytes, err) == 0 &&
+        ops->linalg->nearest_rows(dev, n, (int)d, on_device, NULL, nearest, err) == 0 &&
+        ops->download(dev, distance, nearest, row_bytes, err) == 0) {
+        *out = entropy(distance, n, d);
+        rc = 0;
+    }
+    if (nearest)
+        ops->free(dev, nearest);
+    if (on_device)
+        ops->free(dev, on_device);
+    mem_free(distance);
+    return rc;
+}
+
+int mutual_information(struct device *dev, const double *a, int64_t da, const double *b, int64_t db, int64_t n,
+                       double *out, struct err *err)
+{
+    double *pa = prepared(a, n, da, "the first representations", err);
+    double *pb = pa ? prepared(b, n, db, "the second representations", err) : NULL;
+    double *joint = pb ? mem_alloc((size_t)n, (size_t)(da + db) * sizeof *joint, err) : NULL;
+    double ha, hb, hab;
+    int rc = -1;
+    for (int64_t i = 0; joint && i < n; i++) {
+        memcpy(joint + i * (da + db), pa + i * da, (size_t)da * sizeof *joint);
+        memcpy(joint + i * (da + db) + da, pb + i * db, (size_t)db * sizeof *joint);
+    }
+    if (joint && device_entropy(dev, pa, n, da, &ha, err) == 0 && device_entropy(dev, pb, n, db, &hb, err) == 0 &&
+        device_entropy(dev, joint, n, da + db, &hab, err) == 0) {
+        *out = ha + hb - hab;
+        rc = 0;
+    }
+    mem_free(joint);
+    mem_free(pb);
+    mem_free(pa);
+    return rc;
+}
+
+double mi_score(double i, double random, double self)
+{
+    if (!(self > random))
+        return NAN;
+    double score = (i - random) / (self - random);
+    return isnan(score) ? NAN : fmax(0.0, fmin(1.0, score));
+}
