@@ -1,0 +1,205 @@
+/* base: known answers of Philox and SHA-256, distributions, files, names. */
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/names.h"
+#include "base/rng.h"
+
+/* Known answers published with the Random123 library (kat_vectors). */
+static void philox_known_answers(void **state)
+{
+    (void)state;
+    static const uint32_t in[3][6] = { { 0, 0, 0, 0, 0, 0 },
+                                       { ~0u, ~0u, ~0u, ~0u, ~0u, ~0u },
+                                       { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0 } };
+    static const uint32_t out[3][4] = { { 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 },
+                                        { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd },
+                                        { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 } };
+    for (int i = 0; i < 3; i++) {
+        struct rng_block b = philox4x32(in[i][0], in[i][1], in[i][2], in[i][3], in[i][4], in[i][5]);
+        assert_memory_equal(b.v, out[i], sizeof b.v);
+    }
+}
+
+static void rng_streams_differ(void **state)
+{
+    (void)state;
+    struct rng base = rng_at(1, RNG_TEST, 2, 3, 4);
+    struct rng others[] = { rng_at(2, RNG_TEST, 2, 3, 4), rng_at(1, RNG_INIT, 2, 3, 4), rng_at(1, RNG_TEST, 3, 3, 4),
+                            rng_at(1, RNG_TEST, 2, 4, 4), rng_at(1, RNG_TEST, 2, 3, 5),
+                            rng_at(1ull << 32 | 1, RNG_TEST, 2, 3, 4) };
+    uint64_t first = rng_u64(&base);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_true(rng_u64(&others[i]) != first);
+    struct rng again = rng_at(1, RNG_TEST, 2, 3, 4);
+    assert_true(rng_u64(&again) == first);
+}
+
+static void rng_distributions(void **state)
+{
+    (void)state;
+    enum { N = 200000, SIDES = 7 };
+    struct rng r = rng_at(42, RNG_TEST, 0, 0, 0);
+    double sum = 0, squares = 0, uniform = 0;
+    int counts[SIDES] = { 0 };
+    for (int i = 0; i < N; i++) {
+        double z = rng_normal(&r);
+        sum += z;
+        squares += z * z;
+        double u = rng_double(&r);
+        assert_true(u >= 0 && u < 1);
+        uniform += u;
+        counts[rng_below(&r, SIDES)]++;
+    }
+    assert_true(fabs(sum / N) < 5 / sqrt(N));
+    assert_true(fabs(squares / N - 1) < 5 * sqrt(2.0 / N));
+    assert_true(fabs(uniform / N - 0.5) < 5 * sqrt(1.0 / 12 / N));
+    for (int k = 0; k < SIDES; k++)
+        assert_true(abs(counts[k] - N / SIDES) < 5 * sqrt((double)N / SIDES));
+}
+
+static void rng_permutation_is_one(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    uint32_t order[N];
+    bool seen[N] = { false };
+    int fixed = 0;
+    struct rng r = rng_at(7, RNG_TEST, 0, 0, 0);
+    rng_permutation(&r, order, N);
+    for (uint32_t i = 0; i < N; i++) {
+        assert_true(order[i] < N && !seen[order[i]]);
+        seen[order[i]] = true;
+        fixed += order[i] == i;
+    }
+    assert_true(fixed < 10);
+    assert_true(rng_below(&r, 1) == 0);
+}
+
+static void sha256_known_answers(void **state)
+{
+    (void)state;
+    char hex[HASH_HEX], file_hex[HASH_HEX], path[] = "/tmp/dinf-hash-XXXXXX";
+    struct err err;
+    assert_int_equal(hash_bytes("abc", 3, hex, &err), 0);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "abc", 3), 3);
+    close(fd);
+    assert_int_equal(hash_file(path, file_hex, &err), 0);
+    assert_string_equal(file_hex, hex);
+    unlink(path);
+    assert_int_equal(hash_file(path, hex, &err), -1);
+    assert_non_null(strstr(err.text, path));
+}
+
+static void memory_is_checked(void **state)
+{
+    (void)state;
+    struct err err;
+    assert_null(mem_alloc(SIZE_MAX / 2, 4, &err));
+    assert_non_null(strstr(err.text, "overflow"));
+    double *p = mem_alloc(3, sizeof *p, &err);
+    assert_non_null(p);
+    assert_int_equal((uintptr_t)p % 64, 0);
+    p[2] = 5;
+    p = mem_grow(p, 3, 100, sizeof *p, &err);
+    assert_true(p[2] == 5 && p[99] == 0);
+    mem_free(p);
+    char *s = mem_printf(&err, "%d-%s", 12, "x");
+    assert_string_equal(s, "12-x");
+    mem_free(s);
+}
+
+static void files_are_whole_or_absent(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/dinf-fs-XXXXXX", path[64], deep[64], *data;
+    size_t bytes;
+    struct err err;
+    struct stat st;
+    assert_non_null(mkdtemp(folder));
+    snprintf(deep, sizeof deep, "%s/a/b", folder);
+    assert_int_equal(fs_mkdirs(deep, &err), 0);
+    assert_int_equal(fs_mkdirs(deep, &err), 0);
+    snprintf(path, sizeof path, "%s/a/b/file", folder);
+    assert_int_equal(fs_write_atomic(path, "one", 3, &err), 0);
+    assert_int_equal(fs_write_atomic(path, "second", 6, &err), 0);
+    assert_int_equal(fs_read(path, &data, &bytes, &err), 0);
+    assert_int_equal(bytes, 6);
+    assert_string_equal(data, "second");
+    mem_free(data);
+    assert_int_equal(fs_mkdirs(path, &err), -1); /* a file in the way */
+    assert_int_equal(fs_read(deep, &data, &bytes, &err), -1);
+    assert_non_null(strstr(err.text, "not a regular file"));
+    assert_int_equal(fs_remove_tree(folder, &err), 0);
+    assert_int_equal(stat(folder, &st), -1);
+    assert_int_equal(fs_remove_tree(folder, &err), 0);
+    assert_int_equal(fs_write_atomic(path, "x", 1, &err), -1);
+    assert_non_null(strstr(err.text, "No such file"));
+}
+
+static void names_find_the_nearest(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "epochs", "batch", "learning_rate", "loss" };
+    assert_int_equal(names_distance("kitten", "sitting"), 3);
+    assert_int_equal(names_distance("ab", "ba"), 1);
+    assert_int_equal(names_distance("", "abc"), 3);
+    assert_string_equal(names_nearest("epohcs", names, 4), "epochs");
+    assert_string_equal(names_nearest("learning-rate", names, 4), "learning_rate");
+    assert_null(names_nearest("zzzzzz", names, 4));
+}
+
+static void errors_are_put_together(void **state)
+{
+    (void)state;
+    struct err err;
+    assert_int_equal(err_set(&err, "no %s", "luck"), -1);
+    assert_int_equal(err_prefix(&err, "line %d", 3), -1);
+    assert_string_equal(err.text, "line 3: no luck");
+    errno = ENOENT;
+    assert_int_equal(err_errno(&err, "cannot open x"), -1);
+    assert_string_equal(err.text, "cannot open x: No such file or directory");
+    assert_int_equal(err_set(NULL, "ignored"), -1);
+}
+
+static void durations_are_readable(void **state)
+{
+    (void)state;
+    char out[32];
+    assert_string_equal(clock_duration(3.14159, out, sizeof out), "3.1 s");
+    assert_string_equal(clock_duration(42, out, sizeof out), "42 s");
+    assert_string_equal(clock_duration(125, out, sizeof out), "2 min 05 s");
+    assert_string_equal(clock_duration(7500, out, sizeof out), "2 h 05 min");
+    assert_string_equal(clock_duration(NAN, out, sizeof out), "?");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(philox_known_answers),      cmocka_unit_test(rng_streams_differ),
+        cmocka_unit_test(rng_distributions),         cmocka_unit_test(rng_permutation_is_one),
+        cmocka_unit_test(sha256_known_answers),      cmocka_unit_test(memory_is_checked),
+        cmocka_unit_test(files_are_whole_or_absent), cmocka_unit_test(names_find_the_nearest),
+        cmocka_unit_test(errors_are_put_together),   cmocka_unit_test(durations_are_readable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,114 @@
+/* Every table of the program: rows are named, unique, and their options sound. */
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "conf/option.h"
+#include "device/device.h"
+#include "nn/nn.h"
+#include "stats/inference.h"
+#include "stats/similarity.h"
+#include "tasks/task.h"
+
+/* Presets parse and lie within their own bounds; names are config words. */
+static void check_options(const struct option *table, size_t size)
+{
+    static char space[1 << 17];
+    struct err err = { "" };
+    if (table == NULL)
+        return;
+    assert_true(size < sizeof space);
+    if (options_defaults(table, space, &err) != 0)
+        fail_msg("%s", err.text);
+    for (const struct option *o = table; o->name != NULL; o++) {
+        assert_non_null(o->help);
+        assert_true(strlen(o->help) > 0);
+        for (const char *c = o->name; *c != '\0'; c++)
+            assert_true(islower((unsigned char)*c) || isdigit((unsigned char)*c) || *c == '_');
+        assert_ptr_equal(option_find(table, o->name), o); /* no second row of this name */
+        assert_true(size == 0 || o->offset < size);
+        if (o->type == OPTION_INT || o->type == OPTION_FLOAT)
+            assert_true(o->min < o->max);
+        if (o->type == OPTION_CHOICE)
+            assert_non_null(o->choices);
+    }
+}
+
+static void check_row(const char *name, const char *help)
+{
+    assert_true(name != NULL && name[0] != '\0');
+    assert_true(help != NULL && strlen(help) > 5);
+}
+
+static void check_nn(const void *const *rows)
+{
+    assert_non_null(rows[0]);
+    for (int i = 0; rows[i] != NULL; i++) {
+        const struct nn_row *row = rows[i];
+        check_row(row->name, row->help);
+        check_options(row->options, row->options_size);
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(((const struct nn_row *)rows[j])->name, row->name);
+    }
+}
+
+static void nn_tables(void **state)
+{
+    (void)state;
+    check_nn((const void *const *)arch_kinds);
+    check_nn((const void *const *)loss_kinds);
+    check_nn((const void *const *)optim_kinds);
+    check_nn((const void *const *)augment_kinds);
+    check_options(encoder_options, 0);
+    check_options(train_options, 0);
+}
+
+static void task_table(void **state)
+{
+    (void)state;
+    for (int i = 0; task_kinds[i] != NULL; i++) {
+        const struct task_kind *k = task_kinds[i];
+        check_row(k->name, k->help);
+        check_options(k->options, k->options_size);
+        assert_non_null(k->run);
+        assert_non_null(k->cost);
+        assert_ptr_equal(task_kind_find(k->name), k);
+    }
+    assert_null(task_kind_find("no such kind"));
+}
+
+static void other_tables(void **state)
+{
+    (void)state;
+    for (int i = 0; dataset_formats[i] != NULL; i++) {
+        check_row(dataset_formats[i]->name, dataset_formats[i]->help);
+        check_options(dataset_formats[i]->options, dataset_formats[i]->options_size);
+    }
+    for (int i = 0; device_kinds[i] != NULL; i++)
+        check_row(device_kinds[i]->name, device_kinds[i]->help);
+    for (int i = 0; statistics[i] != NULL; i++) {
+        check_row(statistics[i]->name, statistics[i]->help);
+        assert_ptr_equal(statistic_find(statistics[i]->name), statistics[i]);
+    }
+    for (int i = 0; obfuscations[i] != NULL; i++) {
+        check_row(obfuscations[i]->name, obfuscations[i]->help);
+        assert_ptr_equal(obfuscation_find(obfuscations[i]->name), obfuscations[i]);
+    }
+    check_options(inference_options_table, sizeof(struct inference_options));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nn_tables),
+        cmocka_unit_test(task_table),
+        cmocka_unit_test(other_tables),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
