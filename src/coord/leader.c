@@ -333,7 +333,7 @@ static int lead(struct leader *l, struct err *err)
     struct backoff backoff;
     backoff_reset(&backoff);
     while (l->n_busy > 0 || (!l->stopping && !schedule_finished(l->schedule))) {
-        if (launcher_is_gone())
+        if (transport_orphaned(l->transport))
             return err_set(err, "the launcher is gone");
         if (stop_requested() && begin_stop(l, "rank 0", err) != 0)
             return -1;

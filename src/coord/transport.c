@@ -5,6 +5,7 @@
 #include <mpi.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -17,6 +18,7 @@ struct outgoing {
 
 struct transport {
     int rank, size;
+    pid_t launcher;          /* 0: none */
     struct outgoing *outgoing;
     int n_outgoing, room;
 };
@@ -26,6 +28,9 @@ struct transport *transport_open(int *argc, char ***argv, struct err *err)
     struct transport *t = mem_alloc(1, sizeof *t, err);
     if (t == NULL)
         return NULL;
+    /* before MPI_Init, which may set such variables itself */
+    if (getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL || getenv("PMI_RANK") != NULL)
+        t->launcher = getppid();
     if (MPI_Init(argc, argv) != MPI_SUCCESS) {
         err_set(err, "MPI_Init failed");
         mem_free(t);
@@ -46,9 +51,9 @@ int transport_size(const struct transport *t)
     return t->size;
 }
 
-bool transport_launched(void)
+bool transport_orphaned(const struct transport *t)
 {
-    return getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL || getenv("PMI_RANK") != NULL;
+    return t->launcher != 0 && getppid() != t->launcher;
 }
 
 /* Frees the buffers of sends that are through. */
@@ -137,8 +142,9 @@ void transport_close(struct transport *t)
     MPI_Finalize();
 }
 
-_Noreturn void transport_abort(int status)
+_Noreturn void transport_abort(const struct transport *t, int status)
 {
-    MPI_Abort(MPI_COMM_WORLD, status);
+    if (!transport_orphaned(t)) /* without its launcher the library may wait for ever */
+        MPI_Abort(MPI_COMM_WORLD, status);
     _Exit(status);
 }

@@ -35,8 +35,9 @@ struct transport;
 struct transport *transport_open(int *argc, char ***argv, struct err *err);
 int transport_rank(const struct transport *t);
 int transport_size(const struct transport *t);
-/* True if a launcher (mpirun, srun) started this process. */
-bool transport_launched(void);
+/* True once the launcher (mpirun, srun) that started this process is gone: it was
+ * killed, and nobody else would end the rank. Always false without a launcher. */
+bool transport_orphaned(const struct transport *t);
 
 /* Copies both, returns at once. text may be NULL. */
 int transport_send(struct transport *t, int to, const struct message *m, const char *text, struct err *err);
@@ -46,6 +47,6 @@ int transport_receive(struct transport *t, struct message *m, char **text, int *
 /* Waits for what was sent, then for all ranks, then MPI_Finalize. NULL-safe. */
 void transport_close(struct transport *t);
 /* Ends every rank of the job at once; does not return. */
-_Noreturn void transport_abort(int status);
+_Noreturn void transport_abort(const struct transport *t, int status);
 
 #endif

@@ -25,16 +25,6 @@ void backoff_sleep(struct backoff *b)
     b->seconds = 1.3 * b->seconds < longest_sleep ? 1.3 * b->seconds : longest_sleep;
 }
 
-bool launcher_is_gone(void)
-{
-    static pid_t launcher;
-    if (!transport_launched())
-        return false;
-    if (launcher == 0)
-        launcher = getppid();
-    return getppid() != launcher;
-}
-
 struct worker {
     struct transport *transport;
     struct run_settings settings;
@@ -140,7 +130,7 @@ static int work(struct worker *w, struct err *err)
     while (!w->quit) {
         bool any = false, fresh;
         struct attempt_end end;
-        if (launcher_is_gone())
+        if (transport_orphaned(w->transport))
             return err_set(err, "the launcher is gone");
         if (receive_all(w, &any, err) != 0)
             return -1;

@@ -16,8 +16,4 @@ struct backoff {
 void backoff_reset(struct backoff *b);
 void backoff_sleep(struct backoff *b);
 
-/* True once the process that started this rank is gone: its launcher was killed
- * and nobody would end the rank. Always false without a launcher. */
-bool launcher_is_gone(void);
-
 #endif

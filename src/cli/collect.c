@@ -1,0 +1,44 @@
+/* dinf collect: results.h5 from the finished tasks' files. */
+#include <stdio.h>
+
+#include "base/fs.h"
+#include "cli/cli.h"
+#include "coord/process.h"
+#include "coord/results.h"
+#include "coord/rundir.h"
+
+struct collect_options {
+    bool pack;
+};
+
+static const struct option table[] = {
+    { "pack", OPTION_BOOL, offsetof(struct collect_options, pack), "false", 0, 0, NULL, NULL,
+      "copy arrays in, in place of links: one self-contained file" },
+    { .name = NULL },
+};
+
+static const char usage[] = "collect DIR [--pack]";
+
+int cli_collect(int argc, char **argv)
+{
+    struct err err = { .text = "" };
+    struct collect_options o;
+    struct plan *plan = NULL;
+    const char *dir = NULL;
+    int n = 0;
+    process_follow_parent();
+    int rc = cli_parse(argc, argv, usage,
+                       "Rebuilds DIR/results.h5 from the finished tasks' files and renames it into\n"
+                       "place; during a run, too.",
+                       table, &o, &dir, 1, &n, &err);
+    if (rc == 1)
+        return EXIT_DONE;
+    if (rc == 0 && n != 1)
+        rc = err_set(&err, "a run directory is wanted (usage: dinf %s)", usage);
+    if (rc == 0)
+        rc = rundir_read(dir, &plan, NULL, &err);
+    if (rc == 0)
+        rc = results_collect(dir, plan, o.pack, &err);
+    plan_destroy(plan);
+    return rc == 0 ? EXIT_DONE : cli_error(&err);
+}

@@ -1,0 +1,132 @@
+/* dinf run: a campaign, alone or on the ranks of a job. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/overrides.h"
+#include "coord/coord.h"
+#include "coord/rundir.h"
+#include "coord/worker.h"
+
+struct run_options {
+    char out[OPTION_TEXT], device[OPTION_NAME];
+    double grace;
+    bool in_process;
+};
+
+#define OPTION(name, type, preset, min, max, unit, help) \
+    { #name, type, offsetof(struct run_options, name), preset, min, max, NULL, unit, help }
+static const struct option table[] = {
+    OPTION(out, OPTION_STRING, "", 0, 0, NULL, "run directory; runs/NAME if not given"),
+    OPTION(device, OPTION_STRING, "", 0, 0, NULL, "in place of the config's; see `dinf list devices`"),
+    OPTION(grace, OPTION_FLOAT, "60", 0, 86400, "s", "time for a stopped task to save its state"),
+    OPTION(in_process, OPTION_BOOL, "false", 0, 0, NULL, "run tasks in the ranks themselves, for debugging"),
+    { .name = NULL },
+};
+
+static const char usage[] = "run CONFIG [--out DIR] [--set PATH=VALUE]... [--device auto|cpu|cuda|ref]";
+static const char help[] =
+    "Runs the campaign that CONFIG describes, alone or under mpirun or srun: rank 0\n"
+    "coordinates, the others work. What is done already is not done again: the same\n"
+    "command goes on where it was stopped or killed. SIGTERM, SIGINT and SIGUSR1\n"
+    "save the state of the running tasks and end with status 75.\n\n"
+    "  --set PATH=VALUE     replaces a value of the config, such as\n"
+    "                       encoders.victim.train.epochs=50; may be given often";
+
+/* A launcher whose MPI is not ours starts each rank as a world of its own. */
+static int check_world(const struct transport *t, struct err *err)
+{
+    const char *tasks = getenv("SLURM_NTASKS"), *step = getenv("SLURM_STEP_NUM_TASKS");
+    int n = atoi(step != NULL ? step : tasks != NULL ? tasks : "1");
+    if (n > 1 && transport_size(t) == 1)
+        return err_set(err,
+                       "Slurm gave %d tasks, but MPI sees one rank: start dinf with mpirun, or with srun --mpi=pmix",
+                       n);
+    return 0;
+}
+
+static int lead(struct transport *t, const char *config, const struct run_options *o, struct overrides *set,
+                int *status, struct err *err)
+{
+    int rc = -1;
+    struct plan *plan = NULL;
+    struct run_lock *lock = NULL;
+    struct run_settings settings = { .grace_seconds = o->grace, .in_process = o->in_process };
+    char device[OPTION_NAME + 32], dir[PATH_MAX];
+    *status = EXIT_USAGE;
+    if (o->device[0] != '\0') {
+        if (set->n == OVERRIDES_MAX)
+            return err_set(err, "too many times --set");
+        snprintf(device, sizeof device, "campaign.device=\"%s\"", o->device);
+        set->v[set->n++] = device;
+    }
+    if (config_to_plan(config, set, &plan, err) != 0)
+        return -1;
+    if (o->out[0] != '\0')
+        snprintf(dir, sizeof dir, "%s", o->out);
+    else
+        snprintf(dir, sizeof dir, "runs/%s", plan->campaign.name);
+    if (rundir_open(dir, plan, settings.dir, &lock, err) != 0)
+        goto out;
+    snprintf(settings.device, sizeof settings.device, "%s", plan->campaign.device);
+    settings.threads = (int)plan->campaign.threads;
+    settings.task_seconds = plan->campaign.task_seconds;
+    /* from here on there is state, and the same command goes on */
+    *status = EXIT_STOPPED;
+    rc = coord_lead(t, plan, &settings, status, err);
+out:
+    lock_release(lock);
+    plan_destroy(plan);
+    return rc;
+}
+
+static int rank_zero(struct transport *t, int argc, char **argv)
+{
+    struct err err = { .text = "" };
+    struct run_options o;
+    struct overrides set;
+    const char *config = NULL;
+    int n = 0, status = EXIT_USAGE;
+    if (overrides_take(&argc, argv, &set, &err) != 0)
+        return cli_error(&err);
+    int rc = cli_parse(argc, argv, usage, help, table, &o, &config, 1, &n, &err);
+    if (rc == 1)
+        return EXIT_DONE;
+    if (rc == 0 && n != 1)
+        rc = err_set(&err, "a config is wanted (usage: dinf %s)", usage);
+    if (rc == 0)
+        rc = check_world(t, &err);
+    if (rc == 0)
+        rc = lead(t, config, &o, &set, &status, &err);
+    if (rc != 0 && err.text[0] != '\0')
+        cli_error(&err);
+    return status;
+}
+
+int cli_run(int argc, char **argv)
+{
+    struct err err = { .text = "" };
+    stop_install();
+    struct transport *t = transport_open(NULL, NULL, &err);
+    if (t == NULL)
+        return cli_error(&err);
+    if (transport_rank(t) == 0) {
+        int status = rank_zero(t, argc, argv);
+        fflush(stdout);
+        if (transport_orphaned(t) || coord_dismiss(t, &err) != 0)
+            transport_abort(t, status);
+        transport_close(t);
+        return status;
+    }
+    char name[32];
+    snprintf(name, sizeof name, "rank %d", transport_rank(t));
+    log_set_name(name);
+    if (worker_run(t, &err) != 0) {
+        log_error("%s", err.text);
+        transport_abort(t, EXIT_FAILURE);
+    }
+    transport_close(t);
+    return EXIT_DONE; /* rank 0 speaks for the job */
+}

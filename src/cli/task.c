@@ -1,0 +1,197 @@
+/* dinf task: one task of a run in this process. Workers start it for every
+ * attempt; people use it to debug one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "coord/process.h"
+#include "coord/report.h"
+#include "coord/rundir.h"
+#include "coord/spec.h"
+#include "tasks/execute.h"
+
+struct task_options {
+    char device[OPTION_NAME];
+    int64_t threads, attempt, progress_fd, spec_fd;
+};
+
+#define OPTION(name, type, preset, min, max, help) \
+    { #name, type, offsetof(struct task_options, name), preset, min, max, NULL, NULL, help }
+static const struct option table[] = {
+    OPTION(device, OPTION_STRING, "", 0, 0, "in place of the campaign's; see `dinf list devices`"),
+    OPTION(threads, OPTION_INT, "0", 0, 4096, "in place of the campaign's; 0: the campaign's"),
+    OPTION(attempt, OPTION_INT, "1", 1, 1000000, "which attempt this is"),
+    OPTION(progress_fd, OPTION_INT, "-1", -1, 1000000, "descriptor for progress lines; -1: log lines"),
+    OPTION(spec_fd, OPTION_INT, "-1", -1, 1000000, "descriptor with the task's description; -1: DIR/plan.json"),
+    { .name = NULL },
+};
+
+static const char usage[] = "task DIR ID [--device D] [--threads N]";
+static const double lock_wait = 10; /* seconds */
+
+static int read_all(int fd, char **text, struct err *err)
+{
+    size_t used = 0, room = 1 << 16;
+    char *buffer = mem_alloc(room, 1, err);
+    while (buffer != NULL) {
+        if (used + 1 == room) {
+            char *grown = mem_grow(buffer, room, 2 * room, 1, err);
+            if (grown == NULL)
+                break;
+            buffer = grown;
+            room *= 2;
+        }
+        ssize_t n = read(fd, buffer + used, room - 1 - used);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            err_errno(err, "cannot read the task's description");
+            break;
+        }
+        if (n == 0) {
+            *text = buffer;
+            return 0;
+        }
+        used += (size_t)n;
+    }
+    mem_free(buffer);
+    return -1;
+}
+
+/* By name, id or the beginning of an id that no other task shares. */
+static const struct plan_task *find_task(const struct plan *plan, const char *word, struct err *err)
+{
+    const struct plan_task *found = NULL;
+    for (int i = 0; i < plan->n_tasks; i++) {
+        const struct plan_task *t = &plan->tasks[i];
+        if (strcmp(t->name, word) == 0 || strcmp(t->id, word) == 0)
+            return t;
+        if (strncmp(t->id, word, strlen(word)) != 0)
+            continue;
+        if (found != NULL) {
+            err_set(err, "'%s' begins several ids: %s (%s), %s (%s)", word, found->id, found->name, t->id, t->name);
+            return NULL;
+        }
+        found = t;
+    }
+    if (found == NULL)
+        err_set(err, "no task has the id or name '%s'; `dinf status` lists them", word);
+    return found;
+}
+
+static int describe_from_plan(const char *dir, const char *word, struct task_options *o, char **text, struct err *err)
+{
+    struct plan *plan = NULL;
+    if (rundir_read(dir, &plan, NULL, err) != 0)
+        return -1;
+    const struct plan_task *t = find_task(plan, word, err);
+    *text = t != NULL ? spec_print(t, err) : NULL;
+    if (o->device[0] == '\0')
+        snprintf(o->device, sizeof o->device, "%s", plan->campaign.device);
+    if (o->threads == 0)
+        o->threads = plan->campaign.threads;
+    plan_destroy(plan);
+    return *text != NULL ? 0 : -1;
+}
+
+/* Two processes on one task's work folder would tread on each other: a child
+ * that outlived its killed run for a moment, or a person's. The lock dies with
+ * the process. */
+static int hold_task(const char *dir, const char *id, struct err *err)
+{
+    char path[PATH_MAX];
+    double end = clock_monotonic() + lock_wait;
+    if (fs_path(path, sizeof path, err, "%s/logs", dir) != 0 || fs_mkdirs(path, err) != 0 ||
+        fs_path(path, sizeof path, err, "%s/logs/%s.log", dir, id) != 0)
+        return -1;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return err_errno(err, "cannot open %s", path);
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return 0; /* a file system without such locks */
+        if (clock_monotonic() > end) {
+            close(fd);
+            return err_set(err, "this task is being run by another process");
+        }
+        clock_sleep(0.05);
+    }
+    return 0; /* held until the process ends */
+}
+
+static int progress_fd;
+static double progress_last;
+
+static void on_progress(const struct task_context *ctx, const struct task_progress *p)
+{
+    struct task_report report;
+    char line[256];
+    double now = clock_monotonic();
+    (void)ctx;
+    if (now - progress_last < (progress_fd >= 0 ? 0.2 : 5))
+        return;
+    progress_last = now;
+    report_from_progress(&report, p);
+    int n = report_print(&report, line, sizeof line);
+    if (progress_fd < 0)
+        log_info("%.*s", n - 1, line);
+    else if (write(progress_fd, line, (size_t)n) < 0 && errno == EPIPE)
+        progress_fd = -1; /* nobody listens any more */
+}
+
+static int run(const char *dir, const struct task_options *o, const struct task_spec *spec, struct err *err)
+{
+    struct task_context ctx = { .dir = dir, .id = spec->id, .name = spec->name, .params = spec->params,
+                                .inputs = spec->inputs, .n_inputs = spec->n_inputs, .attempt = (int)o->attempt,
+                                .progress = on_progress };
+    if (hold_task(dir, spec->id, err) != 0)
+        return -1;
+    progress_fd = (int)o->progress_fd;
+    if (progress_fd >= 0) /* a reader that is slow loses reports, and stops nobody */
+        fcntl(progress_fd, F_SETFL, O_NONBLOCK);
+    return task_execute(&ctx, spec->kind, o->device[0] ? o->device : "auto", o->threads > 0 ? (int)o->threads : 1, err);
+}
+
+int cli_task(int argc, char **argv)
+{
+    struct err err = { .text = "" };
+    struct task_options o;
+    struct task_spec spec = { .json = NULL };
+    const char *words[2] = { NULL, NULL };
+    char *text = NULL;
+    int n = 0;
+    stop_install();
+    process_follow_parent();
+    int rc = cli_parse(argc, argv, usage,
+                       "Runs one task of a run directory in this process and leaves its result there.\n"
+                       "ID: its id, the beginning of it, or its name. Exit status: 0 done, 1 failed,\n"
+                       "75 stopped with its state saved.",
+                       table, &o, words, 2, &n, &err);
+    if (rc == 1)
+        return EXIT_DONE;
+    if (rc == 0 && n != 2)
+        rc = err_set(&err, "a run directory and a task are wanted (usage: dinf %s)", usage);
+    if (rc == 0)
+        rc = o.spec_fd >= 0 ? read_all((int)o.spec_fd, &text, &err)
+                            : describe_from_plan(words[0], words[1], &o, &text, &err);
+    if (rc == 0)
+        rc = spec_parse(text, &spec, &err);
+    if (rc != 0) {
+        mem_free(text);
+        return cli_error(&err);
+    }
+    rc = run(words[0], &o, &spec, &err);
+    if (rc == -1)
+        cli_error(&err);
+    spec_fini(&spec);
+    mem_free(text);
+    return rc == 0 ? EXIT_DONE : rc == STOPPED ? EXIT_STOPPED : EXIT_TASKS_FAILED;
+}
