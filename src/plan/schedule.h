@@ -48,18 +48,19 @@ struct schedule_counts schedule_counts(const struct schedule *s);
 /* Each task's `path`: its cost plus the longest path among its dependants. */
 void schedule_paths(struct plan *plan);
 
-/* Estimated wall seconds of what is not yet finished on `ranks` workers if every
+/* Estimated wall seconds of what is not yet finished on `workers` ranks if every
  * cost estimate is multiplied by `scale`; for "time left". */
-double schedule_remaining(const struct schedule *s, int ranks, double scale);
+double schedule_remaining(const struct schedule *s, int workers, double scale);
 
-/* Simulation of the same policy with the estimated costs of all tasks. */
+/* Simulation of the same policy with the estimated costs of all tasks, whatever
+ * their state, on `workers` ranks (rank 0 of several only coordinates). */
 struct simulation {
     double makespan;      /* seconds */
     double critical_path; /* the longest path */
     double work;          /* sum of costs */
-    double lower_bound;   /* max(critical_path, work / ranks) */
-    double utilisation;   /* work / (ranks makespan) */
+    double lower_bound;   /* max(critical_path, work / workers) */
+    double utilisation;   /* work / (workers makespan) */
 };
-int schedule_simulate(const struct plan *plan, int ranks, struct simulation *out, struct err *err);
+int schedule_simulate(const struct plan *plan, int workers, struct simulation *out, struct err *err);
 
 #endif

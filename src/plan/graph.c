@@ -1,0 +1,240 @@
+/* Adding tasks: identity, derived seeds, one task for equal experiments. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "plan/internal.h"
+
+static int replace_string(cJSON *object, const char *key, const char *value, struct err *err)
+{
+    cJSON *v = cJSON_CreateString(value);
+    if (v == NULL || !cJSON_ReplaceItemInObjectCaseSensitive(object, key, v)) {
+        cJSON_Delete(v);
+        return err_set(err, "out of memory");
+    }
+    return 0;
+}
+
+static int set_number(cJSON *object, const char *key, double value, struct err *err)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    return cJSON_AddNumberToObject(object, key, value) == NULL ? err_set(err, "out of memory") : 0;
+}
+
+/* params with data by fingerprint, files by contents, without what is no part of the identity */
+static cJSON *identity_params(struct builder *b, const struct task_spec *spec)
+{
+    cJSON *p = cJSON_Duplicate(spec->params, true);
+    if (p == NULL) {
+        err_set(b->err, "out of memory");
+        return NULL;
+    }
+    if (spec->set >= 0 && replace_string(p, "dataset", b->sets[spec->set].fingerprint, b->err) != 0)
+        goto failed;
+    const cJSON *file = spec->file_key == NULL ? NULL : cJSON_GetObjectItemCaseSensitive(p, spec->file_key);
+    if (cJSON_IsString(file) && file->valuestring[0] != 0) {
+        char hex[HASH_HEX];
+        struct err why;
+        if (hash_file(file->valuestring, hex, &why) != 0) {
+            conf_error(b->conf, spec->node, "%s: %s", spec->file_key, why.text);
+            snprintf(hex, sizeof hex, "unreadable");
+        }
+        if (replace_string(p, spec->file_key, hex, b->err) != 0)
+            goto failed;
+    }
+    return p;
+failed:
+    cJSON_Delete(p);
+    return NULL;
+}
+
+static int add_canonical(struct hash *h, const cJSON *v, struct err *err)
+{
+    char *text = json_canonical(v, err);
+    if (text == NULL)
+        return -1;
+    hash_add_string(h, text);
+    mem_free(text);
+    return 0;
+}
+
+static void add_inputs(struct builder *b, struct hash *h, const struct task_spec *spec)
+{
+    for (int i = 0; i < spec->n_inputs; i++) {
+        hash_add_string(h, spec->inputs[i].role);
+        hash_add_string(h, b->identities[spec->inputs[i].task]);
+    }
+}
+
+static int digest(struct builder *b, const struct task_spec *spec, const char *salt, const cJSON *params,
+                  char hex[HASH_HEX])
+{
+    struct hash *h = hash_create(b->err);
+    if (h == NULL)
+        return -1;
+    hash_add_string(h, salt);
+    hash_add_string(h, spec->kind->name);
+    if (add_canonical(h, params, b->err) != 0) {
+        hash_destroy(h);
+        return -1;
+    }
+    add_inputs(b, h, spec);
+    hash_finish(h, hex);
+    return 0;
+}
+
+/* First 31 bits of the hash of campaign seed, trial and everything that the task
+ * is besides its seed: no two different encoders share an initialisation. */
+static int derive_seed(struct builder *b, struct task_spec *spec, cJSON *identity)
+{
+    const cJSON *seed = cJSON_GetObjectItemCaseSensitive(spec->params, "seed");
+    if (cJSON_IsNumber(seed) && seed->valuedouble >= 0)
+        return 0;
+    char salt[96], hex[HASH_HEX], head[9];
+    snprintf(salt, sizeof salt, "seed %lld trial %d", (long long)b->plan->campaign.seed, spec->trial);
+    cJSON_DeleteItemFromObjectCaseSensitive(identity, "seed");
+    if (digest(b, spec, salt, identity, hex) != 0)
+        return -1;
+    unsigned value = 0;
+    snprintf(head, sizeof head, "%.8s", hex);
+    sscanf(head, "%x", &value);
+    return set_number(spec->params, "seed", (double)(value >> 1), b->err) != 0 ||
+                   set_number(identity, "seed", (double)(value >> 1), b->err) != 0
+               ? -1
+               : 0;
+}
+
+int graph_identity(struct builder *b, struct task_spec *spec, char identity[HASH_HEX], char id[TASK_ID])
+{
+    char full[HASH_HEX];
+    int rc = -1;
+    cJSON *free_part = NULL;
+    if (spec->set >= 0) {
+        cJSON_DeleteItemFromObjectCaseSensitive(spec->params, "dataset");
+        cJSON *copy = cJSON_Duplicate(b->sets[spec->set].spec, true);
+        if (copy == NULL || !cJSON_AddItemToObject(spec->params, "dataset", copy)) {
+            cJSON_Delete(copy);
+            return err_set(b->err, "out of memory");
+        }
+    }
+    cJSON *params = identity_params(b, spec);
+    if (params == NULL)
+        return -1;
+    if (spec->budget_free != NULL)
+        free_part = cJSON_DetachItemFromObjectCaseSensitive(params, spec->budget_free);
+    if ((spec->seeded && derive_seed(b, spec, params) != 0) || digest(b, spec, "task", params, identity) != 0)
+        goto out;
+    snprintf(full, sizeof full, "%s", identity);
+    if (free_part != NULL) {
+        if (!cJSON_AddItemToObject(params, spec->budget_free, free_part)) {
+            err_set(b->err, "out of memory");
+            goto out;
+        }
+        free_part = NULL;
+        if (digest(b, spec, "task", params, full) != 0)
+            goto out;
+    }
+    snprintf(id, TASK_ID, "%.32s", full);
+    rc = 0;
+out:
+    cJSON_Delete(free_part);
+    cJSON_Delete(params);
+    return rc;
+}
+
+static int grow(struct builder *b)
+{
+    struct plan *p = b->plan;
+    if (p->n_tasks < b->max_tasks)
+        return 0;
+    size_t old = (size_t)p->n_tasks, max = old == 0 ? 64 : 2 * old;
+    struct plan_task *tasks = mem_grow(p->tasks, old, max, sizeof *tasks, b->err);
+    if (tasks == NULL)
+        return -1;
+    p->tasks = tasks;
+    char(*identities)[HASH_HEX] = mem_grow(b->identities, old, max, sizeof *identities, b->err);
+    if (identities == NULL)
+        return -1;
+    b->identities = identities;
+    b->max_tasks = (int)max;
+    return 0;
+}
+
+/* kind:name, with ~2, ~3, ... where that is taken */
+static char *unique_name(struct builder *b, const struct task_spec *spec)
+{
+    char *name = mem_printf(b->err, "%s:%s", spec->kind->name, spec->name);
+    for (int k = 2; name != NULL && table_find(&b->names, name) >= 0; k++) {
+        mem_free(name);
+        name = mem_printf(b->err, "%s:%s~%d", spec->kind->name, spec->name, k);
+    }
+    return name;
+}
+
+static double cost_of(const struct task_kind *kind, const cJSON *params)
+{
+    double cost = kind->cost == NULL ? 1 : kind->cost(params);
+    return isfinite(cost) && cost > 0 ? cost : 1e-3;
+}
+
+static int add_inputs_to_task(struct builder *b, struct plan_task *t, const struct task_spec *spec)
+{
+    t->n_inputs = spec->n_inputs;
+    t->inputs = mem_alloc((size_t)spec->n_inputs, sizeof *t->inputs, b->err);
+    t->input_tasks = mem_alloc((size_t)spec->n_inputs, sizeof *t->input_tasks, b->err);
+    if (t->inputs == NULL || t->input_tasks == NULL)
+        return -1;
+    for (int i = 0; i < spec->n_inputs; i++) {
+        t->input_tasks[i] = spec->inputs[i].task;
+        snprintf(t->inputs[i].role, sizeof t->inputs[i].role, "%s", spec->inputs[i].role);
+        snprintf(t->inputs[i].id, sizeof t->inputs[i].id, "%s", b->plan->tasks[spec->inputs[i].task].id);
+    }
+    return 0;
+}
+
+int graph_add(struct builder *b, struct task_spec *spec, int *task, bool *fresh)
+{
+    char identity[HASH_HEX], id[TASK_ID];
+    int rc = -1;
+    *task = -1;
+    if (fresh != NULL)
+        *fresh = false;
+    if (spec->params == NULL || spec->labels == NULL) {
+        err_set(b->err, "out of memory");
+        goto out;
+    }
+    if (graph_identity(b, spec, identity, id) != 0)
+        goto out;
+    int known = table_find(&b->ids, id);
+    if (known >= 0) {
+        *task = known;
+        rc = 0;
+        goto out;
+    }
+    if (grow(b) != 0)
+        goto out;
+    struct plan_task *t = &b->plan->tasks[b->plan->n_tasks];
+    *t = (struct plan_task){ .kind = spec->kind, .ranks = 1, .rank = -1 };
+    int index = b->plan->n_tasks++;
+    snprintf(t->id, sizeof t->id, "%s", id);
+    snprintf(b->identities[index], HASH_HEX, "%s", identity);
+    t->params = spec->params;
+    t->labels = spec->labels;
+    spec->params = spec->labels = NULL;
+    t->cost = cost_of(t->kind, t->params);
+    t->state = spec->n_inputs == 0 ? TASK_READY : TASK_WAITING;
+    t->name = unique_name(b, spec);
+    if (t->name == NULL || add_inputs_to_task(b, t, spec) != 0 || table_add(&b->names, t->name, index, b->err) != 0 ||
+        table_add(&b->ids, id, index, b->err) != 0)
+        goto out;
+    if (fresh != NULL)
+        *fresh = true;
+    *task = index;
+    rc = 0;
+out:
+    cJSON_Delete(spec->params);
+    cJSON_Delete(spec->labels);
+    spec->params = spec->labels = NULL;
+    return rc;
+}

@@ -1,0 +1,150 @@
+/* From the journal back to the states: the only way state is ever restored. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "plan/journal.h"
+
+struct replay {
+    struct plan *plan;
+    struct journal_summary summary;
+};
+
+static const char *text_of(const cJSON *o, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsString(v) ? v->valuestring : "";
+}
+
+static double number_of(const cJSON *o, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : 0;
+}
+
+static void set_error(struct plan_task *t, const char *text)
+{
+    mem_free(t->error);
+    t->error = text == NULL ? NULL : mem_strdup(text, NULL);
+}
+
+/* A run begins: what was running was interrupted, what had failed is tried again. */
+static void begin_run(struct replay *r, const cJSON *event)
+{
+    r->summary.runs++;
+    r->summary.running = true;
+    r->summary.run_start = number_of(event, "t");
+    r->summary.ranks = (int)number_of(event, "ranks");
+    snprintf(r->summary.host, sizeof r->summary.host, "%s", text_of(event, "host"));
+    snprintf(r->summary.revision, sizeof r->summary.revision, "%s", text_of(event, "revision"));
+    for (int i = 0; i < r->plan->n_tasks; i++) {
+        struct plan_task *t = &r->plan->tasks[i];
+        if (t->state == TASK_DONE)
+            continue;
+        t->state = TASK_WAITING;
+        t->attempts = 0;
+    }
+}
+
+static void apply(struct replay *r, const cJSON *event)
+{
+    const char *name = text_of(event, "event");
+    double when = number_of(event, "t");
+    if (r->summary.first == 0)
+        r->summary.first = when;
+    r->summary.last = when;
+    if (strcmp(name, "run") == 0) {
+        begin_run(r, event);
+        return;
+    }
+    if (strcmp(name, "end") == 0) {
+        r->summary.running = false;
+        return;
+    }
+    int i = plan_index(r->plan, text_of(event, "id"));
+    if (i < 0)
+        return;
+    struct plan_task *t = &r->plan->tasks[i];
+    int attempt = (int)number_of(event, "attempt");
+    t->rank = (int)number_of(event, "rank");
+    if (strcmp(name, "start") == 0) {
+        t->state = TASK_RUNNING;
+        t->attempts = attempt;
+        t->start = when;
+        t->seconds = 0;
+    } else if (strcmp(name, "done") == 0) {
+        t->state = TASK_DONE;
+        t->attempts = attempt;
+        t->seconds = number_of(event, "seconds");
+        t->start = when - t->seconds;
+        set_error(t, NULL);
+    } else if (strcmp(name, "failed") == 0) {
+        t->state = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(event, "final")) ? TASK_FAILED : TASK_WAITING;
+        t->attempts = attempt;
+        t->seconds = number_of(event, "seconds");
+        set_error(t, text_of(event, "error"));
+    } else if (strcmp(name, "stopped") == 0) {
+        t->state = TASK_WAITING;
+        t->attempts = attempt > 0 ? attempt - 1 : 0;
+    }
+}
+
+/* Done without a result is not done; then READY, WAITING and SKIPPED by the inputs. */
+static void settle(struct plan *plan, bool (*exists)(void *, const char *), void *arg)
+{
+    for (int i = 0; i < plan->n_tasks; i++) {
+        struct plan_task *t = &plan->tasks[i];
+        if (t->state == TASK_DONE && exists != NULL && !exists(arg, t->id)) {
+            t->state = TASK_WAITING;
+            t->attempts = 0;
+        }
+        if (t->state != TASK_WAITING && t->state != TASK_READY)
+            continue;
+        t->state = TASK_READY;
+        for (int k = 0; k < t->n_inputs; k++) {
+            enum task_state from = plan->tasks[t->input_tasks[k]].state;
+            if (from == TASK_FAILED || from == TASK_SKIPPED)
+                t->state = TASK_SKIPPED;
+            else if (from != TASK_DONE && t->state == TASK_READY)
+                t->state = TASK_WAITING;
+        }
+    }
+}
+
+int journal_replay(const char *path, struct plan *plan, bool (*exists)(void *arg, const char *id), void *arg,
+                   struct journal_summary *summary, struct err *err)
+{
+    int rc = -1, line = 1;
+    char *text = NULL;
+    size_t bytes = 0;
+    struct replay r = { .plan = plan };
+    for (int i = 0; i < plan->n_tasks; i++) {
+        plan->tasks[i].state = TASK_WAITING;
+        plan->tasks[i].attempts = 0;
+        plan->tasks[i].rank = -1;
+        set_error(&plan->tasks[i], NULL);
+    }
+    if (fs_exists(path) && fs_read(path, &text, &bytes, err) != 0)
+        goto out;
+    for (const char *p = text, *newline; bytes > 0 && (newline = memchr(p, '\n', bytes)) != NULL; line++) {
+        size_t n = (size_t)(newline - p);
+        cJSON *event = cJSON_ParseWithLength(p, n);
+        if (!cJSON_IsObject(event)) {
+            cJSON_Delete(event);
+            err_set(err, "%s:%d: no journal line: %.*s", path, line, n > 60 ? 60 : (int)n, p);
+            goto out;
+        }
+        apply(&r, event);
+        cJSON_Delete(event);
+        bytes -= n + 1;
+        p = newline + 1;
+    }
+    settle(plan, exists, arg);
+    if (summary != NULL)
+        *summary = r.summary;
+    rc = 0;
+out:
+    mem_free(text);
+    return rc;
+}
