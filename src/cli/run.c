@@ -35,6 +35,10 @@ static const char help[] =
     "  --set PATH=VALUE     replaces a value of the config, such as\n"
     "                       encoders.victim.train.epochs=50; may be given often";
 
+/* EX_SOFTWARE: none of the statuses that mean something, so that the launchers in
+ * jobs/ start the run again. */
+enum { EXIT_RANK_LOST = 70 };
+
 /* A launcher whose MPI is not ours starts each rank as a world of its own. */
 static int check_world(const struct transport *t, struct err *err)
 {
@@ -125,7 +129,7 @@ int cli_run(int argc, char **argv)
     log_set_name(name);
     if (worker_run(t, &err) != 0) {
         log_error("%s", err.text);
-        transport_abort(t, EXIT_FAILURE);
+        transport_abort(t, EXIT_RANK_LOST);
     }
     transport_close(t);
     return EXIT_DONE; /* rank 0 speaks for the job */
