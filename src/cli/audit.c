@@ -58,18 +58,21 @@ static int parts_read(const struct audit_options *o, struct part *fit, struct pa
     return 0;
 }
 
-static void parts_normalize(const char *how, struct part *fit, struct part *members, struct part *heldout)
+static int parts_normalize(const char *how, struct part *fit, struct part *members, struct part *heldout,
+                           struct err *err)
 {
     struct part *parts[] = { fit, members, heldout };
     if (strcmp(how, "none") == 0)
-        return;
+        return 0;
     if (strcmp(how, "standardize") == 0) {
         double *rows[] = { fit->x, members->x, heldout->x };
         int64_t n[] = { fit->n, members->n, heldout->n };
-        rows_standardize(rows, n, 3, fit->d);
+        if (rows_standardize(rows, n, 3, fit->d, err) != 0)
+            return -1;
     }
     for (int i = 0; i < 3; i++)
         rows_normalize(parts[i]->x, parts[i]->n, parts[i]->d);
+    return 0;
 }
 
 static void print_json(const struct audit_options *o, const struct inference_result *v, int64_t n_fit)
@@ -94,6 +97,8 @@ static void print_json(const struct audit_options *o, const struct inference_res
     json_add_number(j, "cohen_d", v->cohen_d);
     json_add_number(j, "alpha", v->alpha);
     cJSON_AddStringToObject(j, "verdict", v->verdict);
+    if (v->reason[0] != '\0')
+        cJSON_AddStringToObject(j, "reason", v->reason);
     json_print(j);
 }
 
@@ -110,6 +115,8 @@ static void print_text(const struct audit_options *o, const struct inference_res
            v->log10_p);
     printf("effect          Cohen's d = %.4g\n", v->cohen_d);
     printf("verdict         %s (alpha %g)\n", v->verdict, v->alpha);
+    if (v->reason[0] != '\0')
+        printf("because         %s\n", v->reason);
 }
 
 int cli_audit(int argc, char **argv)
@@ -128,9 +135,9 @@ int cli_audit(int argc, char **argv)
                        table, &o, NULL, 0, &n_operands, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);
-    if (parts_read(&o, &fit, &members, &heldout, &err) != 0)
+    if (parts_read(&o, &fit, &members, &heldout, &err) != 0 ||
+        parts_normalize(o.normalize, &fit, &members, &heldout, &err) != 0)
         goto out;
-    parts_normalize(o.normalize, &fit, &members, &heldout);
     dev = device_open(o.device, cli_threads(o.threads), &err);
     if (dev == NULL)
         goto out;

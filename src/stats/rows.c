@@ -71,3 +71,30 @@ int rows_centre_normalize(double *x, int64_t n, int64_t d, struct err *err)
     mem_free(mean);
     return 0;
 }
+
+int rows_standardize(double *const *parts, const int64_t *n, int n_parts, int64_t d, struct err *err)
+{
+    int64_t total = 0;
+    double *mean = mem_alloc((size_t)d, 2 * sizeof *mean, err), *variance = mean + d;
+    if (mean == NULL)
+        return -1;
+    for (int p = 0; p < n_parts; p++) {
+        total += n[p];
+        for (int64_t i = 0; i < n[p] * d; i++)
+            mean[i % d] += parts[p][i];
+    }
+    for (int64_t c = 0; c < d; c++)
+        mean[c] /= (double)total;
+    for (int p = 0; p < n_parts; p++)
+        for (int64_t i = 0; i < n[p] * d; i++) {
+            parts[p][i] -= mean[i % d];
+            variance[i % d] += parts[p][i] * parts[p][i];
+        }
+    for (int64_t c = 0; c < d; c++) /* a constant column is zero already */
+        variance[c] = variance[c] > 0.0 ? 1.0 / sqrt(variance[c] / (double)total) : 0.0;
+    for (int p = 0; p < n_parts; p++)
+        for (int64_t i = 0; i < n[p] * d; i++)
+            parts[p][i] *= variance[i % d];
+    mem_free(mean);
+    return 0;
+}

@@ -26,4 +26,8 @@ double *rows_widen(const double *x, int64_t n, int64_t d, int64_t wide, struct e
  * all similarities. */
 int rows_centre_normalize(double *x, int64_t n, int64_t d, struct err *err);
 
+/* Columns to mean 0 and variance 1 over all the parts (n[p], d) together, in
+ * place: pooled, so that members and held-out images are treated alike. */
+int rows_standardize(double *const *parts, const int64_t *n, int n_parts, int64_t d, struct err *err);
+
 #endif

@@ -1,5 +1,6 @@
 /* Dataset inference on stored representations: is this encoder the victim's or a
  * copy of it? Every statistic of the table, over several seeds. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -40,9 +41,10 @@ static int inference_tables(const cJSON *block, const struct option **tables, in
 }
 
 struct row {
-    const char *statistic, *covariance, *verdict;
+    const char *statistic, *covariance, *verdict, *reason;
     int64_t seed, components, n_fit, n_members, n_heldout, dim;
     double loglik_members, loglik_heldout, gap, t, df, p_value, log10_p, cohen_d, alpha;
+    char reason_text[256]; /* what `reason` points to */
 };
 
 static const struct column columns[] = {
@@ -64,6 +66,7 @@ static const struct column columns[] = {
     { "cohen_d", COLUMN_FLOAT, offsetof(struct row, cohen_d), NULL, "gap in pooled standard deviations" },
     { "alpha", COLUMN_FLOAT, offsetof(struct row, alpha), NULL, "level of the test" },
     { "verdict", COLUMN_STRING, offsetof(struct row, verdict), NULL, "stolen, inconclusive or assumptions violated" },
+    { "reason", COLUMN_STRING, offsetof(struct row, reason), NULL, "why assumptions are violated" },
     { NULL, COLUMN_INT, 0, NULL, NULL }
 };
 
@@ -99,7 +102,8 @@ static int samples_read(const struct task_context *ctx, const struct own_options
     if (strcmp(own->normalize, "standardize") == 0) {
         double *parts[] = { s->members, s->heldout };
         int64_t n[] = { s->n_members, s->n_heldout };
-        rows_standardize(parts, n, 2, s->d);
+        if (rows_standardize(parts, n, 2, s->d, err) != 0)
+            return -1;
     }
     if (strcmp(own->normalize, "none") != 0) {
         rows_normalize(s->members, s->n_members, s->d);
@@ -110,7 +114,7 @@ static int samples_read(const struct task_context *ctx, const struct own_options
 
 static void samples_split(struct samples *s, uint64_t seed, int64_t n_fit)
 {
-    inference_split(seed, (uint32_t)s->n_members, s->order);
+    inference_split(seed, s->n_members, n_fit, s->order);
     for (int64_t i = 0; i < s->n_members; i++)
         memcpy(s->fit + i * s->d, s->members + (int64_t)s->order[i] * s->d, (size_t)s->d * sizeof *s->fit);
     s->test = s->fit + n_fit * s->d;
@@ -157,7 +161,9 @@ static int run_statistic(struct task_context *ctx, const struct statistic *stati
                          .log10_p = v.log10_p,
                          .cohen_d = v.cohen_d,
                          .alpha = v.alpha };
-    int rc = keep != NULL ? write_scores(keep, &v, err) : 0;
+    snprintf(row->reason_text, sizeof row->reason_text, "%s", v.reason);
+    row->reason = row->reason_text;
+    int rc = keep != NULL && v.n_members > 0 ? write_scores(keep, &v, err) : 0;
     inference_result_fini(&v);
     return rc;
 }

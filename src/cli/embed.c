@@ -1,0 +1,174 @@
+/* dinf embed: representations of images by somebody's weights. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/table.h"
+#include "device/device.h"
+#include "nn/embed_plain.h"
+#include "nn/nn.h"
+#include "store/matrix_file.h"
+#include "store/safetensors.h"
+
+struct embed_options {
+    char weights[OPTION_TEXT], images[OPTION_TEXT], out[OPTION_TEXT];
+    char arch[OPTION_NAME], stem[OPTION_NAME], strip[OPTION_NAME], device[OPTION_NAME];
+    double width;
+    int64_t size, batch, threads;
+    struct float_list mean, std;
+};
+
+static const char *const stems[] = { "cifar", "imagenet", NULL };
+
+#define OPTION(name, type, preset, min, max, choices, unit, help) \
+    { #name, type, offsetof(struct embed_options, name), preset, min, max, choices, unit, help }
+static const struct option options[] = {
+    OPTION(weights, OPTION_STRING, NULL, 0, 0, NULL, NULL, "safetensors file, torchvision's tensor names"),
+    OPTION(images, OPTION_STRING, NULL, 0, 0, NULL, NULL,
+           ".npy: uint8 (n, 3, h, w) or (n, h, w, 3); or float32 (n, 3, h, w), already normalised, used as it is"),
+    OPTION(out, OPTION_STRING, NULL, 0, 0, NULL, NULL, ".npy to write: float32 (n, dim)"),
+    OPTION(arch, OPTION_STRING, "", 0, 0, NULL, NULL, "architecture; not needed for encoders written by dinf"),
+    OPTION(stem, OPTION_CHOICE, "cifar", 0, 0, stems, NULL, "first layers"),
+    OPTION(width, OPTION_FLOAT, "1", 0.01, 64, NULL, NULL, "multiplier of the channel numbers"),
+    OPTION(strip, OPTION_STRING, "", 0, 0, NULL, NULL, "prefix to remove from tensor names, such as module."),
+    OPTION(size, OPTION_INT, "0", 0, 4096, NULL, "pixels", "resize uint8 images to this; 0: as they are"),
+    OPTION(mean, OPTION_FLOATS, "0,0,0", -10, 10, NULL, NULL, "mean of each channel of uint8 images, on the 0..1 scale"),
+    OPTION(std, OPTION_FLOATS, "1,1,1", 1e-6, 10, NULL, NULL, "standard deviation of each channel"),
+    OPTION(batch, OPTION_INT, "64", 1, 65536, NULL, "images", "images at a time"),
+    OPTION(threads, OPTION_INT, "0", 0, 4096, NULL, NULL, "0: all processors"),
+    OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, NULL, "see `dinf list devices`"),
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+
+/* (n, h, w, 3) to (n, 3, h, w); the new pixels replace the old. */
+static int planes_first(struct npy *im, struct err *err)
+{
+    const uint8_t *from = im->data;
+    size_t n = (size_t)im->dims[0], hw = (size_t)(im->dims[1] * im->dims[2]);
+    uint8_t *to = mem_alloc(im->bytes, 1, err);
+    if (to == NULL)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        for (size_t p = 0; p < hw; p++)
+            for (size_t c = 0; c < 3; c++)
+                to[(i * 3 + c) * hw + p] = from[(i * hw + p) * 3 + c];
+    mem_free(im->data);
+    im->data = to;
+    im->dims[3] = im->dims[2];
+    im->dims[2] = im->dims[1];
+    im->dims[1] = 3;
+    return 0;
+}
+
+static int images_load(const char *path, struct npy *im, struct err *err)
+{
+    if (npy_read(path, im, err) != 0)
+        return -1;
+    if (im->rank != 4 || (im->type != NPY_U8 && im->type != NPY_F32))
+        return err_set(err, "%s: uint8 or float32 images with 4 dimensions are wanted", path);
+    if (im->dims[0] < 1)
+        return err_set(err, "%s holds no images", path);
+    if (im->dims[1] != 3 && im->dims[3] == 3 && im->type == NPY_U8)
+        return planes_first(im, err);
+    if (im->dims[1] != 3)
+        return err_set(err, "%s: %lld channels in dimension 1; an encoder takes 3", path, (long long)im->dims[1]);
+    return 0;
+}
+
+/* Does the file carry dinf's own metadata? */
+static int written_by_dinf(const char *path, bool *own, struct err *err)
+{
+    struct safetensors file;
+    if (safetensors_open(path, &file, err) != 0)
+        return -1;
+    *own = file.metadata != NULL && cJSON_HasObjectItem(file.metadata, "arch") &&
+           cJSON_HasObjectItem(file.metadata, "mean");
+    safetensors_close(&file);
+    return 0;
+}
+
+static struct encoder *open_encoder(struct device *dev, const struct embed_options *o, const struct npy *im,
+                                    struct err *err)
+{
+    bool own;
+    float mean[3], std[3];
+    if (written_by_dinf(o->weights, &own, err) != 0)
+        return NULL;
+    if (own) {
+        struct encoder *e = encoder_load(dev, o->weights, err);
+        if (e != NULL && o->arch[0] != '\0' && strcmp(o->arch, encoder_arch(e)) != 0) {
+            err_set(err, "%s is a %s, not a %s", o->weights, encoder_arch(e), o->arch);
+            encoder_destroy(e);
+            return NULL;
+        }
+        return e;
+    }
+    if (o->arch[0] == '\0') {
+        err_set(err, "%s was not written by dinf: --arch is needed (see `dinf list archs`)", o->weights);
+        return NULL;
+    }
+    if (o->mean.n != 3 || o->std.n != 3) {
+        err_set(err, "--mean and --std want three numbers each, separated by commas");
+        return NULL;
+    }
+    for (int c = 0; c < 3; c++) {
+        mean[c] = (float)o->mean.v[c];
+        std[c] = (float)o->std.v[c];
+    }
+    int size = o->size > 0 ? (int)o->size : (int)im->dims[2];
+    return encoder_import(dev, o->weights, o->arch, o->stem, o->width, o->strip, size, mean, std, err);
+}
+
+static int embed(struct encoder *e, const struct embed_options *o, const struct npy *im, float *out, struct err *err)
+{
+    int h = (int)im->dims[2], w = (int)im->dims[3];
+    if (im->type == NPY_F32)
+        return encoder_embed_plain(e, im->data, im->dims[0], h, w, (int)o->batch, out, err);
+    struct images set = { .n = im->dims[0], .c = 3, .h = h, .w = w, .pixels = im->data };
+    return encoder_embed(e, &set, (int)o->batch, out, NULL, NULL, err);
+}
+
+int cli_embed(int argc, char **argv)
+{
+    struct err err;
+    struct embed_options o;
+    struct npy im = { 0 };
+    struct device *dev = NULL;
+    struct encoder *e = NULL;
+    float *out = NULL;
+    int unused, status = EXIT_USAGE;
+    int rc = cli_parse(argc, argv, "embed --weights W --images X.npy --out R.npy [options]",
+                       "Representations (global average pool) of images by an encoder's weights. For\n"
+                       "weights written by dinf everything needed is in the file; for others give\n"
+                       "--arch, --stem and, for uint8 images, the normalisation they were trained with.",
+                       options, &o, NULL, 0, &unused, &err);
+    if (rc != 0)
+        return rc > 0 ? EXIT_DONE : cli_error(&err);
+    stop_install();
+    if (images_load(o.images, &im, &err) != 0)
+        goto out;
+    dev = device_open(o.device, cli_threads(o.threads), &err);
+    e = dev != NULL ? open_encoder(dev, &o, &im, &err) : NULL;
+    if (e == NULL)
+        goto out;
+    int64_t dims[2] = { im.dims[0], encoder_dim(e) };
+    out = mem_alloc((size_t)dims[0], (size_t)dims[1] * sizeof *out, &err);
+    if (out == NULL)
+        goto out;
+    rc = embed(e, &o, &im, out, &err);
+    if (rc == STOPPED)
+        err_set(&err, "stopped; nothing was written");
+    if (rc != 0 || npy_write_float(o.out, out, 2, dims, &err) != 0)
+        goto out;
+    printf("%s: %lld x %lld\n", o.out, (long long)dims[0], (long long)dims[1]);
+    status = EXIT_DONE;
+out:
+    if (status != EXIT_DONE)
+        cli_error(&err);
+    mem_free(out);
+    encoder_destroy(e);
+    device_close(dev);
+    mem_free(im.data);
+    return status;
+}
