@@ -326,7 +326,7 @@ int frames_add(struct frames *f, const char *path, hid_t dataset, const cJSON *l
     struct frame *frame = frame_at(f, path, dataset, err);
     if (frame == NULL)
         return -1;
-    hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset), memory = -1;
+    hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset), memory = -1, transfer = -1;
     hssize_t n = H5Sget_simple_extent_npoints(space);
     struct column *columns = describe_members(f, type, &n_columns, err);
     if (columns == NULL)
@@ -335,7 +335,8 @@ int frames_add(struct frames *f, const char *path, hid_t dataset, const cJSON *l
     if (rows == NULL)
         goto out;
     memory = h5_row_type(columns, 8 * n_columns, false);
-    if (n > 0 && H5Dread(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, rows) < 0) {
+    transfer = h5_transfer((size_t)n * 8 * n_columns);
+    if (n > 0 && H5Dread(dataset, memory, H5S_ALL, H5S_ALL, transfer, rows) < 0) {
         h5_fail(err, "cannot read %s", path);
         goto out;
     }
@@ -347,6 +348,8 @@ int frames_add(struct frames *f, const char *path, hid_t dataset, const cJSON *l
     if (n > 0)
         H5Dvlen_reclaim(memory, space, H5P_DEFAULT, rows);
 out:
+    if (transfer >= 0)
+        H5Pclose(transfer);
     if (memory >= 0)
         H5Tclose(memory);
     mem_free(rows);

@@ -134,6 +134,15 @@ int h5_put_object(hid_t object, const cJSON *values, struct err *err)
     return 0;
 }
 
+hid_t h5_transfer(size_t bytes)
+{
+    enum { LEAST = 1 << 12, MOST = 1 << 20 };
+    size_t buffer = bytes > MOST / 2 ? MOST : 2 * bytes; /* a string takes 16 bytes in the file, 8 in memory */
+    hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
+    H5Pset_buffer(transfer, buffer < LEAST ? LEAST : buffer, NULL, NULL);
+    return transfer;
+}
+
 /* Filters need chunks: about CHUNK_BYTES each, whole rows where they fit. */
 static void layout_chunked(hid_t layout, int rank, const int64_t *dims, size_t element)
 {
@@ -156,22 +165,22 @@ static hid_t write_dataset(hid_t file, const char *path, hid_t type, hid_t memor
                            const int64_t *dims, struct err *err)
 {
     hsize_t size[H5S_MAX_RANK] = { 0 }, most[H5S_MAX_RANK] = { 0 };
-    bool empty = false;
+    size_t bytes = H5Tget_size(memory);
     for (int i = 0; i < rank; i++) {
         size[i] = (hsize_t)dims[i];
-        empty = empty || dims[i] == 0;
+        bytes *= (size_t)dims[i];
         /* a chunk may not exceed a fixed dimension, and no chunk is empty */
         most[i] = dims[i] == 0 ? H5S_UNLIMITED : size[i];
     }
     hid_t space = rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, size, most);
-    hid_t layout = H5Pcreate(H5P_DATASET_CREATE), links = H5Pcreate(H5P_LINK_CREATE);
+    hid_t transfer = h5_transfer(bytes), layout = H5Pcreate(H5P_DATASET_CREATE), links = H5Pcreate(H5P_LINK_CREATE);
     H5Pset_create_intermediate_group(links, 1);
     H5Pset_char_encoding(links, H5T_CSET_UTF8);
     H5Pset_obj_track_times(layout, false); /* equal results, equal bytes */
     if (rank > 0)
         layout_chunked(layout, rank, dims, H5Tget_size(type));
     hid_t d = H5Dcreate2(file, path, type, space, links, layout, H5P_DEFAULT);
-    if (d < 0 || (!empty && H5Dwrite(d, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)) {
+    if (d < 0 || (bytes > 0 && H5Dwrite(d, memory, H5S_ALL, H5S_ALL, transfer, data) < 0)) {
         h5_fail(err, "cannot write %s", path);
         if (d >= 0)
             H5Dclose(d);
@@ -179,6 +188,7 @@ static hid_t write_dataset(hid_t file, const char *path, hid_t type, hid_t memor
     }
     H5Pclose(links);
     H5Pclose(layout);
+    H5Pclose(transfer);
     H5Sclose(space);
     return d;
 }

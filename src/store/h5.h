@@ -20,6 +20,10 @@ int h5_fail(struct err *err, const char *format, ...) __attribute__((format(prin
 hid_t h5_create(const char *path, struct err *err);
 hid_t h5_open(const char *path, struct err *err); /* read-only */
 
+/* Transfer properties for `bytes` of data in memory: HDF5 would otherwise clear
+ * 2 MiB of conversion buffers for each small table. H5Pclose. */
+hid_t h5_transfer(size_t bytes);
+
 /* Variable-length UTF-8; H5Tclose. */
 hid_t h5_string_type(void);
 
