@@ -1,0 +1,233 @@
+/* Subsets, unions, identity and overlap, on the tiny sets of make_sets.py. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "unit/data/fixture.h"
+
+#define SUBSET(seed, begin, count) \
+    "{\"of\":" CIFAR10_ALL ",\"seed\":" #seed ",\"begin\":" #begin ",\"count\":" #count "}"
+
+static void subset_in_stored_order(void **state)
+{
+    (void)state;
+    struct images im;
+    read_set(SUBSET(-1, 3, 4), &im);
+    assert_int_equal(im.n, 4);
+    for (int i = 0; i < 4; i++)
+        check_image(&im, i, 3 + i);
+    images_fini(&im);
+    read_set("{\"of\":" CIFAR10_ALL ",\"begin\":5}", &im); /* to the end */
+    assert_int_equal(im.n, 7);
+    check_image(&im, 6, 11);
+    images_fini(&im);
+}
+
+static void seeded_subsets(void **state)
+{
+    (void)state;
+    struct images all, first, rest, other;
+    int seen = 0, order = 0, differs = 0;
+    read_set(SUBSET(5, 0, 12), &all);
+    read_set(SUBSET(5, 0, 7), &first);
+    read_set(SUBSET(5, 7, 0), &rest);
+    read_set(SUBSET(6, 0, 12), &other);
+    assert_int_equal(rest.n, 5);
+    for (int i = 0; i < 12; i++) {
+        int number = number_of(&all, i);
+        check_image(&all, i, number);
+        seen |= 1 << number;
+        order += number != i;
+        differs += number != number_of(&other, i);
+        assert_int_equal(number, i < 7 ? number_of(&first, i) : number_of(&rest, i - 7)); /* prefix, disjoint */
+    }
+    assert_int_equal(seen, 0xFFF);
+    assert_true(order > 4 && differs > 4);
+    images_fini(&all);
+    images_fini(&first);
+    images_fini(&rest);
+    images_fini(&other);
+}
+
+static void nested_and_united(void **state)
+{
+    (void)state;
+    struct images im;
+    read_set("{\"parts\":[" SUBSET(-1, 2, 2) ",{\"format\":\"cifar100\",\"path\":\"" SETS "cifar100\"},"
+             "{\"of\":" SUBSET(-1, 4, 6) ",\"begin\":1,\"count\":2}]}", &im);
+    static const int want[] = { 2, 3, 0, 1, 2, 5, 6 };
+    assert_int_equal(im.n, 7);
+    for (int i = 0; i < 7; i++)
+        check_image(&im, i, want[i]);
+    images_fini(&im);
+    /* labels for some of the images are no labels */
+    read_set("{\"parts\":[{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"labels\":\"" SETS "labels.npy\"},"
+             "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\"}]}", &im);
+    assert_int_equal(im.n, 8);
+    assert_null(im.labels);
+    check_image(&im, 6, 2);
+    images_fini(&im);
+    /* other shapes need a size */
+    read_set("{\"parts\":[{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"size\":8},"
+             "{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"size\":8}]}", &im);
+    assert_int_equal(im.n, 14);
+    assert_int_equal(im.w, 8);
+    images_fini(&im);
+}
+
+static void refuses(void **state)
+{
+    (void)state;
+    refused(SUBSET(5, 7, 6), "a subset wants images 7 to 12 of a set that has 12", true);
+    refused(SUBSET(-1, 13, 0), "a subset wants images 13 to 13 of a set that has 12", true);
+    refused(SUBSET(-1, 12, 0), "a subset from image 12 to the end of a set of 12 is empty", true);
+    refused(SUBSET(-2, 0, 1), "seed = -2 is out of bounds: it must be at least -1", true);
+    refused("{\"of\":" CIFAR10 ",\"counts\":3}",
+            "a data set has no option \"counts\"; did you mean \"count\"?", true);
+    refused("{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"splt\":\"all\"}",
+            "cifar10: a data set has no option \"splt\"; did you mean \"split\"?", true);
+    refused("{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"xxxxxxxxxx\":\"all\"}",
+            "cifar10: a data set has no option \"xxxxxxxxxx\"", true);
+    refused("{\"format\":\"cifar11\"}", "there is no data format \"cifar11\"; did you mean \"cifar10\"?", true);
+    refused("{\"format\":7}", "format of a data set must be a string", true);
+    refused("{\"path\":\"x\"}", "a data set needs exactly one of \"format\", \"of\" and \"parts\"", true);
+    refused("{\"of\":" CIFAR10 ",\"parts\":[]}", "a data set needs exactly one of \"format\", \"of\" and \"parts\"",
+            true);
+    refused("{\"parts\":[]}", "parts of a data set must be a list of one or more data sets", true);
+    refused("{\"of\":\"members\"}", "a data set must be a group with \"format\", \"of\" or \"parts\"", true);
+    refused("{\"parts\":[{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\"}," CIFAR10 "]}",
+            "the parts of a data set have images of 5 x 6 and of 32 x 32 pixels; give them a size", true);
+    char deep[4096] = "";
+    for (int i = 0; i < 40; i++)
+        strcat(deep, "{\"of\":");
+    strcat(deep, CIFAR10);
+    for (int i = 0; i < 40; i++)
+        strcat(deep, "}");
+    refused(deep, "data sets are nested more than 32 deep", true);
+}
+
+static void identity(void **state)
+{
+    (void)state;
+    struct folder f;
+    char elsewhere[256], elsewhere_all[256];
+    folder_open(&f);
+    copy_cifar10(&f);
+    snprintf(elsewhere, sizeof elsewhere, "{\"format\":\"cifar10\",\"path\":\"%s\"}", f.path);
+    snprintf(elsewhere_all, sizeof elsewhere_all, "{\"format\":\"cifar10\",\"path\":\"%s\",\"split\":\"all\"}", f.path);
+    assert_true(same_fingerprint(CIFAR10, elsewhere)); /* whatever the path */
+    assert_false(same_fingerprint(CIFAR10, CIFAR10_ALL));
+    assert_true(same_fingerprint(CIFAR10, SUBSET(-1, 0, 10))); /* however it is put */
+    assert_true(same_fingerprint("{\"parts\":[" SUBSET(-1, 0, 4) "," SUBSET(-1, 4, 6) "]}", elsewhere));
+    assert_false(same_fingerprint("{\"parts\":[" SUBSET(-1, 4, 6) "," SUBSET(-1, 0, 4) "]}", elsewhere)); /* order */
+    assert_false(same_fingerprint(SUBSET(1, 0, 5), SUBSET(2, 0, 5)));
+    assert_true(same_fingerprint("{\"of\":" SUBSET(1, 0, 9) ",\"count\":5}", SUBSET(1, 0, 5)));
+    assert_false(same_fingerprint(CIFAR10, "{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"size\":16}"));
+    assert_true(same_fingerprint(CIFAR10, "{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"size\":32}"));
+    assert_int_equal(overlap(CIFAR10, elsewhere), 10);
+    /* one changed bit of one file */
+    static uint8_t bytes[2 * 3073] = { 1 };
+    put(&f, "data_batch_5.bin", bytes, sizeof bytes);
+    assert_false(same_fingerprint(CIFAR10, elsewhere));
+    assert_int_equal(overlap(CIFAR10, elsewhere), 8);
+    assert_int_equal(overlap(CIFAR10_ALL, elsewhere_all), 10);
+    folder_close(&f);
+#define PROCEDURAL(more) "{\"format\":\"procedural\"" more "}"
+    assert_true(same_fingerprint(PROCEDURAL(",\"count\":50"), "{\"of\":" PROCEDURAL("") ",\"count\":50}"));
+    assert_false(same_fingerprint(PROCEDURAL(",\"seed\":1"), PROCEDURAL(",\"seed\":2")));
+    assert_false(same_fingerprint(PROCEDURAL(",\"family\":1"), PROCEDURAL("")));
+}
+
+static void overlaps(void **state)
+{
+    (void)state;
+    assert_int_equal(overlap(SUBSET(5, 0, 7), SUBSET(5, 7, 5)), 0);
+    assert_int_equal(overlap(SUBSET(5, 0, 7), SUBSET(5, 4, 5)), 3);
+    assert_int_equal(overlap(SUBSET(5, 0, 12), SUBSET(9, 0, 12)), 12);
+    assert_int_equal(overlap(CIFAR10, CIFAR10_ALL), 10); /* train is in all */
+    assert_int_equal(overlap(CIFAR10, "{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"split\":\"test\"}"), 0);
+    assert_int_equal(overlap(CIFAR10, "{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"size\":16}"), 10);
+    assert_int_equal(overlap("{\"parts\":[" SUBSET(-1, 0, 4) "," SUBSET(-1, 0, 4) "]}", CIFAR10), 4); /* distinct */
+    assert_int_equal(overlap(PROCEDURAL(",\"count\":50"), PROCEDURAL(",\"count\":80,\"begin\":30")), 20);
+    assert_int_equal(overlap(PROCEDURAL(",\"count\":50"), PROCEDURAL(",\"count\":80,\"seed\":3")), 0);
+}
+
+static void moments(void **state)
+{
+    (void)state;
+    struct images im;
+    float mean[3], std[3];
+    read_set(CIFAR10, &im);
+    images_moments(&im, mean, std);
+    for (int c = 0; c < 3; c++) {
+        double sum = 0, squares = 0;
+        for (int i = 0; i < 10; i++)
+            for (int p = 0; p < 1024; p++)
+                sum += pixel(i, c, p / 32, p % 32) / 255.0;
+        for (int i = 0; i < 10; i++)
+            for (int p = 0; p < 1024; p++)
+                squares += pow(pixel(i, c, p / 32, p % 32) / 255.0 - sum / 10240, 2);
+        assert_float_equal(mean[c], sum / 10240, 1e-6);
+        assert_float_equal(std[c], sqrt(squares / 10240), 1e-6);
+    }
+    images_fini(&im);
+}
+
+/* Against make_sets.py; a value on the edge of rounding may fall either way. */
+static void resizes(void **state)
+{
+    (void)state;
+    struct err err;
+    char *file = NULL;
+    size_t n;
+    int32_t head[3], size, off = 0;
+    assert_int_equal(fs_read(TEST_DATA "/golden/data/resize.bin", &file, &n, &err), 0);
+    memcpy(head, file, sizeof head);
+    size_t source = 3 * (size_t)head[0] * (size_t)head[1];
+    const char *at = file + sizeof head + source;
+    struct folder f;
+    folder_open(&f);
+    char npy[128 + 3 * 20 * 12] = "\x93NUMPY\x01"; /* a one-image .npy file by hand */
+    int used = snprintf(npy + 10, 118, "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 3, %d, %d), }", head[0],
+                        head[1]);
+    memset(npy + 10 + used, ' ', (size_t)(117 - used));
+    npy[8] = 118;
+    npy[127] = '\n';
+    memcpy(npy + 128, file + sizeof head, source);
+    put(&f, "one.npy", npy, sizeof npy);
+    for (int k = 0; k < head[2]; k++) {
+        char spec[256];
+        struct images im;
+        memcpy(&size, at, sizeof size);
+        at += sizeof size;
+        snprintf(spec, sizeof spec, "{\"format\":\"npy\",\"path\":\"%s/one.npy\",\"size\":%d}", f.path, size);
+        read_set(spec, &im);
+        assert_int_equal(im.h, size);
+        for (int i = 0; i < 3 * size * size; i++) {
+            int difference = abs(im.pixels[i] - (uint8_t)at[i]);
+            off += difference;
+            if (difference > 1)
+                fail_msg("size %d, element %d: %d, not %d", size, i, im.pixels[i], (uint8_t)at[i]);
+        }
+        at += 3 * size * size;
+        images_fini(&im);
+    }
+    assert_ptr_equal(at, file + n);
+    assert_true(off <= 6);
+    folder_close(&f);
+    mem_free(file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(subset_in_stored_order), cmocka_unit_test(seeded_subsets), cmocka_unit_test(nested_and_united),
+        cmocka_unit_test(refuses),  cmocka_unit_test(identity), cmocka_unit_test(overlaps),
+        cmocka_unit_test(moments),  cmocka_unit_test(resizes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,184 @@
+/* CIFAR and npy files: what is read, and what each broken file is told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/stat.h>
+#include "unit/data/fixture.h"
+
+static void reads_cifar10(void **state)
+{
+    (void)state;
+    struct images im;
+    read_set(CIFAR10, &im);
+    assert_int_equal(im.n, 10);
+    assert_int_equal(im.h, 32);
+    for (int i = 0; i < 10; i++)
+        check_image(&im, i, i);
+    images_fini(&im);
+    read_set("{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"split\":\"test\"}", &im);
+    assert_int_equal(im.n, 2);
+    check_image(&im, 0, 10);
+    check_image(&im, 1, 11);
+    images_fini(&im);
+    read_set(CIFAR10_ALL, &im);
+    assert_int_equal(im.n, 12);
+    check_image(&im, 11, 11);
+    images_fini(&im);
+}
+
+static void reads_cifar100(void **state)
+{
+    (void)state;
+    struct images im;
+    read_set("{\"format\":\"cifar100\",\"path\":\"" SETS "cifar100\",\"split\":\"all\"}", &im);
+    assert_int_equal(im.n, 6);
+    for (int i = 0; i < 6; i++)
+        check_image(&im, i, i); /* the fine label, not the coarse 9 */
+    images_fini(&im);
+}
+
+static void reads_npy(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {
+        "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\"}",
+        "{\"format\":\"npy\",\"path\":\"" SETS "hwc.npy\",\"layout\":\"hwc\"}",
+        "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"labels\":\"" SETS "labels.npy\"}",
+        "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"labels\":\"" SETS "labels_u8.npy\"}",
+    };
+    struct images im;
+    for (int k = 0; k < 4; k++) {
+        read_set(specs[k], &im);
+        assert_int_equal(im.n, 4);
+        assert_int_equal(im.h, 5);
+        assert_int_equal(im.w, 6);
+        assert_int_equal(im.labels != NULL, k >= 2);
+        for (int i = 0; i < 4; i++)
+            check_image(&im, i, i);
+        images_fini(&im);
+    }
+    for (int k = 0; k < 2; k++) { /* grey: the same channel three times */
+        read_set(k ? "{\"format\":\"npy\",\"path\":\"" SETS "grey.npy\",\"layout\":\"hwc\"}"
+                   : "{\"format\":\"npy\",\"path\":\"" SETS "grey.npy\"}",
+                 &im);
+        for (int i = 0; i < 4 * 3 * 30; i++)
+            assert_int_equal(im.pixels[i], pixel(i / 90, 0, i % 30 / 6, i % 6));
+        images_fini(&im);
+    }
+}
+
+static char *with_path(const char *format, const char *path)
+{
+    static char text[512];
+    snprintf(text, sizeof text, format, path);
+    return text;
+}
+
+#define IN_FOLDER "{\"format\":\"cifar10\",\"path\":\"%s\",\"split\":\"all\"}"
+
+static void refuses_broken_cifar(void **state)
+{
+    (void)state;
+    struct folder f;
+    char message[512];
+    static uint8_t bytes[3 * 3073];
+    folder_open(&f);
+    copy_cifar10(&f);
+    const char *spec = with_path(IN_FOLDER, f.path);
+
+    put(&f, "data_batch_3.bin", bytes, 3072); /* truncated */
+    snprintf(message, sizeof message,
+             "cifar10: %s/data_batch_3.bin has 3072 bytes, which is not a whole number of records of 3073: it is "
+             "truncated or of another format",
+             f.path);
+    refused(spec, message, true);
+    put(&f, "data_batch_3.bin", bytes, 3 * 3073 - 1000);
+    snprintf(message, sizeof message,
+             "cifar10: %s/data_batch_3.bin has 8219 bytes, which is not a whole number of records of 3073: it is "
+             "truncated or of another format",
+             f.path);
+    refused(spec, message, true);
+    put(&f, "data_batch_3.bin", bytes, 2 * 3073 + 1); /* oversized */
+    snprintf(message, sizeof message,
+             "cifar10: %s/data_batch_3.bin has 6147 bytes, which is not a whole number of records of 3073: it is "
+             "truncated or of another format",
+             f.path);
+    refused(spec, message, true);
+    put(&f, "data_batch_3.bin", bytes, 0);
+    snprintf(message, sizeof message, "cifar10: %s/data_batch_3.bin is empty", f.path);
+    refused(spec, message, true);
+    bytes[3073] = 10; /* inconsistent */
+    put(&f, "data_batch_3.bin", bytes, 3 * 3073);
+    snprintf(message, sizeof message,
+             "cifar10: %s/data_batch_3.bin: record 1 has label 10, but there are 10 classes", f.path);
+    refused(spec, message, false);
+    struct images im; /* another number of records is fine, and so is the label where there are more classes */
+    read_set(with_path("{\"format\":\"cifar10\",\"path\":\"%s\",\"classes\":11}", f.path), &im);
+    assert_int_equal(im.n, 11);
+    assert_int_equal(im.labels[5], 10);
+    images_fini(&im);
+    put(&f, "data_batch_3.bin", bytes, 2 * 3073);
+
+    char path[256];
+    snprintf(path, sizeof path, "%s/test_batch.bin", f.path);
+    unlink(path);
+    spec = with_path(IN_FOLDER, f.path);
+    snprintf(message, sizeof message, "cifar10: cannot open %s: No such file or directory", path);
+    refused(spec, message, true);
+    mkdir(path, 0777);
+    snprintf(message, sizeof message, "cifar10: %s is not a file", path);
+    refused(spec, message, true);
+    folder_close(&f);
+    snprintf(message, sizeof message, "cifar10: cannot open %s/data_batch_1.bin: No such file or directory", f.path);
+    refused(spec, message, true);
+}
+
+static void refuses_broken_npy(void **state)
+{
+    (void)state;
+#define NPY(more) "{\"format\":\"npy\",\"path\":\"" SETS more "}"
+    refused(NPY("float.npy\""), "npy: " SETS "float.npy must hold uint8 (0 to 255)", true);
+    refused(NPY("two_channels.npy\""), "npy: " SETS "two_channels.npy has 2 channels, but images have 3 or 1; channels "
+                                       "last need layout = \"hwc\"",
+            true);
+    refused(NPY("chw.npy\",\"layout\":\"hwc\""), "npy: " SETS "chw.npy has 6 channels, but images have 3 or 1", true);
+    refused(NPY("labels_u8.npy\""), "npy: " SETS "labels_u8.npy has 1 axes, but images have 4 (or 3 if they are grey)",
+            true);
+    refused(NPY("chw.npy\",\"labels\":\"" SETS "labels_short.npy\""),
+            "npy: " SETS "labels_short.npy must have one axis of 4 labels, as many as there are images", true);
+    refused(NPY("chw.npy\",\"labels\":\"" SETS "float.npy\""),
+            "npy: " SETS "float.npy must hold int64 or uint8 labels", true);
+    refused(NPY("chw.npy\",\"labels\":\"" SETS "labels_negative.npy\""),
+            "npy: " SETS "labels_negative.npy: label -1 of image 2 is out of range", false);
+    struct err err;
+    struct images im;
+    cJSON *spec = parse(NPY("none.npy\""));
+    assert_int_equal(dataset_describe(spec, &im, &err), -1);
+    assert_non_null(strstr(err.text, "none.npy"));
+    cJSON_Delete(spec);
+    char *bytes = NULL; /* a file that ends early */
+    size_t n;
+    struct folder f;
+    folder_open(&f);
+    assert_int_equal(fs_read(SETS "chw.npy", &bytes, &n, &err), 0);
+    put(&f, "cut.npy", bytes, n - 1);
+    mem_free(bytes);
+    spec = parse(with_path("{\"format\":\"npy\",\"path\":\"%s/cut.npy\"}", f.path));
+    assert_int_equal(dataset_describe(spec, &im, &err), -1);
+    assert_non_null(strstr(err.text, "cut.npy"));
+    cJSON_Delete(spec);
+    folder_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_cifar10),        cmocka_unit_test(reads_cifar100),    cmocka_unit_test(reads_npy),
+        cmocka_unit_test(refuses_broken_cifar), cmocka_unit_test(refuses_broken_npy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
