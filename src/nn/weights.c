@@ -22,10 +22,11 @@ int tensor_list_add(struct tensor_list *list, const char *name, enum tensor_type
         list->views = grown;
         list->max = more;
     }
-    struct tensor_view v = { .type = type, .rank = rank };
-    for (int i = 0; i < rank; i++)
+    struct tensor_view v = { .type = type, .rank = rank, .bytes = tensor_type_size(type) };
+    for (int i = 0; i < rank; i++) {
         v.dims[i] = dims[i];
-    v.bytes = (size_t)tensor_elements(&v) * tensor_type_size(type);
+        v.bytes *= (size_t)dims[i];
+    }
     char *copy = mem_alloc(v.bytes, 1, err);
     v.name = mem_strdup(name, err);
     v.data = copy;

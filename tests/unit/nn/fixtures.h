@@ -1,0 +1,146 @@
+/* What the tests of this room share: the formulas of tests/golden/nn/make_golden.py,
+ * devices, comparisons. */
+#ifndef DINF_TESTS_NN_FIXTURES_H
+#define DINF_TESTS_NN_FIXTURES_H
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "nn/encoder.h"
+#include "store/safetensors.h"
+
+#define ok(call)                                                  \
+    do {                                                          \
+        struct err *const e_ = &the_err;                          \
+        e_->text[0] = 0;                                          \
+        if ((call) != 0)                                          \
+            fail_msg("%s: %s", #call, e_->text);                  \
+    } while (0)
+#define made(pointer)                                             \
+    do {                                                          \
+        if ((pointer) == NULL)                                    \
+            fail_msg("%s: %s", #pointer, the_err.text);           \
+    } while (0)
+
+static struct err the_err;
+
+static inline float wave(int64_t i, const char *name)
+{
+    int sum = 0;
+    for (const char *c = name; *c != 0; c++)
+        sum += (unsigned char)*c;
+    return (float)sin(0.37 * (double)i + sum);
+}
+
+static inline bool ends_with(const char *s, const char *tail)
+{
+    size_t n = strlen(s), m = strlen(tail);
+    return n >= m && strcmp(s + n - m, tail) == 0;
+}
+
+static inline void fill_network(struct network *net)
+{
+    for (int k = 0; k < net->n_parameters; k++) {
+        const struct parameter *p = &net->parameters[k];
+        int64_t n = parameter_elements(p);
+        float *host = mem_alloc((size_t)n, sizeof *host, &the_err);
+        made(host);
+        for (int64_t i = 0; i < n; i++) {
+            double w = (double)wave(i, p->name);
+            if (ends_with(p->name, "running_var"))
+                w = 1 + 0.5 * w;
+            else if (p->rank > 1)
+                w *= sqrt(2.0 / ((double)n / (double)p->dims[0]));
+            else if (ends_with(p->name, "weight"))
+                w = 1 + 0.2 * w;
+            else
+                w *= 0.1;
+            host[i] = (float)w;
+        }
+        ok(parameter_set(net, p, p->running ? net->running : net->weights, host, &the_err));
+        mem_free(host);
+    }
+}
+
+static inline struct images make_images(int64_t n, int size)
+{
+    struct images im = { .n = n, .c = 3, .h = size, .w = size };
+    size_t bytes = (size_t)n * 3 * (size_t)size * (size_t)size;
+    im.pixels = mem_alloc(bytes, 1, &the_err);
+    made(im.pixels);
+    for (size_t i = 0; i < bytes; i++)
+        im.pixels[i] = (uint8_t)((uint32_t)(i * 2654435761u) >> 24);
+    return im;
+}
+
+/* Largest difference over the largest magnitude of `want`. */
+static inline double relative_error(const float *have, const float *want, int64_t n)
+{
+    double worst = 0, scale = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double d = fabs((double)have[i] - (double)want[i]);
+        worst = d > worst || isnan(d) ? d : worst;
+        scale = fabs((double)want[i]) > scale ? fabs((double)want[i]) : scale;
+    }
+    return isnan(worst) ? INFINITY : worst / (scale > 0 ? scale : 1);
+}
+
+/* The tensor of an open file as floats; freed by the caller. */
+static inline float *tensor_floats(const struct safetensors *file, const char *name, int64_t *n)
+{
+    const struct tensor_view *t = safetensors_find(file, name);
+    if (t == NULL)
+        fail_msg("no tensor %s", name);
+    *n = tensor_elements(t);
+    float *out = mem_alloc((size_t)*n, sizeof *out, &the_err);
+    made(out);
+    ok(tensor_to_float(t, out, &the_err));
+    return out;
+}
+
+static inline cJSON *json(const char *text)
+{
+    cJSON *v = cJSON_Parse(text);
+    assert_non_null(v);
+    return v;
+}
+
+/* Runs `test` on every device that can be used here, with 1 and 2 threads. */
+static inline void on_devices(void (*test)(struct device *))
+{
+    for (int k = 0; device_kinds[k] != NULL; k++)
+        for (int threads = 1; threads <= 2; threads++) {
+            if (device_kinds[k]->available(&the_err) != 0)
+                continue;
+            struct device *dev = device_open(device_kinds[k]->name, threads, &the_err);
+            made(dev);
+            test(dev);
+            device_close(dev);
+        }
+}
+
+/* A folder of its own for each test program; NAME in it. */
+static inline const char *scratch(const char *name)
+{
+    static char folder[64], path[4][160];
+    static int at;
+    if (folder[0] == 0) {
+        snprintf(folder, sizeof folder, "/tmp/dinf-nn-XXXXXX");
+        assert_non_null(mkdtemp(folder));
+    }
+    char *out = path[at++ % 4];
+    snprintf(out, sizeof path[0], "%s/%s", folder, name);
+    return out;
+}
+
+#endif
