@@ -1,0 +1,211 @@
+/* Mixtures against scikit-learn, iteration by iteration, and what degenerate
+ * data gets. */
+#include "common.h"
+
+#include "stats/gmm.h"
+
+struct golden_gmm {
+    cJSON *root;
+    int64_t n, d, k, iterations;
+    double *x, *held, *means;
+};
+
+static void load(struct golden_gmm *g)
+{
+    g->root = golden("gmm.json");
+    g->n = (int64_t)golden_number(g->root, "n");
+    g->d = (int64_t)golden_number(g->root, "d");
+    g->k = (int64_t)golden_number(g->root, "k");
+    g->iterations = (int64_t)golden_number(g->root, "iterations");
+    g->x = golden_array(g->root, "x", g->n * g->d);
+    g->held = golden_array(g->root, "held", 20 * g->d);
+    g->means = golden_array(g->root, "means", g->k * g->d);
+}
+
+static void unload(struct golden_gmm *g)
+{
+    mem_free(g->x);
+    mem_free(g->held);
+    mem_free(g->means);
+    cJSON_Delete(g->root);
+}
+
+static void against_sklearn(struct device *dev, const struct golden_gmm *data, enum covariance covariance)
+{
+    const cJSON *want = cJSON_GetObjectItem(data->root, covariance == COVARIANCE_FULL ? "full" : "diag");
+    int64_t n = data->n, d = data->d, k = data->k, cov = covariance == COVARIANCE_FULL ? d * d : d;
+    double *loglik = golden_array(want, "loglik", data->iterations), *weight = golden_array(want, "weight", k);
+    double *mean = golden_array(want, "mean", k * d), *covs = golden_array(want, "cov", k * cov);
+    double *score = golden_array(want, "score", 20), *mine = mem_alloc(64, sizeof *mine, NULL);
+    struct gmm g, again;
+    struct err err;
+    if (gmm_init_means(dev, data->x, n, d, data->means, k, covariance, 1e-6, &g, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(gmm_iterate(dev, data->x, n, d, &g, data->iterations, 1e-6, mine, &err), 0);
+    /* scikit-learn does not centre, and loses digits to the column at 100. */
+    check_all_near(mine, loglik, data->iterations, 1e-8, 1.0);
+    check_all_near(g.weight, weight, k, 1e-7, 0.0);
+    check_all_near(g.mean, mean, k * d, 1e-7, 1e-3);
+    check_all_near(g.cov, covs, k * cov, 1e-6, 1e-3);
+    /* The reported density, from given parameters: sklearn's own. */
+    assert_int_equal(gmm_init(&again, k, d, covariance, weight, mean, covs, &err), 0);
+    assert_int_equal(gmm_score(dev, &again, data->held, 20, d, mine, &err), 0);
+    check_all_near(mine, score, 20, 1e-8, 1.0);
+    gmm_fini(&again);
+    gmm_fini(&g);
+    mem_free(mine);
+    mem_free(score);
+    mem_free(covs);
+    mem_free(mean);
+    mem_free(weight);
+    mem_free(loglik);
+}
+
+static void test_sklearn(void **state)
+{
+    (void)state;
+    struct golden_gmm data;
+    load(&data);
+    for (int which = 0; which < 2; which++) {
+        against_sklearn(both_devices[which], &data, COVARIANCE_DIAG);
+        against_sklearn(both_devices[which], &data, COVARIANCE_FULL);
+    }
+    unload(&data);
+}
+
+static const struct gmm_options usual = { .components = 3, .covariance = COVARIANCE_DIAG, .seed = 5, .starts = 4,
+                                          .max_iterations = 100, .tolerance = 1e-3, .regularization = 1e-6 };
+
+/* Three far clusters must be found; the same seed gives the same bits; more
+ * starts are never worse. */
+static void test_fit(void **state)
+{
+    (void)state;
+    enum { N = 300, D = 4 };
+    double *x = random_matrix(N, D, 20);
+    for (int i = 0; i < N; i++)
+        x[i * D + 1] += 50.0 * (i % 3);
+    for (int full = 0; full < 2; full++) {
+        struct gmm_options options = usual;
+        struct gmm a, b;
+        options.covariance = full ? COVARIANCE_FULL : COVARIANCE_DIAG;
+        assert_int_equal(gmm_fit(&cpu_device, x, N, D, &options, &a, NULL), 0);
+        assert_int_equal(gmm_fit(&cpu_device, x, N, D, &options, &b, NULL), 0);
+        assert_true(a.converged && a.iterations < 20);
+        for (int j = 0; j < 3; j++)
+            check_near(a.weight[j], 1.0 / 3, 1e-9, 0.0);
+        assert_memory_equal(a.mean, b.mean, 3 * D * sizeof *a.mean);
+        assert_true(a.loglik == b.loglik);
+        gmm_fini(&b);
+        options.starts = 1;
+        for (options.seed = 0; options.seed < 5; options.seed++) {
+            assert_int_equal(gmm_fit(&ref_device, x, N, D, &options, &b, NULL), 0);
+            assert_true(b.loglik <= a.loglik + 1e-9);
+            gmm_fini(&b);
+        }
+        gmm_fini(&a);
+    }
+    mem_free(x);
+}
+
+/* EM may never lower the likelihood; a fit stops within max_iterations. */
+static void test_monotone(void **state)
+{
+    (void)state;
+    enum { N = 400, D = 70, K = 4, ITERATIONS = 15 };
+    double *x = random_matrix(N, D, 21), loglik[ITERATIONS];
+    for (int full = 0; full < 2; full++) {
+        struct gmm g;
+        assert_int_equal(gmm_init_means(&cpu_device, x, N, D, x, K, full ? COVARIANCE_FULL : COVARIANCE_DIAG, 1e-6, &g,
+                                        NULL),
+                         0);
+        assert_int_equal(gmm_iterate(&cpu_device, x, N, D, &g, ITERATIONS, 1e-6, loglik, NULL), 0);
+        for (int i = 1; i < ITERATIONS; i++)
+            assert_true(loglik[i] >= loglik[i - 1] - 1e-6 * fabs(loglik[i]));
+        gmm_fini(&g);
+    }
+    mem_free(x);
+}
+
+static void refused(const double *x, int64_t n, int64_t d, const struct gmm_options *options, const char *says)
+{
+    struct gmm g;
+    struct err err = { "" };
+    for (int which = 0; which < 2; which++) {
+        assert_int_equal(gmm_fit(both_devices[which], x, n, d, options, &g, &err), -1);
+        if (!strstr(err.text, says))
+            fail_msg("\"%s\" does not say \"%s\"", err.text, says);
+        assert_null(g.mean);
+    }
+}
+
+static void test_degenerate(void **state)
+{
+    (void)state;
+    enum { N = 30, D = 3 };
+    double *x = random_matrix(N, D, 22), scores[N];
+    struct gmm_options options = usual;
+    struct gmm g;
+    options.components = 31;
+    refused(x, N, D, &options, "at least as many rows; there are 30");
+    options = usual;
+    x[7] = NAN;
+    refused(x, N, D, &options, "row 2, column 1");
+    x[7] = INFINITY;
+    refused(x, N, D, &options, "not finite");
+    for (int i = 0; i < N; i++)
+        x[i * D + 1] = 2.0; /* a constant column */
+    for (int full = 0; full < 2; full++) {
+        options.covariance = full ? COVARIANCE_FULL : COVARIANCE_DIAG;
+        options.regularization = 1e-6;
+        assert_int_equal(gmm_fit(&cpu_device, x, N, D, &options, &g, NULL), 0);
+        assert_int_equal(gmm_score(&cpu_device, &g, x, N, D, scores, NULL), 0);
+        for (int i = 0; i < N; i++)
+            assert_true(isfinite(scores[i]));
+        assert_int_equal(gmm_score(&cpu_device, &g, x, N, D - 1, scores, NULL), -1);
+        gmm_fini(&g);
+        options.regularization = 0.0;
+        refused(x, N, D, &options, "singular");
+    }
+    for (int i = 0; i < N * D; i++)
+        x[i] = 0.25; /* all rows the same */
+    options = usual;
+    assert_int_equal(gmm_fit(&cpu_device, x, N, D, &options, &g, NULL), 0);
+    assert_true(isfinite(g.loglik));
+    gmm_fini(&g);
+    mem_free(x);
+}
+
+static void test_bench(void **state)
+{
+    (void)state;
+    struct golden_gmm data;
+    struct gmm_bench_result result;
+    load(&data);
+    for (int full = 0; full < 2; full++) {
+        struct gmm g;
+        double *loglik = mem_alloc(6, sizeof *loglik, NULL);
+        enum covariance covariance = full ? COVARIANCE_FULL : COVARIANCE_DIAG;
+        gmm_init_means(&cpu_device, data.x, data.n, data.d, data.means, data.k, covariance, 1e-6, &g, NULL);
+        gmm_iterate(&cpu_device, data.x, data.n, data.d, &g, 6, 1e-6, loglik, NULL);
+        assert_int_equal(gmm_bench(&cpu_device, data.x, data.n, data.d, data.k, covariance, 5, 0, data.means, &result,
+                                   NULL),
+                         0);
+        check_near(result.loglik, loglik[5], 1e-12, 0.0);
+        assert_true(result.iterations == 5 && result.seconds_per_iteration > 0.0);
+        assert_int_equal(gmm_bench(&cpu_device, data.x, data.n, data.d, data.k, covariance, 2, 3, NULL, &result, NULL),
+                         0);
+        gmm_fini(&g);
+        mem_free(loglik);
+    }
+    unload(&data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sklearn),    cmocka_unit_test(test_fit),   cmocka_unit_test(test_monotone),
+        cmocka_unit_test(test_degenerate), cmocka_unit_test(test_bench),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,224 @@
+/* The processor's linear algebra against the naive one, over sizes around the
+ * blocks, tiles and stripes of the fast one. */
+#include "common.h"
+
+static const struct device_linalg *const fast = &cpu_linalg;
+
+static double *copy(const double *x, int64_t n)
+{
+    double *y = mem_alloc((size_t)n, sizeof *y, NULL);
+    assert_non_null(y);
+    memcpy(y, x, (size_t)n * sizeof *x);
+    return y;
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    int m = 17, n = 23, k = 31;
+    double *a = random_matrix(m, k, 1), *b = random_matrix(k, n, 2);
+    for (int ta = 0; ta < 2; ta++) {
+        for (int tb = 0; tb < 2; tb++) {
+            double *c = random_matrix(m, n, 3), *r = copy(c, m * n);
+            int lda = ta ? m : k, ldb = tb ? k : n;
+            assert_int_equal(fast->dgemm(&cpu_device, ta, tb, m, n, k, 0.7, a, lda, b, ldb, -0.5, c, n, NULL), 0);
+            ref_linalg.dgemm(&ref_device, ta, tb, m, n, k, 0.7, a, lda, b, ldb, -0.5, r, n, NULL);
+            check_all_near(c, r, m * n, 1e-13, 1.0);
+            mem_free(r);
+            mem_free(c);
+        }
+    }
+    double *c = random_matrix(k, k, 4), *r = copy(c, k * k);
+    fast->dsyrk(&cpu_device, m, k, 1.5, a, k, 0.25, c, k, NULL);
+    ref_linalg.dsyrk(&ref_device, m, k, 1.5, a, k, 0.25, r, k, NULL);
+    check_all_near(c, r, k * k, 1e-13, 1.0); /* the upper triangle is untouched in both */
+    mem_free(r);
+    mem_free(c);
+    mem_free(b);
+    mem_free(a);
+}
+
+static void test_triangles(void **state)
+{
+    (void)state;
+    enum { D = 40, N = 9 };
+    double *a = random_matrix(2 * D, D, 5), *c = mem_alloc(D * D, sizeof *c, NULL);
+    ref_linalg.dgemm(&ref_device, TRANS_YES, TRANS_NO, D, D, 2 * D, 1.0, a, D, a, D, 0.0, c, D, NULL);
+    for (int which = 0; which < 2; which++) {
+        struct device *dev = both_devices[which];
+        const struct device_linalg *la = dev->ops->linalg;
+        double *l = copy(c, D * D), *x = random_matrix(N, D, 6), *x0 = copy(x, N * D), *w, *y;
+        int info = -1;
+        assert_int_equal(la->dpotrf(dev, D, l, D, &info, NULL), 0);
+        assert_int_equal(info, 0);
+        for (int i = 0; i < D; i++) {
+            for (int j = 0; j <= i; j++) {
+                double sum = 0.0;
+                for (int s = 0; s <= j; s++)
+                    sum += l[i * D + s] * l[j * D + s];
+                check_near(sum, c[i * D + j], 1e-12, 1.0);
+            }
+            for (int j = i + 1; j < D; j++)
+                assert_true(l[i * D + j] == c[i * D + j]);
+        }
+        w = copy(l, D * D);
+        assert_int_equal(la->dtrsm(dev, N, D, l, D, x, D, NULL), 0);
+        assert_int_equal(la->dtrtri(dev, D, w, D, NULL), 0);
+        y = mem_alloc(N * D, sizeof *y, NULL);
+        for (int r = 0; r < N; r++)
+            for (int i = 0; i < D; i++)
+                for (int j = 0; j <= i; j++)
+                    y[r * D + i] += w[i * D + j] * x0[r * D + j];
+        check_all_near(x, y, N * D, 1e-10, 1.0);
+        mem_free(y);
+        mem_free(w);
+        mem_free(x0);
+        mem_free(x);
+        memcpy(l, c, D * D * sizeof *l);
+        l[3 * D + 3] = -1.0;
+        la->dpotrf(dev, D, l, D, &info, NULL);
+        assert_int_equal(info, 4);
+        mem_free(l);
+    }
+    mem_free(c);
+    mem_free(a);
+}
+
+static void test_log_sum_exp(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 2; which++) {
+        struct device *dev = both_devices[which];
+        double x[12] = { 1000.0, 1000.0, -INFINITY, -2000.0, -2001.0, -3000.0, -INFINITY, -INFINITY, -INFINITY,
+                         0.1,    0.2,    0.3 };
+        double y[4];
+        dev->ops->linalg->log_sum_exp_rows(dev, 4, 3, x, y, NULL);
+        check_near(y[0], 1000.0 + log(2.0), 1e-15, 0.0);
+        check_near(y[1], -2000.0 + log1p(exp(-1.0)), 1e-15, 0.0);
+        assert_true(y[2] == -INFINITY && x[6] == 0.0);
+        check_near(y[3], log(exp(0.1) + exp(0.2) + exp(0.3)), 1e-15, 0.0);
+        check_near(x[0], 0.5, 1e-12, 0.0);
+        check_near(x[9] + x[10] + x[11], 1.0, 1e-14, 0.0);
+    }
+}
+
+static void test_neighbours(void **state)
+{
+    (void)state;
+    static const int sizes[][2] = { { 2, 1 }, { 100, 7 }, { 512, 3 }, { 513, 20 }, { 1100, 33 } };
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        int n = sizes[s][0], d = sizes[s][1];
+        double *x = random_matrix(n, d, 7), *fast_distance = random_matrix(n, 1, 8),
+               *ref_distance = random_matrix(n, 1, 9);
+        int64_t *fast_index = mem_alloc((size_t)n, sizeof *fast_index, NULL),
+                *ref_index = mem_alloc((size_t)n, sizeof *ref_index, NULL);
+        if (n > 100) /* duplicates: distance exactly zero */
+            memcpy(x + 5 * d, x + (n - 1) * d, (size_t)d * sizeof *x);
+        assert_int_equal(fast->nearest_rows(&cpu_device, n, d, x, fast_index, fast_distance, NULL), 0);
+        ref_linalg.nearest_rows(&ref_device, n, d, x, ref_index, ref_distance, NULL);
+        check_all_near(fast_distance, ref_distance, n, 1e-13, 0.0);
+        assert_memory_equal(fast_index, ref_index, (size_t)n * sizeof *fast_index);
+        if (n > 100)
+            assert_true(fast_distance[5] == 0.0 && fast_index[5] == n - 1);
+        mem_free(ref_index);
+        mem_free(fast_index);
+        mem_free(ref_distance);
+        mem_free(fast_distance);
+        mem_free(x);
+    }
+    double x[6] = { 0, 0, 3, 4, 1, 0 }, out[6];
+    for (int which = 0; which < 2; which++) {
+        struct device *dev = both_devices[which];
+        dev->ops->linalg->square_distances(dev, 3, 2, x, 2, x + 2, out, NULL);
+        assert_true(out[0] == 25.0 && out[1] == 1.0 && out[2] == 0.0 && out[3] == 20.0 && out[5] == 0.0);
+    }
+}
+
+static void test_diag_pass(void **state)
+{
+    (void)state;
+    static const int sizes[][3] = { { 1, 1, 1 }, { 50, 3, 2 }, { 1000, 70, 5 }, { 130, 1030, 3 } };
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        int64_t n = sizes[s][0];
+        int d = sizes[s][1], k = sizes[s][2], kd = k * d;
+        double *x = random_matrix(n, d, 10), *precision = random_matrix(k, d, 11), *linear = random_matrix(k, d, 12);
+        double *offset = random_matrix(k, 1, 13), *out[2];
+        for (int i = 0; i < kd; i++) {
+            precision[i] = 0.1 + precision[i] * precision[i];
+            linear[i] *= 0.2;
+        }
+        for (int which = 0; which < 2; which++) {
+            struct device *dev = both_devices[which];
+            double *o = out[which] = mem_alloc((size_t)(n + k + 2 * kd), sizeof *o, NULL);
+            assert_int_equal(dev->ops->linalg->gmm_diag_pass(dev, n, d, k, x, precision, linear, offset, o, o + n,
+                                                             o + n + k, o + n + k + kd, NULL),
+                             0);
+        }
+        check_all_near(out[1], out[0], n + k + 2 * kd, 1e-11, 1.0);
+        double *only = mem_alloc((size_t)n, sizeof *only, NULL);
+        fast->gmm_diag_pass(&cpu_device, n, d, k, x, precision, linear, offset, only, NULL, NULL, NULL, NULL);
+        assert_memory_equal(only, out[1], (size_t)n * sizeof *only);
+        mem_free(only);
+        mem_free(out[0]);
+        mem_free(out[1]);
+        mem_free(offset);
+        mem_free(linear);
+        mem_free(precision);
+        mem_free(x);
+    }
+}
+
+/* Both near components (all stripes needed) and far ones (given up early). */
+static void test_full_pass(void **state)
+{
+    (void)state;
+    static const int sizes[][3] = { { 3, 1, 1 }, { 300, 10, 4 }, { 257, 64, 3 }, { 100, 65, 3 }, { 520, 150, 5 } };
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        int64_t n = sizes[s][0];
+        int d = sizes[s][1], k = sizes[s][2], dd = d * d;
+        double *x = random_matrix(n, d, 14), *whiten = random_matrix((int64_t)k * d, d, 15);
+        double *centre = random_matrix(k, d, 16), *offset = random_matrix(k, 1, 17), *out[2];
+        for (int i = 0; i < k * dd; i++) {
+            int r = i % dd / d, c = i % d;
+            whiten[i] = c > r ? 0.0 : c == r ? 1.0 + 0.1 * fabs(whiten[i]) : whiten[i] * 0.3 / d;
+        }
+        for (int i = 0; i < k * d; i++)
+            centre[i] *= i / d == 2 ? 2.0 : 0.1;
+        for (int which = 0; which < 2; which++) {
+            struct device *dev = both_devices[which];
+            double *o = out[which] = mem_alloc((size_t)(n + n * k), sizeof *o, NULL);
+            assert_int_equal(dev->ops->linalg->gmm_full_logprob(dev, n, d, k, x, whiten, centre, offset, o, o + n,
+                                                                NULL),
+                             0);
+        }
+        check_all_near(out[1], out[0], n, 1e-13, 0.0);
+        for (int64_t i = n; i < n + n * k; i++)
+            assert_true(fabs(out[1][i] - out[0][i]) < 1e-11);
+        double *weight = out[0] + n, *scatter[2], total = 0.0;
+        for (int which = 0; which < 2; which++) {
+            struct device *dev = both_devices[which];
+            scatter[which] = mem_alloc((size_t)dd, sizeof **scatter, NULL);
+            dev->ops->linalg->weighted_scatter(dev, n, d, x, weight + (k - 1), k, centre, scatter[which], NULL);
+        }
+        for (int64_t i = 0; i < n; i++)
+            total += weight[i * k + k - 1];
+        check_all_near(scatter[1], scatter[0], dd, 1e-12, 10.0 * total);
+        mem_free(scatter[0]);
+        mem_free(scatter[1]);
+        mem_free(out[0]);
+        mem_free(out[1]);
+        mem_free(offset);
+        mem_free(centre);
+        mem_free(whiten);
+        mem_free(x);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_products),   cmocka_unit_test(test_triangles), cmocka_unit_test(test_log_sum_exp),
+        cmocka_unit_test(test_neighbours), cmocka_unit_test(test_diag_pass), cmocka_unit_test(test_full_pass),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
