@@ -13,7 +13,7 @@
 struct audit_options {
     struct inference_options inference; /* first: its table's offsets hold here */
     char fit[OPTION_TEXT], members[OPTION_TEXT], heldout[OPTION_TEXT];
-    char statistic[OPTION_NAME], normalize[OPTION_NAME], device[OPTION_NAME];
+    char statistic[OPTION_NAME], normalize[OPTION_NAME], device[OPTION_TEXT];
     int64_t threads;
     bool json;
 };

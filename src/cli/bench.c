@@ -20,8 +20,8 @@
 #include "store/matrix_file.h"
 
 struct bench_options {
-    char device[OPTION_NAME], arch[OPTION_NAME], stem[OPTION_NAME], loss[OPTION_NAME], augment[OPTION_NAME];
-    char covariance[OPTION_NAME], data[OPTION_TEXT], means[OPTION_TEXT];
+    char device[OPTION_TEXT], arch[OPTION_TEXT], loss[OPTION_TEXT], augment[OPTION_TEXT];
+    char stem[OPTION_NAME], covariance[OPTION_NAME], data[OPTION_TEXT], means[OPTION_TEXT];
     double width;
     int64_t threads, size, batch, steps, warmup, n, dim, components, iterations, seed;
     bool json;

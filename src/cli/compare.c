@@ -11,7 +11,7 @@
 #include "store/matrix_file.h"
 
 struct compare_options {
-    char device[OPTION_NAME];
+    char device[OPTION_TEXT];
     int64_t threads;
     bool json;
 };

@@ -13,7 +13,7 @@
 
 struct embed_options {
     char weights[OPTION_TEXT], images[OPTION_TEXT], out[OPTION_TEXT];
-    char arch[OPTION_NAME], stem[OPTION_NAME], strip[OPTION_NAME], device[OPTION_NAME];
+    char arch[OPTION_TEXT], stem[OPTION_NAME], strip[OPTION_TEXT], device[OPTION_TEXT];
     double width;
     int64_t size, batch, threads;
     struct float_list mean, std;

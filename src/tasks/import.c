@@ -4,7 +4,7 @@
 #include "tasks/common.h"
 
 struct import_options {
-    char weights[OPTION_TEXT], arch[OPTION_NAME], stem[OPTION_NAME], strip[OPTION_NAME];
+    char weights[OPTION_TEXT], arch[OPTION_TEXT], strip[OPTION_TEXT], stem[OPTION_NAME];
     double width;
     int64_t size;
     struct float_list mean, std;

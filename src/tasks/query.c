@@ -12,7 +12,7 @@
 
 struct query_options {
     int64_t budget, views, batch, seed;
-    char augment[OPTION_NAME];
+    char augment[OPTION_TEXT];
 };
 
 static const struct option query_options[] = {

@@ -16,6 +16,17 @@
 #include "stats/similarity.h"
 #include "tasks/task.h"
 
+/* What a row writes must not reach into another row's field. */
+static size_t field_size(const struct option *o)
+{
+    static const size_t sizes[] = {
+        [OPTION_INT] = sizeof(int64_t),  [OPTION_FLOAT] = sizeof(double),           [OPTION_BOOL] = sizeof(bool),
+        [OPTION_STRING] = OPTION_TEXT,   [OPTION_CHOICE] = OPTION_NAME,             [OPTION_INTS] = sizeof(struct int_list),
+        [OPTION_FLOATS] = sizeof(struct float_list), [OPTION_STRINGS] = sizeof(struct string_list),
+    };
+    return sizes[o->type];
+}
+
 /* Presets parse and lie within their own bounds; names are config words. */
 static void check_options(const struct option *table, size_t size)
 {
@@ -32,7 +43,9 @@ static void check_options(const struct option *table, size_t size)
         for (const char *c = o->name; *c != '\0'; c++)
             assert_true(islower((unsigned char)*c) || isdigit((unsigned char)*c) || *c == '_');
         assert_ptr_equal(option_find(table, o->name), o); /* no second row of this name */
-        assert_true(size == 0 || o->offset < size);
+        assert_true(size == 0 || o->offset + field_size(o) <= size);
+        for (const struct option *other = table; other->name != NULL; other++)
+            assert_true(other == o || other->offset < o->offset || other->offset >= o->offset + field_size(o));
         if (o->type == OPTION_INT || o->type == OPTION_FLOAT)
             assert_true(o->min < o->max);
         if (o->type == OPTION_CHOICE)
