@@ -41,6 +41,9 @@ static void add_error(struct conf *conf, const char *file, int line, const char 
     int n = line > 0 ? snprintf(text, sizeof text, "%.1000s:%d: ", file, line)
                      : snprintf(text, sizeof text, "%.1000s: ", file);
     vsnprintf(text + n, sizeof text - (size_t)n, format, ap);
+    for (int i = 0; i < conf->n_errors; i++)
+        if (strcmp(conf->errors[i], text) == 0)
+            return; /* a sweep meets the same mistake in every combination */
     append_string(&conf->errors, &conf->n_errors, mem_strdup(text, NULL), NULL);
 }
 

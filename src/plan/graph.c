@@ -22,7 +22,10 @@ static int set_number(cJSON *object, const char *key, double value, struct err *
     return cJSON_AddNumberToObject(object, key, value) == NULL ? err_set(err, "out of memory") : 0;
 }
 
-/* params with data by fingerprint, files by contents, without what is no part of the identity */
+/* Parameters that change nothing about a result. */
+static const char *const run_settings[] = { "checkpoint_seconds", NULL };
+
+/* params with data by fingerprint, files by contents, without run settings */
 static cJSON *identity_params(struct builder *b, const struct task_spec *spec)
 {
     cJSON *p = cJSON_Duplicate(spec->params, true);
@@ -30,6 +33,8 @@ static cJSON *identity_params(struct builder *b, const struct task_spec *spec)
         err_set(b->err, "out of memory");
         return NULL;
     }
+    for (int i = 0; run_settings[i] != NULL; i++)
+        cJSON_DeleteItemFromObjectCaseSensitive(p, run_settings[i]);
     if (spec->set >= 0 && replace_string(p, "dataset", b->sets[spec->set].fingerprint, b->err) != 0)
         goto failed;
     const cJSON *file = spec->file_key == NULL ? NULL : cJSON_GetObjectItemCaseSensitive(p, spec->file_key);

@@ -1,0 +1,295 @@
+/* The `encoders` block: victims, independents and suspects. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "plan/internal.h"
+
+static const char *const roles[] = { "victim", "independent", "suspect", NULL };
+/* Bound one by one (conf_bind), never into a struct: no offsets. */
+static const struct option encoder_block_options[] = {
+    { "name", OPTION_STRING, 0, NULL, 0, 0, NULL, NULL, "every encoder has one" },
+    { "role", OPTION_CHOICE, 0, NULL, 0, 0, roles, NULL, "victim, independent or suspect" },
+    { "heldout", OPTION_STRING, 0, "", 0, 0, NULL, NULL,
+      "of a victim: set of the same distribution it was not trained on" },
+    { "members", OPTION_STRING, 0, "", 0, 0, NULL, NULL, "of an imported victim: its training set" },
+    { "allow_overlap", OPTION_BOOL, 0, "false", 0, 0, NULL, NULL,
+      "of an independent: its training set may share images with a victim's" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+
+/* One entry of the block while it is turned into tasks. */
+struct entry {
+    const struct conf_node *node;
+    const char *name;
+    char role[OPTION_NAME];
+    int members, heldout;
+    bool allow_overlap;
+};
+
+struct encoder_entry *encoder_append(struct builder *b)
+{
+    if (b->n_encoders == b->max_encoders) {
+        int max = 2 * b->max_encoders + 16;
+        struct encoder_entry *grown = mem_grow(b->encoders, (size_t)b->n_encoders, (size_t)max, sizeof *grown, b->err);
+        if (grown == NULL)
+            return NULL;
+        b->encoders = grown;
+        b->max_encoders = max;
+    }
+    struct encoder_entry *e = &b->encoders[b->n_encoders++];
+    *e = (struct encoder_entry){ .task = -1, .members = -1, .heldout = -1, .victim = -1, .random = -1, .trial = -1 };
+    return e;
+}
+
+static const char *text_of(const cJSON *o, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsString(v) ? v->valuestring : "";
+}
+
+/* Columns of an encoder's rows; dataset NULL: unknown. */
+static cJSON *encoder_labels(const char *name, const char *role, const cJSON *params, const char *dataset, int trial)
+{
+    cJSON *o = cJSON_CreateObject();
+    if (o != NULL && cJSON_AddStringToObject(o, "name", name) != NULL &&
+        cJSON_AddStringToObject(o, "role", role) != NULL &&
+        cJSON_AddStringToObject(o, "arch", text_of(params, "arch")) != NULL &&
+        cJSON_AddStringToObject(o, "dataset", dataset) != NULL &&
+        cJSON_AddStringToObject(o, "loss", text_of(params, "loss")) != NULL &&
+        cJSON_AddStringToObject(o, "queries", "") != NULL && cJSON_AddNumberToObject(o, "budget", 0) != NULL &&
+        cJSON_AddNumberToObject(o, "overlap", -1) != NULL && cJSON_AddNumberToObject(o, "seed", -1) != NULL &&
+        cJSON_AddNumberToObject(o, "trial", trial < 0 ? 0 : trial) != NULL)
+        return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
+/* The label `seed` of a task that is in the plan: as derived. */
+static void label_seed(struct builder *b, int task)
+{
+    struct plan_task *t = &b->plan->tasks[task];
+    const cJSON *seed = cJSON_GetObjectItemCaseSensitive(t->params, "seed");
+    cJSON *label = cJSON_GetObjectItemCaseSensitive(t->labels, "seed");
+    if (cJSON_IsNumber(seed) && label != NULL)
+        cJSON_SetNumberValue(label, seed->valuedouble);
+}
+
+/* Adds the task and the encoder; two encoders that are one experiment are an error. */
+static int add_encoder(struct builder *b, const struct entry *entry, struct task_spec *spec, const char *suffix,
+                       int trial, int members)
+{
+    int task;
+    bool fresh;
+    char trial_suffix[24] = "";
+    if (trial >= 0 && b->plan->campaign.trials > 1)
+        snprintf(trial_suffix, sizeof trial_suffix, ".t%d", trial);
+    char *name = mem_printf(b->err, "%s%s%s", entry->name, suffix, trial_suffix);
+    if (name == NULL) {
+        cJSON_Delete(spec->params);
+        return -1;
+    }
+    spec->name = name;
+    spec->labels = encoder_labels(name, entry->role, spec->params,
+                                  spec->set >= 0 ? b->sets[spec->set].name : members >= 0 ? b->sets[members].name : "",
+                                  trial);
+    if (graph_add(b, spec, &task, &fresh) != 0) {
+        mem_free(name);
+        return -1;
+    }
+    if (!fresh)
+        conf_error(b->conf, entry->node, "encoder \"%s\" is the same experiment as \"%s\"", name,
+                   text_of(b->plan->tasks[task].labels, "name"));
+    else
+        label_seed(b, task);
+    struct encoder_entry *e = encoder_append(b);
+    if (e == NULL) {
+        mem_free(name);
+        return -1;
+    }
+    e->name = name;
+    e->base = entry->name;
+    e->node = entry->node;
+    e->trial = trial;
+    e->task = task;
+    e->members = members;
+    e->heldout = entry->heldout;
+    for (int i = 0; roles[i] != NULL; i++)
+        if (strcmp(roles[i], entry->role) == 0)
+            e->role = roles[i];
+    return 0;
+}
+
+static int check_disjoint(struct builder *b, const struct conf_node *node, int a, int c, const char *what)
+{
+    int64_t common;
+    if (a < 0 || c < 0)
+        return 0;
+    if (sets_common(b, a, c, &common) != 0)
+        return -1;
+    if (common > 0)
+        conf_error(b->conf, node, "\"%s\" and \"%s\" share %lld images, but %s", b->sets[a].name, b->sets[c].name,
+                   (long long)common, what);
+    return 0;
+}
+
+static int add_trained(struct builder *b, const struct entry *entry, const struct conf_node *train)
+{
+    static const char *const extra[] = { "dataset", NULL };
+    const struct task_kind *kind = task_kind_find("train");
+    struct expansions x;
+    int rc = block_expand(b, train, kind, extra, NULL, NULL, &x);
+    for (int i = 0; rc == 0 && i < x.n; i++) {
+        int set = -1;
+        const struct expansion *e = &x.items[i];
+        const char *name = group_string(b, e->group, "dataset", true);
+        if (name == NULL)
+            continue;
+        if (set_find(b, conf_child(e->group, "dataset"), name, &set) != 0 ||
+            resolve_path(b, e->group, "init", e->params) != 0)
+            rc = -1;
+        if (rc != 0 || set < 0)
+            continue;
+        const cJSON *seed = cJSON_GetObjectItemCaseSensitive(e->params, "seed");
+        if (cJSON_IsNumber(seed) && seed->valuedouble >= 0 && b->plan->campaign.trials > 1) {
+            conf_error(b->conf, conf_child(e->group, "seed"),
+                       "a fixed seed would make all %lld trials equal: leave it out",
+                       (long long)b->plan->campaign.trials);
+            continue;
+        }
+        if (strcmp(entry->role, "victim") == 0)
+            rc = check_disjoint(b, entry->node, set, entry->heldout, "held-out images must not be trained on");
+        for (int trial = 0; rc == 0 && trial < b->plan->campaign.trials; trial++) {
+            struct task_spec spec = { .kind = kind,
+                                      .params = cJSON_Duplicate(e->params, true),
+                                      .set = set,
+                                      .file_key = "init",
+                                      .trial = trial,
+                                      .seeded = true,
+                                      .node = e->group };
+            rc = spec.params == NULL ? err_set(b->err, "out of memory")
+                                     : add_encoder(b, entry, &spec, e->suffix, trial, set);
+        }
+    }
+    expansions_fini(&x);
+    return rc;
+}
+
+static int add_imported(struct builder *b, const struct entry *entry)
+{
+    static const char *const extra[] = { "name", "role", "heldout", "members", "allow_overlap", NULL };
+    const struct task_kind *kind = task_kind_find("import");
+    struct expansions x;
+    int rc = block_expand(b, entry->node, kind, extra, NULL, NULL, &x);
+    for (int i = 0; rc == 0 && i < x.n; i++) {
+        const struct expansion *e = &x.items[i];
+        cJSON *params = cJSON_Duplicate(e->params, true);
+        if (params == NULL)
+            rc = err_set(b->err, "out of memory");
+        else if (resolve_path(b, e->group, "weights", params) != 0) {
+            cJSON_Delete(params);
+            rc = -1;
+        }
+        struct task_spec spec = { .kind = kind, .params = params, .set = -1, .file_key = "weights", .node = e->group };
+        if (rc == 0)
+            rc = add_encoder(b, entry, &spec, e->suffix, -1, entry->members);
+    }
+    expansions_fini(&x);
+    return rc;
+}
+
+static int find_optional(struct builder *b, const struct conf_node *node, const char *key, int *set)
+{
+    *set = -1;
+    const char *name = conf_child(node, key) == NULL ? NULL : group_string(b, node, key, true);
+    return name == NULL ? 0 : set_find(b, conf_child(node, key), name, set);
+}
+
+static int load_one(struct builder *b, const struct conf_node *node)
+{
+    static const char *const train_only[] = { "train", NULL };
+    struct entry entry = { .node = node, .members = -1, .heldout = -1 };
+    const struct option *tables[] = { encoder_block_options };
+    const struct conf_node *train = conf_child(node, "train"), *weights = conf_child(node, "weights");
+    if (node->type != CONF_GROUP) {
+        conf_error(b->conf, node, "an encoder is a group { name = ...; role = ...; train = { ... }; }");
+        return 0;
+    }
+    entry.name = group_string(b, node, "name", true);
+    const char *role = group_string(b, node, "role", true);
+    if (entry.name == NULL || role == NULL)
+        return 0;
+    if ((train == NULL) == (weights == NULL)) {
+        conf_error(b->conf, node, "encoder \"%s\" needs either train = { ... } or weights = \"FILE\"", entry.name);
+        return 0;
+    }
+    for (int i = 0; i < b->n_encoders; i++)
+        if (strcmp(b->encoders[i].base, entry.name) == 0) {
+            conf_error(b->conf, node, "there are two encoders called \"%s\"", entry.name);
+            return 0;
+        }
+    cJSON *own = cJSON_CreateObject();
+    if (own == NULL)
+        return err_set(b->err, "out of memory");
+    bool good = true;
+    if (train != NULL) {
+        good = conf_bind(b->conf, node, tables, 1, train_only, own) == 0;
+        entry.allow_overlap = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(own, "allow_overlap"));
+        if (conf_child(node, "members") != NULL)
+            conf_error(b->conf, conf_child(node, "members"), "members is for imported victims: this one's are its "
+                                                             "training set");
+    }
+    cJSON_Delete(own);
+    int known = 0;
+    while (roles[known] != NULL && strcmp(roles[known], role) != 0)
+        known++;
+    if (roles[known] == NULL && train == NULL)
+        unknown_name(b, conf_child(node, "role"), "role", role, roles, known);
+    if (!good || roles[known] == NULL)
+        return 0;
+    snprintf(entry.role, sizeof entry.role, "%s", role);
+    if (find_optional(b, node, "heldout", &entry.heldout) != 0 ||
+        find_optional(b, node, "members", &entry.members) != 0)
+        return -1;
+    if (weights != NULL && strcmp(role, "victim") == 0) {
+        if (conf_child(node, "members") == NULL)
+            conf_error(b->conf, node, "imported victim \"%s\" needs members = \"SET\": what it was trained on",
+                       entry.name);
+        if (check_disjoint(b, node, entry.members, entry.heldout, "held-out images must not be trained on") != 0)
+            return -1;
+    }
+    return train != NULL ? add_trained(b, &entry, train) : add_imported(b, &entry);
+}
+
+/* Independents that saw a victim's images would be no independents. */
+static int check_independents(struct builder *b)
+{
+    for (int i = 0; i < b->n_encoders; i++) {
+        const struct encoder_entry *e = &b->encoders[i];
+        const struct conf_node *allow = conf_child(e->node, "allow_overlap");
+        if (strcmp(e->role, "independent") != 0 || e->trial > 0 ||
+            (allow != NULL && allow->type == CONF_BOOL && allow->value.boolean))
+            continue;
+        for (int v = 0; v < b->n_encoders; v++)
+            if (strcmp(b->encoders[v].role, "victim") == 0 && b->encoders[v].trial <= 0 &&
+                check_disjoint(b, e->node, e->members, b->encoders[v].members,
+                               "an independent encoder must not see a victim's training images "
+                               "(allow_overlap = true permits it)") != 0)
+                return -1;
+    }
+    return 0;
+}
+
+int encoders_load(struct builder *b, const struct conf_node *block)
+{
+    if (block == NULL)
+        return 0;
+    if (block->type != CONF_LIST) {
+        conf_error(b->conf, block, "encoders must be a list of groups: ( { name = ...; }, ... )");
+        return 0;
+    }
+    for (int i = 0; i < block->n; i++)
+        if (load_one(b, block->children[i]) != 0)
+            return -1;
+    return check_independents(b);
+}

@@ -1,0 +1,239 @@
+/* The `evaluate` block: every encoder against every victim, by every method. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "plan/internal.h"
+
+static const char *text_of(const cJSON *o, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsString(v) ? v->valuestring : "";
+}
+
+static double number_of(const cJSON *o, const char *key)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : -1;
+}
+
+static int add_embed(struct builder *b, int encoder_task, const char *encoder, int set, int *task)
+{
+    const struct task_kind *kind = task_kind_find("embed");
+    char *name = mem_printf(b->err, "%s/%s", encoder, b->sets[set].name);
+    cJSON *labels = cJSON_CreateObject();
+    if (name == NULL || labels == NULL || cJSON_AddStringToObject(labels, "encoder", encoder) == NULL ||
+        cJSON_AddStringToObject(labels, "set", b->sets[set].name) == NULL) {
+        cJSON_Delete(labels);
+        mem_free(name);
+        return err_set(b->err, "out of memory");
+    }
+    struct task_spec spec = { .kind = kind,
+                              .name = name,
+                              .params = kind_params(kind, NULL, b->err),
+                              .labels = labels,
+                              .set = set,
+                              .n_inputs = 1,
+                              .inputs = { { "encoder", encoder_task } } };
+    int rc = graph_add(b, &spec, task, NULL);
+    mem_free(name);
+    return rc;
+}
+
+/* The victim's architecture with fresh weights; one for each victim. */
+static int random_task(struct builder *b, int victim, int *task)
+{
+    struct encoder_entry *v = &b->encoders[victim];
+    *task = v->random;
+    if (v->random >= 0)
+        return 0;
+    const struct task_kind *kind = task_kind_find("init");
+    const struct plan_task *t = &b->plan->tasks[v->task];
+    char *name = mem_printf(b->err, "%s.random", v->name);
+    cJSON *labels = cJSON_Duplicate(t->labels, true), *label = NULL;
+    if (name != NULL && labels != NULL) {
+        label = cJSON_CreateString(name);
+        cJSON_ReplaceItemInObjectCaseSensitive(labels, "name", label);
+        cJSON_ReplaceItemInObjectCaseSensitive(labels, "role", cJSON_CreateString("random"));
+        cJSON_ReplaceItemInObjectCaseSensitive(labels, "dataset", cJSON_CreateString(""));
+        cJSON_ReplaceItemInObjectCaseSensitive(labels, "loss", cJSON_CreateString(""));
+    }
+    struct task_spec spec = { .kind = kind,
+                              .name = name,
+                              .params = kind_params(kind, t->params, b->err),
+                              .labels = labels,
+                              .set = -1,
+                              .trial = v->trial < 0 ? 0 : v->trial,
+                              .seeded = true,
+                              .n_inputs = 1,
+                              .inputs = { { "victim", v->task } } };
+    if (name == NULL || spec.params == NULL) {
+        cJSON_Delete(spec.params);
+        cJSON_Delete(labels);
+        mem_free(name);
+        return -1;
+    }
+    int rc = graph_add(b, &spec, task, NULL);
+    if (rc == 0) {
+        b->encoders[victim].random = *task;
+        struct plan_task *made = &b->plan->tasks[*task];
+        cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(made->labels, "seed"),
+                             number_of(made->params, "seed"));
+    }
+    mem_free(name);
+    return rc;
+}
+
+/* What the suspect is to this victim: another victim, or a thief of another, is independent of it. */
+static const char *role_against(const struct builder *b, int suspect, int victim)
+{
+    const struct encoder_entry *s = &b->encoders[suspect];
+    if (suspect == victim)
+        return "victim";
+    if (strcmp(s->role, "victim") == 0 || (s->victim >= 0 && s->victim != victim))
+        return "independent";
+    return s->role;
+}
+
+static cJSON *evaluation_labels(struct builder *b, int suspect, int victim)
+{
+    const struct encoder_entry *s = &b->encoders[suspect], *v = &b->encoders[victim];
+    const cJSON *from = b->plan->tasks[s->task].labels;
+    cJSON *o = cJSON_CreateObject();
+    if (o != NULL && cJSON_AddStringToObject(o, "encoder", s->name) != NULL &&
+        cJSON_AddStringToObject(o, "victim", v->name) != NULL &&
+        cJSON_AddStringToObject(o, "role", role_against(b, suspect, victim)) != NULL &&
+        cJSON_AddStringToObject(o, "queries", text_of(from, "queries")) != NULL &&
+        cJSON_AddNumberToObject(o, "budget", number_of(from, "budget")) != NULL &&
+        cJSON_AddStringToObject(o, "loss", text_of(from, "loss")) != NULL &&
+        cJSON_AddNumberToObject(o, "overlap", number_of(from, "overlap")) != NULL &&
+        cJSON_AddNumberToObject(o, "trial", v->trial >= 0   ? v->trial
+                                            : s->trial >= 0 ? s->trial
+                                                            : 0) != NULL)
+        return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
+/* The embed task behind one need; -1 after a user's error. */
+static int need_task(struct builder *b, const struct task_need *need, int suspect, int victim, int *task)
+{
+    const struct encoder_entry *v = &b->encoders[victim], *s = &b->encoders[suspect];
+    int set = need->set == NEED_MEMBERS ? v->members : v->heldout, encoder = -1;
+    *task = -1;
+    if (set < 0)
+        return 0; /* said by check_victims, or with the broken set */
+    if (need->encoder == NEED_RANDOM) {
+        if (random_task(b, victim, &encoder) != 0)
+            return -1;
+        return add_embed(b, encoder, text_of(b->plan->tasks[encoder].labels, "name"), set, task);
+    }
+    const struct encoder_entry *e = need->encoder == NEED_SUSPECT ? s : v;
+    return add_embed(b, e->task, e->name, set, task);
+}
+
+static int evaluate_pair(struct builder *b, const struct task_kind *kind, const struct expansion *e, int suspect,
+                         int victim)
+{
+    struct task_spec spec = { .kind = kind,
+                              .set = -1,
+                              .trial = b->encoders[victim].trial < 0 ? 0 : b->encoders[victim].trial,
+                              .node = e->group };
+    for (const struct task_need *need = kind->needs; need->role != NULL; need++) {
+        int task;
+        if (need_task(b, need, suspect, victim, &task) != 0)
+            return -1;
+        if (task < 0)
+            return 0;
+        spec.inputs[spec.n_inputs].role = need->role;
+        spec.inputs[spec.n_inputs++].task = task;
+    }
+    char *name = mem_printf(b->err, "%s@%s%s", b->encoders[suspect].name, b->encoders[victim].name, e->suffix);
+    if (name == NULL)
+        return -1;
+    spec.name = name;
+    spec.params = cJSON_Duplicate(e->params, true);
+    spec.labels = evaluation_labels(b, suspect, victim);
+    int task, rc = graph_add(b, &spec, &task, NULL);
+    mem_free(name);
+    return rc;
+}
+
+static int evaluate_all(struct builder *b, const struct task_kind *kind, const struct expansion *e)
+{
+    for (int v = 0; v < b->n_encoders; v++) {
+        if (strcmp(b->encoders[v].role, "victim") != 0)
+            continue;
+        for (int s = 0; s < b->n_encoders; s++) {
+            int ts = b->encoders[s].trial, tv = b->encoders[v].trial;
+            if ((ts < 0 || tv < 0 || ts == tv) && evaluate_pair(b, kind, e, s, v) != 0)
+                return -1;
+        }
+    }
+    return 0;
+}
+
+/* Every victim has the sets that the kind needs. */
+static void check_victims(struct builder *b, const struct task_kind *kind)
+{
+    for (const struct task_need *need = kind->needs; need->role != NULL; need++)
+        for (int v = 0; v < b->n_encoders && need->set == NEED_HELDOUT; v++) {
+            const struct encoder_entry *e = &b->encoders[v];
+            if (strcmp(e->role, "victim") == 0 && conf_child(e->node, "heldout") == NULL)
+                conf_error(b->conf, e->node, "victim \"%s\" needs heldout = \"SET\" for %s", e->base, kind->name);
+        }
+}
+
+/* A seed that is left to be derived is the same for all encoders: they share the splits. */
+static int evaluation_seed(struct builder *b, const struct task_kind *kind, struct expansion *e)
+{
+    cJSON *seed = cJSON_GetObjectItemCaseSensitive(e->params, "seed");
+    char hex[HASH_HEX], id[TASK_ID];
+    if (!cJSON_IsNumber(seed) || seed->valuedouble >= 0)
+        return 0;
+    struct task_spec spec = { .kind = kind, .params = e->params, .set = -1, .seeded = true, .node = e->group };
+    return graph_identity(b, &spec, hex, id);
+}
+
+static int evaluate_kind(struct builder *b, const struct conf_node *node)
+{
+    const char *names[64];
+    int n = 0;
+    const struct task_kind *kind = NULL;
+    for (int i = 0; task_kinds[i] != NULL && n < 64; i++) {
+        if (task_kinds[i]->needs == NULL)
+            continue;
+        names[n++] = task_kinds[i]->name;
+        if (strcmp(node->name, task_kinds[i]->name) == 0)
+            kind = task_kinds[i];
+    }
+    if (kind == NULL) {
+        unknown_name(b, node, "evaluation", node->name, names, n);
+        return 0;
+    }
+    struct expansions x;
+    int rc = block_expand(b, node, kind, NULL, NULL, NULL, &x);
+    if (rc == 0)
+        check_victims(b, kind);
+    for (int i = 0; rc == 0 && i < x.n; i++) {
+        rc = evaluation_seed(b, kind, &x.items[i]);
+        if (rc == 0)
+            rc = evaluate_all(b, kind, &x.items[i]);
+    }
+    expansions_fini(&x);
+    return rc;
+}
+
+int evaluate_load(struct builder *b, const struct conf_node *block)
+{
+    if (block == NULL)
+        return 0;
+    if (block->type != CONF_GROUP) {
+        conf_error(b->conf, block, "evaluate must be a group: { dataset_inference = { }; ... }");
+        return 0;
+    }
+    for (int i = 0; i < block->n; i++)
+        if (evaluate_kind(b, block->children[i]) != 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,473 @@
+/* The `steal` block: thefts, and one set of stored victim answers for all that
+ * ask the same victim about the same images in the same way. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "plan/internal.h"
+
+/* Keys of a steal block that are not options of the training. */
+static const char *const own_keys[] = { "victim", "queries", "budgets", "query", "name", NULL };
+
+/* Answers that are wanted, however many: the identity without the budget is the key. */
+struct query {
+    cJSON *params;           /* budget as large as any theft wants */
+    int victim, set, task;   /* encoder entry, set, task once it is added */
+    int64_t budget;
+    char suffix[256];
+    const struct conf_node *node;
+};
+
+struct theft {
+    int query;
+    int64_t budget;
+    cJSON *params;
+    char *name, *base;
+    const struct conf_node *node;
+};
+
+struct thefts {
+    struct builder *b;
+    struct query *queries;
+    struct theft *items;
+    int n_queries, max_queries, n, max;
+    struct table known;      /* query identity -> index */
+};
+
+/* What one combination of a block's lists says, before sets and victims are looked up. */
+struct combination {
+    const struct expansion *train, *query;
+    const struct conf_node *node;
+    const char *name;        /* of the block; NULL */
+    const char *query_suffix;
+};
+
+/* The elements of a list, or the scalar itself as a list of one. */
+static int elements(const struct conf_node *node)
+{
+    return node->type == CONF_LIST ? node->n : 1;
+}
+
+static const struct conf_node *element(const struct conf_node *node, int i)
+{
+    return node->type == CONF_LIST ? node->children[i] : node;
+}
+
+static int grow(void **items, int n, int *max, size_t size, struct err *err)
+{
+    if (n < *max)
+        return 0;
+    int more = 2 * *max + 16;
+    void *grown = mem_grow(*items, (size_t)n, (size_t)more, size, err);
+    if (grown == NULL)
+        return -1;
+    *items = grown;
+    *max = more;
+    return 0;
+}
+
+/* Index of the query with this identity; added if it is new. `params` is taken over. */
+static int want_query(struct thefts *t, const struct combination *c, cJSON *params, int victim, int set,
+                      int64_t budget, int *query)
+{
+    struct builder *b = t->b;
+    char identity[HASH_HEX], id[TASK_ID];
+    struct task_spec spec = { .kind = task_kind_find("query"),
+                              .params = params,
+                              .set = set,
+                              .budget_free = "budget",
+                              .trial = b->encoders[victim].trial < 0 ? 0 : b->encoders[victim].trial,
+                              .seeded = true,
+                              .n_inputs = 1,
+                              .inputs = { { "victim", b->encoders[victim].task } },
+                              .node = c->node };
+    if (graph_identity(b, &spec, identity, id) != 0 ||
+        grow((void **)&t->queries, t->n_queries, &t->max_queries, sizeof *t->queries, b->err) != 0) {
+        cJSON_Delete(params);
+        return -1;
+    }
+    *query = table_find(&t->known, identity);
+    if (*query >= 0) {
+        cJSON_Delete(params);
+        if (t->queries[*query].budget < budget)
+            t->queries[*query].budget = budget;
+        return 0;
+    }
+    *query = t->n_queries++;
+    struct query *q = &t->queries[*query];
+    *q = (struct query){ .params = params, .victim = victim, .set = set, .task = -1, .budget = budget, .node = c->node };
+    snprintf(q->suffix, sizeof q->suffix, "%s", c->query_suffix);
+    return table_add(&t->known, identity, *query, b->err);
+}
+
+static int set_number(cJSON *o, const char *key, double value, struct err *err)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(o, key);
+    return cJSON_AddNumberToObject(o, key, value) == NULL ? err_set(err, "out of memory") : 0;
+}
+
+/* Parameters of a theft: its own options, the budget, and how the victim was asked. */
+static cJSON *theft_params(struct thefts *t, const struct combination *c, int query, int64_t budget)
+{
+    struct err *err = t->b->err;
+    cJSON *params = cJSON_Duplicate(c->train->params, true);
+    cJSON *how = cJSON_Duplicate(t->queries[query].params, true);
+    if (params == NULL || how == NULL) {
+        err_set(err, "out of memory");
+        goto failed;
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(how, "budget");
+    cJSON_DeleteItemFromObjectCaseSensitive(how, "dataset");
+    cJSON_DeleteItemFromObjectCaseSensitive(how, "batch");
+    cJSON_DeleteItemFromObjectCaseSensitive(params, "query");
+    if (set_number(params, "budget", (double)budget, err) != 0)
+        goto failed;
+    if (!cJSON_AddItemToObject(params, "query", how)) {
+        err_set(err, "out of memory");
+        goto failed;
+    }
+    if (resolve_path(t->b, c->train->group, "init", params) == 0)
+        return params;
+    cJSON_Delete(params);
+    return NULL;
+failed:
+    cJSON_Delete(how);
+    cJSON_Delete(params);
+    return NULL;
+}
+
+static int add_theft(struct thefts *t, const struct combination *c, int victim, int set, int64_t budget)
+{
+    struct builder *b = t->b;
+    int query;
+    const struct encoder_entry *v = &b->encoders[victim];
+    char trial[24] = "";
+    cJSON *query_params = cJSON_Duplicate(c->query->params, true);
+    if (query_params == NULL)
+        return err_set(b->err, "out of memory");
+    if (set_number(query_params, "budget", (double)budget, b->err) != 0) {
+        cJSON_Delete(query_params);
+        return -1;
+    }
+    if (want_query(t, c, query_params, victim, set, budget, &query) != 0 ||
+        grow((void **)&t->items, t->n, &t->max, sizeof *t->items, b->err) != 0)
+        return -1;
+    if (v->trial >= 0 && b->plan->campaign.trials > 1)
+        snprintf(trial, sizeof trial, ".t%d", v->trial);
+    size_t stem = strlen(v->name) - strlen(trial); /* the trial goes to the end */
+    const cJSON *loss = cJSON_GetObjectItemCaseSensitive(c->train->params, "loss");
+    struct theft *item = &t->items[t->n];
+    *item = (struct theft){ .query = query, .budget = budget, .node = c->node };
+    item->params = theft_params(t, c, query, budget);
+    item->base = mem_printf(b->err, "%.*s.%s.%lld.%s%s%s%s%s", (int)stem, v->name, b->sets[set].name,
+                            (long long)budget, cJSON_IsString(loss) ? loss->valuestring : "none", c->train->suffix,
+                            c->query_suffix, c->name == NULL ? "" : ".", c->name == NULL ? "" : c->name);
+    item->name = item->base == NULL ? NULL : mem_printf(b->err, "%s%s", item->base, trial);
+    t->n++;
+    return item->params == NULL || item->name == NULL ? -1 : 0;
+}
+
+/* Every trial's victim of this name, with this set, under every budget. */
+static int add_victim(struct thefts *t, const struct combination *c, const struct conf_node *victim, int set,
+                      const struct conf_node *budgets)
+{
+    struct builder *b = t->b;
+    const char *name = victim->value.string;
+    for (int v = 0; v < b->n_encoders; v++) {
+        const struct encoder_entry *e = &b->encoders[v];
+        size_t n = strlen(name);
+        bool this_trial = strncmp(e->name, name, n) == 0 &&
+                          (e->name[n] == 0 || (b->plan->campaign.trials > 1 && strncmp(e->name + n, ".t", 2) == 0 &&
+                                               strspn(e->name + n + 2, "0123456789") == strlen(e->name + n + 2)));
+        if (!this_trial || e->victim >= 0)
+            continue;
+        for (int i = 0; i < elements(budgets); i++) {
+            const struct conf_node *budget = element(budgets, i);
+            if (budget->type == CONF_INT && budget->value.integer >= 1 &&
+                budget->value.integer <= b->sets[set].shape.n &&
+                add_theft(t, c, v, set, budget->value.integer) != 0)
+                return -1;
+        }
+    }
+    return 0;
+}
+
+static void check_budgets(struct builder *b, const struct conf_node *budgets, int set)
+{
+    for (int i = 0; i < elements(budgets); i++) {
+        const struct conf_node *budget = element(budgets, i);
+        if (budget->type != CONF_INT || budget->value.integer < 1)
+            conf_error(b->conf, budget, "a budget is a number of images, an integer of at least 1");
+        else if (budget->value.integer > b->sets[set].shape.n)
+            conf_error(b->conf, budget, "a budget of %lld images is more than query set \"%s\" has: %lld",
+                       (long long)budget->value.integer, b->sets[set].name, (long long)b->sets[set].shape.n);
+    }
+}
+
+static bool check_victim(struct builder *b, const struct conf_node *victim)
+{
+    const char *names[256];
+    int n = 0;
+    if (victim->type != CONF_STRING) {
+        conf_error(b->conf, victim, "victim must be the name of an encoder");
+        return false;
+    }
+    for (int i = 0; i < b->n_encoders; i++) {
+        const struct encoder_entry *e = &b->encoders[i];
+        char untimed[512];
+        snprintf(untimed, sizeof untimed, "%s", e->name);
+        char *trial = e->trial >= 0 && b->plan->campaign.trials > 1 ? strrchr(untimed, '.') : NULL;
+        if (trial != NULL)
+            *trial = 0;
+        if (e->victim < 0 && strcmp(untimed, victim->value.string) == 0) {
+            if (strcmp(e->role, "victim") == 0)
+                return true;
+            conf_error(b->conf, victim, "encoder \"%s\" is no victim: its role is %s", victim->value.string, e->role);
+            return false;
+        }
+        if (n < 256 && strcmp(e->role, "victim") == 0 && e->victim < 0)
+            names[n++] = e->base;
+    }
+    unknown_name(b, victim, "victim", victim->value.string, names, n);
+    return false;
+}
+
+/* All of one block, given its expanded trainings and queries. */
+static int combine(struct thefts *t, const struct conf_node *node, const struct expansions *trains,
+                   const struct expansions *queries)
+{
+    struct builder *b = t->b;
+    const struct conf_node *victims = conf_child(node, "victim"), *sets = conf_child(node, "queries"),
+                           *budgets = conf_child(node, "budgets");
+    const char *name = conf_child(node, "name") == NULL ? NULL : group_string(b, node, "name", true);
+    for (int k = 0; k < elements(sets); k++) {
+        int set = -1;
+        const struct conf_node *set_node = element(sets, k);
+        if (set_node->type != CONF_STRING)
+            conf_error(b->conf, set_node, "queries must be names of data sets");
+        else if (set_find(b, set_node, set_node->value.string, &set) != 0)
+            return -1;
+        if (set < 0)
+            continue;
+        check_budgets(b, budgets, set);
+        for (int v = 0; v < elements(victims); v++) {
+            const struct conf_node *victim = element(victims, v);
+            if (!check_victim(b, victim))
+                continue;
+            for (int i = 0; i < trains->n; i++)
+                for (int q = 0; q < queries->n; q++) {
+                    struct combination c = { .train = &trains->items[i],
+                                             .query = &queries->items[q],
+                                             .node = node,
+                                             .name = name,
+                                             .query_suffix = queries->items[q].suffix };
+                    if (add_victim(t, &c, victim, set, budgets) != 0)
+                        return -1;
+                }
+        }
+    }
+    return 0;
+}
+
+/* `block` with a budget of 1 in place of what the thefts will fill in: the kinds'
+ * tables have a required option `budget`, which no user writes here. */
+static void with_budget(const struct conf_node *block, struct conf_node *out, struct conf_node **children,
+                        struct conf_node *budget)
+{
+    static char name[] = "budget";
+    *budget = (struct conf_node){ .type = CONF_INT, .name = name, .file = block->file, .line = block->line };
+    budget->value.integer = 1;
+    *out = *block;
+    for (int i = 0; i < block->n; i++)
+        children[i] = block->children[i];
+    children[block->n] = budget;
+    out->children = children;
+    out->n = block->n + 1;
+}
+
+static int expand_with_budget(struct builder *b, const struct conf_node *block, const char *kind,
+                              const char *const *extra, struct conf_node *holder, struct conf_node ***children,
+                              struct conf_node *budget, struct expansions *out)
+{
+    static const char *const quiet[] = { "loss", NULL };
+    *out = (struct expansions){ 0 };
+    *children = mem_alloc((size_t)block->n + 1, sizeof **children, b->err);
+    if (*children == NULL)
+        return -1;
+    with_budget(block, holder, *children, budget);
+    return block_expand(b, holder, task_kind_find(kind), extra, extra, quiet, out);
+}
+
+static int load_block(struct thefts *t, const struct conf_node *node)
+{
+    struct builder *b = t->b;
+    if (node->type != CONF_GROUP) {
+        conf_error(b->conf, node, "a theft is a group { victim = ...; queries = ...; budgets = ...; }");
+        return 0;
+    }
+    const struct conf_node *wrong = conf_child(node, "budget");
+    if (wrong != NULL)
+        conf_error(b->conf, wrong, "unknown option \"budget\"; did you mean \"budgets\"?");
+    bool complete = wrong == NULL;
+    for (int i = 0; i < 3; i++)
+        if (conf_child(node, own_keys[i]) == NULL) {
+            conf_error(b->conf, node, "%s is missing: a theft needs victim, queries and budgets", own_keys[i]);
+            complete = false;
+        }
+    if (!complete)
+        return 0;
+    struct conf_node none = { .type = CONF_GROUP, .file = node->file, .line = node->line };
+    const struct conf_node *query = conf_child(node, "query") != NULL ? conf_child(node, "query") : &none;
+    if (query->type != CONF_GROUP) {
+        conf_error(b->conf, query, "query must be a group: { augment = ...; views = ...; }");
+        return 0;
+    }
+    if (conf_child(query, "budget") != NULL) {
+        conf_error(b->conf, conf_child(query, "budget"), "the budgets stand in the steal block: budgets = [ ... ]");
+        return 0;
+    }
+    struct conf_node holders[2], budgets[2], **children[2] = { NULL, NULL };
+    struct expansions trains, queries = { 0 };
+    int rc = expand_with_budget(b, node, "steal", own_keys, &holders[0], &children[0], &budgets[0], &trains);
+    if (rc == 0)
+        rc = expand_with_budget(b, query, "query", NULL, &holders[1], &children[1], &budgets[1], &queries);
+    if (rc == 0)
+        rc = combine(t, node, &trains, &queries);
+    expansions_fini(&trains);
+    expansions_fini(&queries);
+    mem_free(children[0]);
+    mem_free(children[1]);
+    return rc;
+}
+
+static int add_query_task(struct thefts *t, struct query *q)
+{
+    struct builder *b = t->b;
+    const struct encoder_entry *v = &b->encoders[q->victim];
+    char *name = mem_printf(b->err, "%s.%s%s", v->name, b->sets[q->set].name, q->suffix);
+    cJSON *labels = cJSON_CreateObject();
+    if (name == NULL || labels == NULL || cJSON_AddStringToObject(labels, "victim", v->name) == NULL ||
+        cJSON_AddStringToObject(labels, "queries", b->sets[q->set].name) == NULL ||
+        set_number(q->params, "budget", (double)q->budget, b->err) != 0) {
+        cJSON_Delete(labels);
+        mem_free(name);
+        return -1;
+    }
+    struct task_spec spec = { .kind = task_kind_find("query"),
+                              .name = name,
+                              .params = q->params,
+                              .labels = labels,
+                              .set = q->set,
+                              .budget_free = "budget",
+                              .n_inputs = 1,
+                              .inputs = { { "victim", v->task } },
+                              .node = q->node };
+    q->params = NULL;
+    int rc = graph_add(b, &spec, &q->task, NULL);
+    mem_free(name);
+    return rc;
+}
+
+static cJSON *theft_labels(struct thefts *t, const struct theft *item)
+{
+    struct builder *b = t->b;
+    const struct query *q = &t->queries[item->query];
+    const struct encoder_entry *v = &b->encoders[q->victim];
+    const cJSON *arch = cJSON_GetObjectItemCaseSensitive(item->params, "arch");
+    const cJSON *loss = cJSON_GetObjectItemCaseSensitive(item->params, "loss");
+    int64_t common = 0;
+    if (v->members >= 0 && sets_common(b, q->set, v->members, &common) != 0)
+        return NULL;
+    double overlap = (double)common / (double)b->sets[q->set].shape.n;
+    cJSON *o = cJSON_CreateObject();
+    if (o != NULL && cJSON_AddStringToObject(o, "name", item->name) != NULL &&
+        cJSON_AddStringToObject(o, "role", "thief") != NULL &&
+        cJSON_AddStringToObject(o, "arch", cJSON_IsString(arch) ? arch->valuestring : "") != NULL &&
+        cJSON_AddStringToObject(o, "dataset", b->sets[q->set].name) != NULL &&
+        cJSON_AddStringToObject(o, "loss", cJSON_IsString(loss) ? loss->valuestring : "") != NULL &&
+        cJSON_AddStringToObject(o, "queries", b->sets[q->set].name) != NULL &&
+        cJSON_AddNumberToObject(o, "budget", (double)item->budget) != NULL &&
+        cJSON_AddNumberToObject(o, "overlap", overlap) != NULL && cJSON_AddNumberToObject(o, "seed", -1) != NULL &&
+        cJSON_AddNumberToObject(o, "trial", v->trial < 0 ? 0 : v->trial) != NULL)
+        return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
+static int add_theft_task(struct thefts *t, struct theft *item, struct table *names)
+{
+    struct builder *b = t->b;
+    const struct query *q = &t->queries[item->query];
+    int task;
+    bool fresh;
+    cJSON *labels = theft_labels(t, item);
+    if (labels == NULL)
+        return -1;
+    struct task_spec spec = { .kind = task_kind_find("steal"),
+                              .name = item->name,
+                              .params = item->params,
+                              .labels = labels,
+                              .set = q->set,
+                              .file_key = "init",
+                              .trial = b->encoders[q->victim].trial < 0 ? 0 : b->encoders[q->victim].trial,
+                              .seeded = true,
+                              .n_inputs = 1,
+                              .inputs = { { "answers", q->task } },
+                              .node = item->node };
+    item->params = NULL;
+    if (graph_add(b, &spec, &task, &fresh) != 0)
+        return -1;
+    if (!fresh)
+        return 0; /* two blocks ask for the same theft */
+    if (table_find(names, item->name) >= 0)
+        conf_error(b->conf, item->node, "two different thefts are called \"%s\"; give this block a name = \"...\"",
+                   item->name);
+    struct plan_task *made = &b->plan->tasks[task];
+    cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(made->labels, "seed"),
+                         cJSON_GetObjectItemCaseSensitive(made->params, "seed")->valuedouble);
+    struct encoder_entry *e = encoder_append(b);
+    if (e == NULL || table_add(names, item->name, task, b->err) != 0)
+        return -1;
+    e->name = item->name;
+    e->base = item->name;
+    e->role = "thief";
+    e->node = item->node;
+    e->trial = b->encoders[q->victim].trial;
+    e->task = task;
+    e->victim = q->victim;
+    item->name = NULL;
+    return 0;
+}
+
+int thefts_load(struct builder *b, const struct conf_node *block)
+{
+    struct thefts t = { .b = b };
+    struct table names = { 0 };
+    int rc = 0;
+    if (block == NULL)
+        return 0;
+    if (block->type != CONF_LIST) {
+        conf_error(b->conf, block, "steal must be a list of groups: ( { victim = ...; }, ... )");
+        return 0;
+    }
+    for (int i = 0; rc == 0 && i < b->n_encoders; i++)
+        rc = table_add(&names, b->encoders[i].name, i, b->err);
+    for (int i = 0; rc == 0 && i < block->n; i++)
+        rc = load_block(&t, block->children[i]);
+    for (int i = 0; rc == 0 && i < t.n_queries; i++)
+        rc = add_query_task(&t, &t.queries[i]);
+    for (int i = 0; rc == 0 && i < t.n; i++)
+        rc = add_theft_task(&t, &t.items[i], &names);
+    for (int i = 0; i < t.n; i++) {
+        cJSON_Delete(t.items[i].params);
+        mem_free(t.items[i].name);
+        mem_free(t.items[i].base);
+    }
+    for (int i = 0; i < t.n_queries; i++)
+        cJSON_Delete(t.queries[i].params);
+    mem_free(t.items);
+    mem_free(t.queries);
+    table_fini(&t.known);
+    table_fini(&names);
+    return rc;
+}
