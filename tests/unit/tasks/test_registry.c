@@ -56,7 +56,7 @@ static void check_options(const struct option *table, size_t size)
 static void check_row(const char *name, const char *help)
 {
     assert_true(name != NULL && name[0] != '\0');
-    assert_true(help != NULL && strlen(help) > 5);
+    assert_true(help != NULL && help[0] != 0);
 }
 
 static void check_nn(const void *const *rows)
