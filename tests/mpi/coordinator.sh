@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# The coordinator with mock tasks: order, retries, failures, limits, locks,
+# stopping and going on. DINF=build/dinf tests/mpi/coordinator.sh [CASE]...
+. "$(dirname "$0")/lib.sh"
+
+campaign() { # retries seconds
+    echo "campaign = { name = \"mock\"; seed = 0; trials = 1; threads = 1; retries = ${1:-1}; task_seconds = ${2:-0.0}; };"
+}
+{ campaign; cat <<'CFG'
+mock = ( { name = "a"; count = 3; seconds = 0.05; steps = 4; },
+         { name = "b"; count = 6; seconds = 0.02; after = "a"; value = [ 1.0, 2.5 ]; },
+         { name = "c"; seconds = 0.02; after = [ "a", "b" ]; } );
+CFG
+} >graph.cfg
+
+case_ranks() { # the same results on any number of ranks; inputs before what needs them
+    local n
+    run 0 0 graph.cfg --out alone
+    for n in 1 2 4; do
+        run 0 $n graph.cfg --out r$n
+        same alone r$n
+    done
+    run 0 3 graph.cfg --out inproc --in-process
+    same alone inproc
+    [ "$(count r4 '"event":"done"')" = 16 ] || fail "16 tasks, not $(count r4 '"event":"done"')"
+    run 0 2 graph.cfg --out r2
+    [ "$(count r2 '"event":"start"')" = 16 ] || fail "what was done was done again"
+    ls r2/work | grep -q . && fail "work folders are left behind"
+    [ -f r2/results.h5 ] || fail "no results.h5"
+    rm r2/results.h5
+    "$DINF" collect r2
+    same alone r2
+    return 0
+}
+
+case_failures() {
+    { campaign 2; cat <<'CFG'
+mock = ( { name = "good"; count = 4; }, { name = "again"; fail = 2; steps = 4; seconds = 0.1; },
+         { name = "shaky"; crash = 1; }, { name = "bad"; fail = 9; }, { name = "worse"; crash = 9; },
+         { name = "below"; after = "bad"; }, { name = "deep"; after = "below"; },
+         { name = "fine"; after = [ "good", "again", "shaky" ]; } );
+CFG
+    } >failures.cfg
+    local n
+    for n in 1 3; do
+        run 1 $n failures.cfg --out f$n
+        says last.err "mock:bad/0 failed: mock failure 3 of 9"
+        [ "$(count f$n '"final":true')" = 2 ] || fail "two tasks fail for good"
+        [ "$(count f$n '"final":false')" = 7 ] || fail "2 + 1 + 2 + 2 attempts are tried again"
+        grep -q 'killed by signal 11 (Segmentation fault)' f$n/journal.jsonl || fail "the crash is not named"
+        for t in bad:failed worse:failed below:skipped deep:skipped again:done shaky:done fine:done; do
+            [ "$(state f$n mock:${t%:*}/0)" = "${t#*:}" ] || fail "${t%:*} is $(state f$n mock:${t%:*}/0)"
+        done
+    done
+    same f1 f3
+    # a new run tries again what failed for good, and only that
+    run 1 2 failures.cfg --out f3
+    [ "$(count f3 '"event":"done"')" = 7 ] || fail "done tasks ran again"
+}
+
+case_limit() { # one that can be stopped, one that cannot
+    { campaign 0 0.5; cat <<'CFG'
+mock = ( { name = "soft"; hang = 1; }, { name = "hard"; hang = 2; }, { name = "ok"; } );
+CFG
+    } >limit.cfg
+    run 1 3 limit.cfg --out l --grace 0.5
+    grep -q 'exceeded the time limit of 0.5 s"' l/journal.jsonl || fail "no time limit for soft"
+    grep -q 'exceeded the time limit of 0.5 s and had to be killed' l/journal.jsonl || fail "no time limit for hard"
+    [ "$(state l mock:ok/0)" = done ] || fail "ok did not run"
+}
+
+{ campaign; cat <<'CFG'
+mock = ( { name = "long"; count = 4; seconds = 2.0; steps = 40; }, { name = "last"; count = 2; after = "long"; } );
+CFG
+} >long.cfg
+
+case_stop() { # a signal, 75, and the same command goes on
+    local n pid rank signal target got
+    run 0 4 long.cfg --out whole
+    for n in 1 3; do
+        for signal in USR1 TERM; do
+            for target in launcher rank; do
+                # mpirun answers TERM by killing; it is for ranks
+                [ $signal$target != TERMlauncher ] || continue
+                rm -rf s
+                $DINF_MPIRUN -n $n "$DINF" run long.cfg --out s </dev/null 2>stop.err &
+                pid=$!
+                started s 1
+                sleep 0.7
+                rank=$(pgrep -P $pid | tail -n 1)
+                got=0
+                if [ $target = launcher ]; then kill -$signal $pid; else kill -$signal "$rank"; fi
+                wait $pid || got=$?
+                [ $got = 75 ] || fail "status $got after $signal to a $target of $n ranks"
+                [ "$(count s '"event":"stopped"')" -ge 1 ] || fail "nothing is journalled as stopped"
+                says stop.err "the same command goes on"
+                run 0 $n long.cfg --out s
+                same whole s
+            done
+        done
+    done
+    # what was saved was not done again: the second part is shorter than the whole
+    grep -q '"attempt":1' s/journal.jsonl || fail "a stop counts as an attempt"
+}
+
+case_lock() {
+    local pid
+    $DINF_MPIRUN -n 2 "$DINF" run long.cfg --out k </dev/null 2>first.err &
+    pid=$!
+    started k 1
+    cp k/plan.json plan.before
+    run 2 1 graph.cfg --out k
+    says last.err "k is in use by another run: process [0-9]* on "
+    cmp k/plan.json plan.before || fail "the second run changed the plan"
+    "$DINF" status k | grep -q "running on" || fail "status does not say that it runs"
+    "$DINF" status k --json | "$DINF_PYTHON" -c 'import json, sys; s = json.load(sys.stdin); assert s["live"] and s["running"] == 1' ||
+        fail "status --json"
+    kill -USR1 $pid
+    wait $pid || true
+    "$DINF" status k | grep -q "not running" || fail "status does not say that it ended"
+}
+
+case_usage() { # nothing is written, status 2, every error told
+    echo 'campaign = { name = "x"; sed = 1; }; mock = ( { name = "a"; secnds = 1; } );' >bad.cfg
+    run 2 3 bad.cfg --out never
+    says last.err 'bad.cfg:1: .*sed'
+    says last.err 'bad.cfg:1: .*secnds'
+    [ ! -e never ] || fail "something was written"
+    run 2 2 missing.cfg --out never
+    run 2 2
+    run 2 1 graph.cfg --out never --grase 3
+    run 2 1 graph.cfg --out never --set campaign.seed
+    run 2 1 graph.cfg graph.cfg
+    run 2 1 graph.cfg --out bad.cfg
+    [ ! -e never ] || fail "something was written"
+    got=0
+    SLURM_NTASKS=4 "$DINF" run graph.cfg --out never 2>last.err || got=$?
+    [ $got = 2 ] && says last.err "Slurm gave 4 tasks, but MPI sees one rank" && [ ! -e never ] || fail "wrong launcher"
+    got=0
+    "$DINF" status . 2>last.err || got=$?
+    [ $got = 2 ] && says last.err "not a run directory" || fail "status of no run"
+}
+
+case_task() { # one task alone, by name and by the beginning of its id
+    local id
+    run 0 1 graph.cfg --out t
+    id=$("$DINF" status t --all | awk '$NF == "mock:a/1" { print $2 }')
+    rm t/tasks/$id*.h5
+    [ "$(state t mock:a/1)" = ready ] || fail "a result that is gone is done"
+    "$DINF" task t mock:a/1 2>last.err || fail "dinf task by name"
+    ls t/tasks/$id*.h5 >/dev/null || fail "no result"
+    "$DINF" task t "$id" 2>last.err || fail "dinf task by id"
+    got=0
+    "$DINF" task t nothing 2>last.err || got=$?
+    [ $got = 2 ] && says last.err "no task has the id or name 'nothing'" || fail "unknown task"
+}
+
+[ $# -gt 0 ] || set -- ranks failures limit stop lock usage task
+for c in "$@"; do
+    case_$c
+    echo "ok $c"
+done
