@@ -182,6 +182,8 @@ static void scan_line(struct scan *s, const char *p, const char *end, const char
             while (p < end && (isalnum((unsigned char)*p) || *p == '-' || *p == '_' || *p == '*'))
                 p++;
         } else {
+            if (c == '@')
+                conf_error_at(s->conf, file, line, "@include \"FILE\" must stand on a line of its own");
             if (c == '{' || c == '(' || c == '[')
                 s->nesting++;
             if (c == '}' || c == ')' || c == ']')

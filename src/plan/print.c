@@ -77,8 +77,8 @@ static void print_simulation(FILE *out, const struct simulation *s, int ranks)
         fprintf(out, "on 1 rank: ");
     fprintf(out, "about %s,\n%.2f times the least possible (%s), %.0f%% busy\n", makespan,
             s->lower_bound > 0 ? s->makespan / s->lower_bound : 1, bound, 100 * s->utilisation);
-    fprintf(out, "Estimates are for one thread of a present-day core; `dinf status` corrects them by\nwhat was "
-                 "measured.\n");
+    fprintf(out, "Estimates are for one thread of a present-day core; a run corrects them by what\n"
+                 "it measures.\n");
 }
 
 int plan_print(FILE *out, const struct plan *plan, int ranks, struct err *err)

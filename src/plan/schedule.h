@@ -59,6 +59,7 @@ struct simulation {
     double critical_path; /* the longest path */
     double work;          /* sum of costs */
     double lower_bound;   /* max(critical_path, work / workers) */
+    double release_bound; /* at least that: for each time h, h + work that cannot begin before h / workers */
     double utilisation;   /* work / (workers makespan) */
 };
 int schedule_simulate(const struct plan *plan, int workers, struct simulation *out, struct err *err);

@@ -3,6 +3,8 @@
 #include "plan/heap.h"
 #include "plan/schedule.h"
 
+#include <stdlib.h>
+
 #include "base/mem.h"
 
 static double simulate(const struct plan *plan, const double *path, const struct edges *edges, int *pending,
@@ -26,6 +28,48 @@ static double simulate(const struct plan *plan, const double *path, const struct
                 heap_push(ready, -path[edges->to[e]], edges->to[e]);
     }
     return now;
+}
+
+struct release {
+    double earliest, cost;
+};
+
+static int later_first(const void *a, const void *b)
+{
+    double x = ((const struct release *)a)->earliest, y = ((const struct release *)b)->earliest;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* While a victim is trained its thefts cannot run, however many ranks there are:
+ * a bound that knows this says how good the schedule is, not how serial the campaign. */
+static int release_bound(const struct plan *plan, int workers, double *bound, struct err *err)
+{
+    size_t n = (size_t)plan->n_tasks;
+    struct release *r = mem_alloc(n, sizeof *r, err);
+    double *earliest = mem_alloc(n, sizeof *earliest, err), work = 0;
+    if (r == NULL || earliest == NULL) {
+        mem_free(r);
+        mem_free(earliest);
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct plan_task *t = &plan->tasks[i];
+        for (int k = 0; k < t->n_inputs; k++) {
+            int from = t->input_tasks[k];
+            double ready = earliest[from] + plan->tasks[from].cost;
+            earliest[i] = ready > earliest[i] ? ready : earliest[i];
+        }
+        r[i] = (struct release){ earliest[i], t->cost };
+    }
+    qsort(r, n, sizeof *r, later_first);
+    for (size_t i = 0; i < n; i++) {
+        work += r[i].cost;
+        if (*bound < r[i].earliest + work / workers)
+            *bound = r[i].earliest + work / workers;
+    }
+    mem_free(r);
+    mem_free(earliest);
+    return 0;
 }
 
 int schedule_simulate(const struct plan *plan, int workers, struct simulation *out, struct err *err)
@@ -52,6 +96,9 @@ int schedule_simulate(const struct plan *plan, int workers, struct simulation *o
     }
     out->makespan = simulate(plan, path, &edges, pending, &ready, &running, workers);
     out->lower_bound = out->work / workers > out->critical_path ? out->work / workers : out->critical_path;
+    out->release_bound = out->lower_bound;
+    if (release_bound(plan, workers, &out->release_bound, err) != 0)
+        goto out;
     out->utilisation = out->makespan > 0 ? out->work / (workers * out->makespan) : 1;
     rc = 0;
 out:
