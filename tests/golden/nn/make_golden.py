@@ -14,16 +14,24 @@ torch.set_default_dtype(torch.float64)
 OUT = {}
 
 
-def wave(n, name):
-    """sin(0.37 i + sum of the name's bytes), float32."""
-    return np.sin(0.37 * np.arange(n) + sum(name.encode())).astype(np.float32)
+def mix(x):
+    """The finaliser of MurmurHash3, on uint32."""
+    x = x.astype(np.uint64)
+    for shift, factor in [(16, 0x85EBCA6B), (13, 0xC2B2AE35)]:
+        x = (x ^ (x >> shift)) * factor & 0xFFFFFFFF
+    return x ^ (x >> 16)
+
+
+def noise(n, name):
+    """n values in [-1, 1), float32, from their index and the sum of the name's bytes."""
+    return (mix(np.arange(n) + 65536 * sum(name.encode())) / 2.0**31 - 1).astype(np.float32)
 
 
 def fill(model):
     for name, t in model.state_dict().items():
         if name.endswith("num_batches_tracked"):
             continue
-        w = torch.tensor(wave(t.numel(), name).astype(np.float64)).reshape(t.shape)
+        w = torch.tensor(noise(t.numel(), name).astype(np.float64)).reshape(t.shape)
         if name.endswith("running_var"):
             w = 1 + 0.5 * w
         elif t.dim() > 1:
@@ -36,8 +44,7 @@ def fill(model):
 
 
 def images(n, size):
-    i = np.arange(n * 3 * size * size, dtype=np.uint64)
-    return ((i * 2654435761 % 2**32) >> 24).astype(np.uint8).reshape(n, 3, size, size)
+    return (mix(np.arange(n * 3 * size * size)) >> 24).astype(np.uint8).reshape(n, 3, size, size)
 
 
 def normalised(pixels):
@@ -80,8 +87,8 @@ def forwards():
 
 
 def losses():
-    z = torch.tensor(wave(6 * 5, "z").astype(np.float64)).reshape(6, 5).requires_grad_()
-    t = torch.tensor(wave(6 * 5, "target").astype(np.float64)).reshape(6, 5)
+    z = torch.tensor(noise(6 * 5, "z").astype(np.float64)).reshape(6, 5).requires_grad_()
+    t = torch.tensor(noise(6 * 5, "target").astype(np.float64)).reshape(6, 5)
     for name, loss in [("infonce.self", lambda: self_loss(z)), ("infonce.theft", lambda: theft_loss(z, t)),
                        ("mse", lambda: torch.nn.functional.mse_loss(z, t))]:
         value = loss()
@@ -92,19 +99,19 @@ def losses():
 
 
 def train(name, arch, head_dim, loss, steps=5):
-    """7 images, batch 3: two steps an epoch, the last image dropped; cosine with hold 1 of 4 epochs."""
+    """11 images, batch 5: two steps an epoch, the last image dropped; cosine with hold 1 of 4 epochs."""
     model = Encoder(arch, "cifar", 0.0625, head_dim).train()
     with torch.no_grad():
         fill(model)
-    x = normalised(images(7, 8))
+    x = normalised(images(11, 8))
     opt = torch.optim.Adam(model.parameters(), lr=0.01, betas=(0.9, 0.99), eps=1e-3, weight_decay=1e-3)
     values = []
     for step in range(steps):
-        epoch, begin = step // 2, step % 2 * 3
+        epoch, begin = step // 2, step % 2 * 5
         lr = 0.01 if epoch <= 1 else 0.01 * (1 + np.cos(np.pi * (epoch - 1) / 3)) / 2
         for group in opt.param_groups:
             group["lr"] = lr
-        value = loss(model, x[begin:begin + 3], begin)
+        value = loss(model, x[begin:begin + 5], begin)
         opt.zero_grad()
         value.backward()
         opt.step()
@@ -116,10 +123,10 @@ def train(name, arch, head_dim, loss, steps=5):
 
 
 def trainings():
-    answers = torch.tensor(wave(7 * 16, "answers").astype(np.float64)).reshape(7, 16)
-    train("self", "resnet8", 8, lambda m, x, at: self_loss(m(torch.cat([x, x]))))
-    train("theft", "resnet8", 0, lambda m, x, at: theft_loss(m(x), answers[at:at + 3]))
-    train("regression", "resnet8", 16, lambda m, x, at: torch.nn.functional.mse_loss(m(x), answers[at:at + 3]))
+    answers = torch.tensor(noise(11 * 16, "answers").astype(np.float64)).reshape(11, 16)
+    train("self", "resnet8", 8, lambda m, x, at: self_loss(m(torch.cat([x, x])), 0.5))
+    train("theft", "resnet8", 0, lambda m, x, at: theft_loss(m(x), answers[at:at + 5], 0.5))
+    train("regression", "resnet8", 16, lambda m, x, at: torch.nn.functional.mse_loss(m(x), answers[at:at + 5]))
 
 
 forwards()

@@ -34,12 +34,19 @@
 
 static struct err the_err;
 
-static inline float wave(int64_t i, const char *name)
+static inline uint32_t mix(uint32_t x)
 {
-    int sum = 0;
+    x = (x ^ (x >> 16)) * 0x85EBCA6Bu;
+    x = (x ^ (x >> 13)) * 0xC2B2AE35u;
+    return x ^ (x >> 16);
+}
+
+static inline float noise(int64_t i, const char *name)
+{
+    uint32_t sum = 0;
     for (const char *c = name; *c != 0; c++)
         sum += (unsigned char)*c;
-    return (float)sin(0.37 * (double)i + sum);
+    return (float)(mix((uint32_t)i + 65536 * sum) / 2147483648.0 - 1);
 }
 
 static inline bool ends_with(const char *s, const char *tail)
@@ -56,7 +63,7 @@ static inline void fill_network(struct network *net)
         float *host = mem_alloc((size_t)n, sizeof *host, &the_err);
         made(host);
         for (int64_t i = 0; i < n; i++) {
-            double w = (double)wave(i, p->name);
+            double w = (double)noise(i, p->name);
             if (ends_with(p->name, "running_var"))
                 w = 1 + 0.5 * w;
             else if (p->rank > 1)
@@ -79,7 +86,7 @@ static inline struct images make_images(int64_t n, int size)
     im.pixels = mem_alloc(bytes, 1, &the_err);
     made(im.pixels);
     for (size_t i = 0; i < bytes; i++)
-        im.pixels[i] = (uint8_t)((uint32_t)(i * 2654435761u) >> 24);
+        im.pixels[i] = (uint8_t)(mix((uint32_t)i) >> 24);
     return im;
 }
 

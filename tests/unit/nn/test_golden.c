@@ -73,8 +73,8 @@ static void check_loss(struct device *dev, const char *kind_name, const char *na
     struct loss_shape shape = { .images = targets ? 6 : 3, .views = targets ? 1 : 2, .dim = 5, .targets = targets };
     float z[30], t[30], dz[30];
     for (int i = 0; i < 30; i++) {
-        z[i] = wave(i, "z");
-        t[i] = wave(i, "target");
+        z[i] = noise(i, "z");
+        t[i] = noise(i, "target");
     }
     cJSON *block = json("{\"temperature\": 0.2}");
     void *options = mem_alloc(1, kind->row.options_size, &the_err);
@@ -153,15 +153,15 @@ static void check_training(struct device *dev, const char *name, const char *opt
 {
     char text[1024];
     snprintf(text, sizeof text,
-             "{\"arch\": \"resnet8\", \"width\": 0.0625, \"augment\": \"none\", \"shuffle\": false, \"batch\": 3,"
+             "{\"arch\": \"resnet8\", \"width\": 0.0625, \"augment\": \"none\", \"shuffle\": false, \"batch\": 5,"
              "\"epochs\": 4, \"hold\": 1, \"max_steps\": 5, \"lr\": 0.01, \"beta2\": 0.99, \"epsilon\": 1e-3,"
-             "\"weight_decay\": 1e-3, \"temperature\": 0.2, \"init\": \"%s\", %s}",
+             "\"weight_decay\": 1e-3, \"temperature\": 0.5, \"init\": \"%s\", %s}",
              write_init(dev, head_dim), options);
     cJSON *block = json(text);
-    struct images im = make_images(7, 8);
-    float answers[7 * 16];
-    for (int i = 0; i < 7 * 16; i++)
-        answers[i] = wave(i, "answers");
+    struct images im = make_images(11, 8);
+    float answers[11 * 16];
+    for (int i = 0; i < 11 * 16; i++)
+        answers[i] = noise(i, "answers");
     struct losses_seen seen = { 0 };
     const char *out = scratch("trained.safetensors");
     struct train_request request = { .block = block,
