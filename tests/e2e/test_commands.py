@@ -1,0 +1,262 @@
+#!/usr/bin/python3
+"""The commands that scripts call, against independent implementations.
+
+usage: test_commands.py DINF
+
+audit against scikit-learn and SciPy, compare against NumPy, embed against
+torchvision (where that is installed), and what bad input gets.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+import scipy.stats
+from sklearn.mixture import GaussianMixture
+
+DINF = None
+
+
+def dinf(*args, env=None):
+    return subprocess.run([DINF, *map(str, args)], capture_output=True, text=True,
+                          env={**os.environ, **(env or {})})
+
+
+def dinf_json(*args):
+    done = dinf(*args, "--json")
+    if done.returncode != 0:
+        raise AssertionError(f"{args}: exit {done.returncode}: {done.stderr}")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1, done.stdout
+    return json.loads(lines[0])
+
+
+class Commands(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.rng = np.random.default_rng(5)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def save(self, name, x):
+        np.save(self.path(name), x)
+        return self.path(name)
+
+    # ---- audit ----
+
+    def three(self, shift=0.0, d=12, dtype=np.float64):
+        centres = self.rng.normal(size=(3, d)) * 4
+        draw = lambda n: centres[self.rng.integers(3, size=n)] + self.rng.normal(size=(n, d))
+        fit, members, heldout = draw(900), draw(700), draw(800) * (1 + shift)
+        names = [self.save(f"{n}.npy", x.astype(dtype)) for n, x in
+                 (("fit", fit), ("members", members), ("heldout", heldout))]
+        return names, (fit, members, heldout)
+
+    def check_audit(self, covariance, components):
+        (f, m, h), (fit, members, heldout) = self.three(shift=0.2)
+        got = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--components", components,
+                        "--covariance", covariance)
+        g = GaussianMixture(components, covariance_type=covariance, n_init=5, random_state=0, tol=1e-6,
+                            max_iter=1000).fit(fit)
+        a, b = g.score_samples(members), g.score_samples(heldout)
+        want = scipy.stats.ttest_ind(a, b, equal_var=False, alternative="greater")
+        self.assertEqual((got["n_members"], got["n_heldout"], got["dim"]), (700, 800, 12))
+        tolerance = dict(rel_tol=1e-9) if components == 1 else dict(rel_tol=2e-3)
+        for name, value in (("loglik_members", a.mean()), ("loglik_heldout", b.mean()), ("gap", a.mean() - b.mean()),
+                            ("t", want.statistic)):
+            self.assertTrue(np.isclose(got[name], value, rtol=tolerance["rel_tol"]), (name, got[name], value))
+        self.assertAlmostEqual(got["log10_p"], np.log10(got["p_value"]), places=9)
+        self.assertTrue(np.isclose(got["p_value"], scipy.stats.t.sf(got["t"], got["df"]), rtol=1e-9))
+        pooled = np.sqrt(((len(a) - 1) * a.var(ddof=1) + (len(b) - 1) * b.var(ddof=1)) / (len(a) + len(b) - 2))
+        self.assertTrue(np.isclose(got["cohen_d"], (a.mean() - b.mean()) / pooled, rtol=tolerance["rel_tol"]))
+        self.assertEqual(got["verdict"], "stolen")
+
+    def test_audit_equals_scikit_learn(self):
+        self.check_audit("diag", 1)
+        self.check_audit("full", 1)
+        self.check_audit("diag", 3)
+        self.check_audit("full", 3)
+
+    def test_audit_of_alike_sets_is_inconclusive(self):
+        (f, m, h), _ = self.three()
+        for statistic in ("gap", "learned"):
+            got = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 3,
+                            "--statistic", statistic, "--alpha", 1e-4)
+            self.assertEqual(got["verdict"], "inconclusive", got)
+            self.assertEqual(got["alpha"], 1e-4)
+
+    def test_audit_learns_the_direction(self):
+        d = 8
+        x = self.rng.normal(size=(1200, d))
+        f, m = self.save("f.npy", x[:600]), self.save("m.npy", x[600:])
+        h = self.save("h.npy", 0.8 * self.rng.normal(size=(1200, d)))  # held-out *more* likely
+        gap = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 1)
+        learned = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--statistic", "learned",
+                            "--seed", 3)
+        self.assertEqual(gap["verdict"], "inconclusive")
+        self.assertLess(gap["t"], -3)
+        self.assertEqual(learned["verdict"], "stolen")
+        self.assertEqual((learned["n_members"], learned["n_heldout"], learned["seed"]), (600, 600, 3))
+        again = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--statistic", "learned",
+                          "--seed", 3)
+        self.assertEqual(learned, again)
+
+    def test_audit_reads_hdf5_and_float32(self):
+        (f, m, h), (fit, members, heldout) = self.three(shift=0.2, dtype=np.float32)
+        with h5py.File(self.path("r.h5"), "w") as file:
+            file["a/fit"], file["a/members"], file["a/heldout"] = (x.astype(np.float32) for x in
+                                                                    (fit, members, heldout))
+        r = self.path("r.h5")
+        self.assertEqual(dinf_json("audit", "--fit", f, "--members", m, "--heldout", h),
+                         dinf_json("audit", "--fit", f"{r}:/a/fit", "--members", f"{r}:/a/members",
+                                   "--heldout", f"{r}:/a/heldout"))
+
+    def test_audit_of_sets_that_overlap_violates_assumptions(self):
+        (f, m, h), _ = self.three()
+        got = dinf_json("audit", "--fit", f, "--members", m, "--heldout", m)
+        self.assertEqual(got["verdict"], "assumptions violated")
+
+    # ---- compare ----
+
+    def test_compare_equals_numpy(self):
+        a = self.rng.normal(size=(400, 16))
+        b = 0.7 * a + 0.5 * self.rng.normal(size=(400, 16))
+        got = dinf_json("compare", self.save("a.npy", a), self.save("b.npy", b))
+        prepare = lambda x: (x - x.mean(0)) / np.linalg.norm(x - x.mean(0), axis=1, keepdims=True)
+        a, b = prepare(a), prepare(b)
+        per_image = {"cosine": (a * b).sum(1), "cosine_abs": np.abs((a * b).sum(1)), "l1": np.abs(a - b).sum(1),
+                     "l2": np.linalg.norm(a - b, axis=1), "linf": np.abs(a - b).max(1),
+                     "l2_score": 1 - np.linalg.norm(a - b, axis=1) / 2}
+        for name, x in per_image.items():
+            self.assertAlmostEqual(got[name], x.mean(), places=10, msg=name)
+            self.assertAlmostEqual(got[name + "_ci"], 2.576 * x.std(ddof=1) / np.sqrt(len(x)), places=6, msg=name)
+        self.assertGreater(got["mutual_information"], 0)
+
+    def test_compare_of_unequal_dimensions_has_mutual_information_only(self):
+        a, b = self.rng.normal(size=(100, 8)), self.rng.normal(size=(100, 5))
+        got = dinf_json("compare", self.save("a.npy", a), self.save("b.npy", b))
+        self.assertIsNone(got["cosine"])
+        self.assertIsNotNone(got["mutual_information"])
+
+    # ---- embed ----
+
+    def write_safetensors(self, path, tensors):
+        header, offset, blobs = {}, 0, []
+        for name, x in tensors.items():
+            blob = x.tobytes()
+            header[name] = {"dtype": {"float32": "F32", "int64": "I64"}[str(x.dtype)], "shape": list(x.shape),
+                            "data_offsets": [offset, offset + len(blob)]}
+            offset += len(blob)
+            blobs.append(blob)
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        with open(path, "wb") as f:
+            f.write(len(text).to_bytes(8, "little") + text + b"".join(blobs))
+
+    def test_embed_equals_torchvision(self):
+        try:
+            import torch
+            import torchvision
+        except ImportError:
+            self.skipTest("torchvision is not installed")
+        cases = [("resnet18", "imagenet", 64), ("resnet50", "imagenet", 64), ("resnet18", "cifar", 32),
+                 ("resnet50", "cifar", 32)]
+        for arch, stem, size in cases:
+            torch.manual_seed(3)
+            model = getattr(torchvision.models, arch)()
+            if stem == "cifar":
+                model.conv1 = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+                model.maxpool = torch.nn.Identity()
+            with torch.no_grad():  # running statistics that are not 0 and 1
+                model.train()
+                model(torch.randn(8, 3, size, size))
+            state = {"module." + k: v.numpy() for k, v in model.state_dict().items()}
+            model.fc = torch.nn.Identity()
+            model.eval()
+            w = self.path(f"{arch}.safetensors")
+            self.write_safetensors(w, state)
+            pixels = self.rng.integers(0, 256, size=(5, 3, size, size), dtype=np.uint8)
+            floats = self.rng.normal(size=(5, 3, size, size)).astype(np.float32)
+            out = self.path("r.npy")
+            base = ("embed", "--weights", w, "--arch", arch, "--stem", stem, "--strip", "module.", "--out", out)
+            for images, x, more in ((floats, floats, ()),
+                                    (pixels, (pixels / np.float32(255) - np.float32(0.5)) / np.float32(0.25),
+                                     ("--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"))):
+                done = dinf(*base, "--images", self.save("x.npy", images), *more)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                with torch.no_grad():
+                    want = model(torch.from_numpy(x)).numpy()
+                got = np.load(out)
+                self.assertEqual(got.dtype, np.float32)
+                worst = np.abs(got - want).max() / np.abs(want).max()
+                self.assertLess(worst, 1e-4, (arch, stem))
+                print(f"{arch} {stem} {images.dtype}: {worst:.1e}", file=sys.stderr)
+
+    # ---- bad input: one clear sentence, exit 2, nothing on standard output ----
+
+    def refused(self, *args, says):
+        done = dinf(*args)
+        self.assertEqual(done.returncode, 2, (args, done.stderr))
+        self.assertEqual(done.stdout, "", args)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        self.assertIn(says, done.stderr, args)
+
+    def test_bad_input(self):
+        good = self.save("good.npy", self.rng.normal(size=(50, 4)))
+        wide = self.save("wide.npy", self.rng.normal(size=(50, 5)))
+        nan = self.rng.normal(size=(50, 4))
+        nan[7, 2] = np.nan
+        nan = self.save("nan.npy", nan)
+        few = self.save("few.npy", self.rng.normal(size=(3, 4)))
+        text = self.save("text.npy", np.array(["a", "b"]))
+        cube = self.save("cube.npy", np.zeros((2, 3, 4)))
+        cut = self.path("cut.npy")
+        with open(good, "rb") as f, open(cut, "wb") as g:
+            g.write(f.read()[:-10])
+        none = self.path("none.npy")
+        audit = lambda f, m, h, *more: ("audit", "--fit", f, "--members", m, "--heldout", h, *more)
+        self.refused("audti", says="did you mean 'audit'")
+        self.refused("audit", says="--fit is required")
+        self.refused(*audit(good, good, none), says=none)
+        self.refused(*audit(good, wide, good), says="columns")
+        self.refused(*audit(good, good, nan), says="row 7")
+        self.refused(*audit(good, good, text), says="text.npy")
+        self.refused(*audit(good, good, cube), says="cube.npy")
+        self.refused(*audit(good, good, cut), says="cut.npy")
+        self.refused(*audit(few, good, good, "--components", "10"), says="10")
+        self.refused(*audit(good, good, good, "--components", "0"), says="components")
+        self.refused(*audit(good, good, good, "--components", "many"), says="components")
+        self.refused(*audit(good, good, good, "--covariance", "ful"), says="full")
+        self.refused(*audit(good, good, good, "--alhpa", "0.1"), says="alpha")
+        self.refused(*audit(good, good, good, "--statistic", "learn"), says="learned")
+        self.refused(*audit(good, good, good, "--device", "cpuu"), says="cpu")
+        self.refused("compare", good, says="two representation files")
+        self.refused("compare", good, good, good, says="unexpected word")
+        self.refused("compare", good, few, says="rows")
+        self.refused("list", "loses", says="losses")
+        self.refused("bench", "trian", says="train")
+        self.refused("bench", "train", "--arch", "resnet19", says="resnet1")
+        self.refused("embed", "--weights", none, "--images", good, "--out", none, says="4 dimensions")
+        images = self.save("images.npy", np.zeros((2, 3, 8, 8), np.uint8))
+        self.refused("embed", "--weights", none, "--images", images, "--out", none, says=none)
+        junk = self.path("junk.safetensors")
+        with open(junk, "wb") as f:
+            f.write(b"\xff" * 100)
+        self.refused("embed", "--weights", junk, "--images", images, "--out", none, says="junk.safetensors")
+        self.write_safetensors(junk, {"conv1.weight": np.zeros((64, 3, 3, 3), np.float32)})
+        self.refused("embed", "--weights", junk, "--images", images, "--out", none, says="--arch")
+        self.refused("embed", "--weights", junk, "--arch", "resnet18", "--images", images, "--out", none, says="bn1")
+        self.assertFalse(os.path.exists(none))
+
+
+if __name__ == "__main__":
+    DINF = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)
