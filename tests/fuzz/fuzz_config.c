@@ -50,6 +50,13 @@ static void bind_and_sweep(struct conf *conf, const struct conf_node *group, str
         conf_sweep_free(&sweep);
 }
 
+/* libconfig 1.5 forgets its scanner's strings after a syntax error. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:strbuf_append\nleak:libconfig_yylex\n";
+}
+
 static char path[64];
 
 static void forget(void)

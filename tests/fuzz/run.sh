@@ -20,9 +20,12 @@ for name in "$@"; do
     cp "$work/seeds/$name"/* "$work/$name"
     echo "== $name, $seconds s"
     "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
-        -print_final_stats=1 -verbosity=0 -artifact_prefix="$build/$name-" "$work/$name" "$corpus"
+        -print_final_stats=1 -artifact_prefix="$build/$name-" "$work/$name" "$corpus" 2>"$build/$name.log" ||
+        { tail -40 "$build/$name.log"; exit 1; }
     # smallest set that covers the same; named by content, so that runs do not collide
     "$build/tests/fuzz/fuzz_$name" -merge=1 -verbosity=0 "$work/small" "$corpus" "$work/$name" 2>/dev/null
+    (cd "$work/small" && ls -Sr | tail -n +191 | xargs -r rm) # the largest go if they are many
     rm -rf "$corpus" && mkdir "$corpus" && cp "$work/small"/* "$corpus" && rm -rf "$work/small"
+    grep -E "executed_units|peak_rss" "$build/$name.log"
     echo "$name: $(ls "$corpus" | wc -l) inputs kept"
 done
