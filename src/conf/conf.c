@@ -177,7 +177,9 @@ static void parse_error(struct conf *conf, const config_t *config, const struct 
     const char *what = config_error_text(config), *line = source->text;
     for (int i = 1; i < n && line != NULL; i++)
         line = strchr(line, '\n') == NULL ? NULL : strchr(line, '\n') + 1;
-    if (strcmp(what, "syntax error") == 0 && line != NULL) {
+    if (strcmp(what, "syntax error") == 0 && (line == NULL || line[strspn(line, " \t\r\n")] == 0)) {
+        conf_error_at(conf, at.file, at.line, "syntax error: the file ends where a bracket, a value or \";\" is missing");
+    } else if (strcmp(what, "syntax error") == 0) {
         line += strspn(line, " \t");
         conf_error_at(conf, at.file, at.line, "syntax error at or just before: %.*s",
                       (int)(strcspn(line, "\r\n") > 60 ? 60 : strcspn(line, "\r\n")), line);

@@ -180,10 +180,10 @@ int plan_write(const struct plan *plan, const char *path, struct err *err)
             goto out;
         }
     }
-    text = cJSON_PrintUnformatted(root);
-    rc = text == NULL ? err_set(err, "out of memory") : fs_write_atomic(path, text, strlen(text), err);
+    text = json_canonical(root, err); /* cJSON's own printing loses the last bits of doubles */
+    rc = text == NULL ? -1 : fs_write_atomic(path, text, strlen(text), err);
 out:
-    cJSON_free(text);
+    mem_free(text);
     cJSON_Delete(root);
     return rc;
 }

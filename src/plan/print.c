@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "plan/schedule.h"
 
 enum { LISTED = 60, WIDTH = 79 };
@@ -160,13 +161,13 @@ int plan_print_json(FILE *out, const struct plan *plan, int ranks, struct err *e
         simulation = NULL;
     else
         good = false;
-    char *text = good ? cJSON_PrintUnformatted(root) : NULL;
-    if (text == NULL)
+    if (!good)
         err_set(err, "out of memory");
-    else
+    char *text = good ? json_canonical(root, err) : NULL;
+    if (text != NULL)
         fprintf(out, "%s\n", text);
     bool written = text != NULL;
-    cJSON_free(text);
+    mem_free(text);
     cJSON_Delete(simulation);
     cJSON_Delete(root);
     return written ? 0 : -1;
