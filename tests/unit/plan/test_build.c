@@ -1,0 +1,333 @@
+/* From config to plan: what bad configs are told, names, labels, identity. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "plan/print.h"
+#include "plan/schedule.h"
+
+static char folder[] = "/tmp/dinf-build-XXXXXX";
+
+#define CAMPAIGN "campaign = { name = \"t\"; };\n"
+#define SETS                                                                                                           \
+    "datasets = ( { name = \"all\"; format = \"procedural\"; classes = 4; count = 400; size = 8; },\n"                \
+    "{ name = \"members\"; of = \"all\"; begin = 0; count = 100; },\n"                                                \
+    "{ name = \"heldout\"; of = \"all\"; begin = 100; count = 100; },\n"                                              \
+    "{ name = \"outside\"; of = \"all\"; begin = 200; count = 100; },\n"                                              \
+    "{ name = \"half\"; parts = ( { of = \"members\"; count = 50; }, { of = \"outside\"; count = 50; } ); } );\n"
+#define VICTIM                                                                                                         \
+    "{ name = \"victim\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; arch = \"resnet8\"; } }"
+#define ENCODERS "encoders = ( " VICTIM " );\n"
+#define BASE CAMPAIGN SETS ENCODERS /* 7 lines */
+
+static struct conf *load(const char *text, struct plan **plan)
+{
+    struct err err = { "" };
+    char path[512];
+    snprintf(path, sizeof path, "%s/c.cfg", folder);
+    assert_int_equal(fs_write_atomic(path, text, strlen(text), &err), 0);
+    struct conf *conf = conf_load(path, NULL, 0, &err);
+    assert_non_null(conf);
+    int rc = plan_build(conf, plan, &err);
+    assert_int_equal(rc == 0, conf->n_errors == 0);
+    assert_int_equal(rc == 0, *plan != NULL);
+    return conf;
+}
+
+static struct plan *build(const char *text)
+{
+    struct plan *plan;
+    struct conf *conf = load(text, &plan);
+    for (int i = 0; i < conf->n_errors; i++)
+        print_error("%s\n", conf->errors[i]);
+    assert_int_equal(conf->n_errors, 0);
+    conf_destroy(conf);
+    return plan;
+}
+
+static void bad_configs(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        { "", "c.cfg:1: campaign = { name = ...; }; is missing" },
+        { "campaign = { };", "c.cfg:1: name is missing: of the campaign; names the run directory" },
+        { "campaign = { name = \"a/b\"; };", "c.cfg:1: name = \"a/b\" cannot name a folder" },
+        { "campaign = { name = \"a\"; sead = 1; };", "c.cfg:1: unknown option \"sead\"; did you mean \"seed\"?" },
+        { "campaign = { name = \"a\"; trials = 0; };", "c.cfg:1: trials = 0 is out of bounds: it must lie in 1 .. 10000" },
+        { "campaign = { name = \"a\"; device = \"cpuu\"; };", "c.cfg:1: there is no device \"cpuu\"; did you mean \"cpu\"?" },
+        { CAMPAIGN, "c.cfg:1: there is nothing to do: no encoders and no mock" },
+        { CAMPAIGN "encoder = ();", "c.cfg:2: there is no block \"encoder\"; did you mean \"encoders\"?" },
+        { CAMPAIGN "datasets = 1;", "c.cfg:2: datasets must be a list of groups: ( { name = ...; }, ... )" },
+        { CAMPAIGN "datasets = ( { format = \"procedural\"; } );", "c.cfg:2: name is missing" },
+        { CAMPAIGN "datasets = ( { name = \"a\"; format = \"cifar11\"; } );",
+          "c.cfg:2: there is no dataset format \"cifar11\"; did you mean \"cifar10\"?" },
+        { CAMPAIGN "datasets = ( { name = \"a\"; of = \"b\"; }, { name = \"b\"; of = \"a\"; } );",
+          "c.cfg:2: data set \"a\" is made of itself" },
+        { CAMPAIGN "datasets = ( { name = \"a\"; of = \"bb\"; } );", "c.cfg:2: there is no data set \"bb\"; did you mean \"a\"?" },
+        { BASE "mock = ( { name = \"m\"; after = \"n\"; } );", "c.cfg:8: there is no earlier mock block \"n\"" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victm\"; train = { dataset = \"members\"; }; } );",
+          "c.cfg:7: role must not be \"victm\"; did you mean \"victim\"?" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; } );",
+          "c.cfg:7: encoder \"v\" needs either train = { ... } or weights = \"FILE\"" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { }; } );", "c.cfg:7: dataset is missing" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"member\"; }; } );",
+          "c.cfg:7: there is no data set \"member\"; did you mean \"members\"?" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = {\ndataset = \"members\";\nepoch = 5; }; } );",
+          "c.cfg:9: unknown option \"epoch\"; did you mean \"epochs\"?" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = {\ndataset = \"members\";\nepochs = 0; }; } );",
+          "c.cfg:9: epochs = 0 is out of bounds: it must lie in 1 .. 1000000" },
+        { CAMPAIGN SETS "encoders = ( " VICTIM ",\n" VICTIM " );", "c.cfg:8: there are two encoders called \"victim\"" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"members\"; train = { dataset = \"half\"; }; } );",
+          "c.cfg:7: \"half\" and \"members\" share 50 images, but held-out images must not be trained on" },
+        { CAMPAIGN SETS "encoders = ( " VICTIM ",\n{ name = \"i\"; role = \"independent\"; train = { dataset = \"half\"; }; } );",
+          "c.cfg:8: \"half\" and \"members\" share 50 images, but an independent encoder must not see a victim's "
+          "training images (allow_overlap = true permits it)" },
+        { "campaign = { name = \"t\"; trials = 2; };" SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"members\"; seed = 3; }; } );",
+          "c.cfg:6: a fixed seed would make all 2 trials equal: leave it out" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; } );",
+          "c.cfg:8: budgets is missing: a theft needs victim, queries and budgets" },
+        { BASE "steal = ( { victim = \"victm\"; queries = \"outside\"; budgets = 5; } );",
+          "c.cfg:8: there is no victim \"victm\"; did you mean \"victim\"?" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outsde\"; budgets = 5; } );",
+          "c.cfg:8: there is no data set \"outsde\"; did you mean \"outside\"?" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = [ 50, 101 ]; } );",
+          "c.cfg:8: a budget of 101 images is more than query set \"outside\" has: 100" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 0; } );",
+          "c.cfg:8: a budget is a number of images, an integer of at least 1" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; budget = 5; } );",
+          "c.cfg:8: unknown option \"budget\"; did you mean \"budgets\"?" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; loss = [ \"mse\", \"msx\" ]; } );",
+          "c.cfg:8: " },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; epochs = [ ]; } );",
+          "c.cfg:8: epochs is an empty list: nothing would be done" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; epochs = 5; },\n"
+               "{ victim = \"victim\"; queries = \"outside\"; budgets = 5; epochs = 6; } );",
+          "c.cfg:9: two different thefts are called \"victim.outside.5.infonce\"; give this block a name = \"...\"" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; query = { view = 2; }; } );",
+          "c.cfg:8: unknown option \"view\"; did you mean \"views\"?" },
+        { BASE "evaluate = { similarty = { }; };", "c.cfg:8: there is no evaluation \"similarty\"; did you mean \"similarity\"?" },
+        { BASE "evaluate = { dataset_inference = { componets = 3; }; };",
+          "c.cfg:8: unknown option \"componets\"; did you mean \"components\"?" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"members\"; }; } );\n"
+                        "evaluate = { dataset_inference = { }; };",
+          "c.cfg:7: victim \"v\" needs heldout = \"SET\" for dataset_inference" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct plan *plan;
+        struct conf *conf = load(cases[i][0], &plan);
+        const char *first = conf->n_errors == 0 ? "no error" : conf->errors[0];
+        if (strncmp(first, folder, strlen(folder)) == 0)
+            first += strlen(folder) + 1;
+        if (strncmp(first, cases[i][1], strlen(cases[i][1])) != 0)
+            print_error("case %zu: %s\n", i, cases[i][0]);
+        if (strlen(cases[i][1]) < 12) /* the wording is another room's */
+            assert_memory_equal(first, cases[i][1], strlen(cases[i][1]));
+        else
+            assert_string_equal(first, cases[i][1]);
+        conf_destroy(conf);
+    }
+}
+
+/* All errors at once, each once although a sweep meets it in every combination. */
+static void all_errors(void **state)
+{
+    (void)state;
+    struct plan *plan;
+    struct conf *conf = load("campaign = { name = \"t\"; sead = 1; };\n" SETS
+                             "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"members\";\n"
+                             "lr = [ 0.1, 0.2 ]; epoch = 3; }; } );\nfoo = 1;\n",
+                             &plan);
+    assert_int_equal(conf->n_errors, 3);
+    conf_destroy(conf);
+}
+
+static const char *id_of(const struct plan *plan, const char *name)
+{
+    struct err err = { "" };
+    int i = plan_find(plan, name, &err);
+    if (i < 0)
+        print_error("%s\n", err.text);
+    assert_true(i >= 0);
+    return plan->tasks[i].id;
+}
+
+static double label(const struct plan *plan, const char *name, const char *key)
+{
+    struct err err;
+    int i = plan_find(plan, name, &err);
+    assert_true(i >= 0);
+    return cJSON_GetObjectItem(plan->tasks[i].labels, key)->valuedouble;
+}
+
+#define STEAL(budgets)                                                                                                 \
+    "steal = ( { victim = \"victim\"; queries = [ \"outside\", \"half\", \"members\" ]; budgets = " budgets               \
+    "; loss = [ \"infonce\", \"mse\" ]; epochs = 7; } );\n"
+#define EVALUATE "evaluate = { dataset_inference = { components = [ 1, 10 ]; }; similarity = { }; };\n"
+
+static void whole_campaign(void **state)
+{
+    (void)state;
+    struct plan *p = build(BASE STEAL("[ 20, 40 ]") EVALUATE);
+    /* 1 victim, 3 queries, 12 thefts, 1 random; 13 x 2 + 1 embeds, 13 x (2 + 1) evaluations */
+    assert_int_equal(p->n_tasks, 1 + 3 + 12 + 1 + 27 + 39);
+    assert_true(label(p, "steal:victim.outside.20.mse", "overlap") == 0);
+    assert_true(label(p, "steal:victim.half.40.infonce", "overlap") == 0.5);
+    assert_true(label(p, "steal:victim.members.40.infonce", "overlap") == 1);
+    assert_true(label(p, "steal:victim.members.40.infonce", "budget") == 40);
+    int q = plan_find(p, "query:victim.half", NULL), s = plan_find(p, "steal:victim.half.20.mse", NULL);
+    assert_true(cJSON_GetObjectItem(p->tasks[q].params, "budget")->valuedouble == 40);
+    assert_int_equal(p->tasks[s].input_tasks[0], q);
+    for (int i = 0; i < p->n_tasks; i++)
+        for (int k = 0; k < p->tasks[i].n_inputs; k++)
+            assert_true(p->tasks[i].input_tasks[k] < i);
+    /* no two encoders share a seed */
+    for (int i = 0; i < p->n_tasks; i++)
+        for (int k = 0; k < i; k++) {
+            const cJSON *a = cJSON_GetObjectItem(p->tasks[i].labels, "seed"), *b = cJSON_GetObjectItem(p->tasks[k].labels, "seed");
+            if (a != NULL && b != NULL)
+                assert_true(a->valuedouble != b->valuedouble && a->valuedouble >= 0);
+        }
+    struct err err = { "" };
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    assert_int_equal(plan_print(f, p, 3, &err), 0);
+    fclose(f);
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        assert_true(strlen(line) <= 80);
+    free(text);
+    plan_destroy(p);
+}
+
+static void identity(void **state)
+{
+    (void)state;
+    struct plan *a = build(BASE STEAL("[ 20, 40 ]") EVALUATE);
+    /* a larger budget leaves smaller thefts and their evaluations alone */
+    struct plan *b = build(BASE STEAL("[ 40, 60, 20 ]") EVALUATE);
+    for (int i = 0; i < a->n_tasks; i++) {
+        bool query = strcmp(a->tasks[i].kind->name, "query") == 0;
+        assert_int_equal(plan_index(b, a->tasks[i].id) >= 0, !query);
+    }
+    plan_destroy(b);
+    /* order, whitespace, names of sets, run settings do not matter */
+    b = build("evaluate = { similarity = { }; };\n" SETS
+              "campaign = { threads = 2; retries = 5;\n name = \"another\"; };\n"
+              "encoders = ( { role = \"victim\"; train = { arch = \"resnet8\"; checkpoint_seconds = 5; dataset = \"members\"; };\n"
+              "name = \"w\"; } );\n");
+    assert_string_equal(id_of(a, "train:victim"), id_of(b, "train:w"));
+    assert_string_equal(id_of(a, "similarity:victim@victim"), id_of(b, "similarity:w@w"));
+    plan_destroy(b);
+    /* seed, options and data do */
+    static const char *const different[] = {
+        "campaign = { name = \"t\"; seed = 1; };\n" SETS ENCODERS,
+        CAMPAIGN SETS "encoders = ( { name = \"victim\"; role = \"victim\"; train = { dataset = \"outside\"; arch = \"resnet8\"; } } );",
+        CAMPAIGN SETS "encoders = ( { name = \"victim\"; role = \"victim\"; train = { dataset = \"members\"; arch = \"resnet8\"; epochs = 3; } } );",
+    };
+    for (int i = 0; i < 3; i++) {
+        b = build(different[i]);
+        assert_string_not_equal(id_of(a, "train:victim"), id_of(b, "train:victim"));
+        plan_destroy(b);
+    }
+    plan_destroy(a);
+}
+
+static void sweeps_and_trials(void **state)
+{
+    (void)state;
+    struct plan *p = build("campaign = { name = \"t\"; trials = 2; };\n" SETS
+                           "encoders = ( " VICTIM ",\n{ name = \"ind\"; role = \"independent\"; train = { dataset = \"outside\"; "
+                           "arch = \"resnet8\"; width = ( 0.5, 1 ); } } );\n"
+                           "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 10; lr = ( 0.1, 0.2 ); name = \"x\";\n"
+                           "query = { views = [ 1, 2 ]; }; } );\nevaluate = { dataset_inference = { }; };\n");
+    id_of(p, "train:victim.t0");
+    id_of(p, "train:ind.0.5.t1");
+    id_of(p, "steal:victim.outside.10.infonce.0.1.2.x.t1");
+    id_of(p, "query:victim.t1.outside.2");
+    id_of(p, "dataset_inference:ind.1.t0@victim.t0");
+    int n = 0;
+    for (int i = 0; i < p->n_tasks; i++)
+        n += strcmp(p->tasks[i].kind->name, "dataset_inference") == 0;
+    assert_int_equal(n, 2 * (1 + 2 + 4)); /* no trial meets another trial's victim */
+    assert_true(label(p, "train:victim.t1", "trial") == 1);
+    plan_destroy(p);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    struct err err;
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(fs_write_atomic(path, text, strlen(text), &err), 0);
+}
+
+/* Weights count by their bytes, wherever they lie; a path is relative to its config. */
+static void imported(void **state)
+{
+    (void)state;
+#define IMPORT(file)                                                                                                   \
+    CAMPAIGN SETS "encoders = ( " VICTIM ",\n{ name = \"mine\"; role = \"suspect\"; arch = \"resnet18\"; weights = \"" file \
+                  "\"; } );\nevaluate = { dataset_inference = { }; };\n"
+    char text[4096];
+    write_file("a.safetensors", "one");
+    write_file("b.safetensors", "one");
+    write_file("c.safetensors", "two");
+    struct plan *a = build(IMPORT("a.safetensors")), *b = build(IMPORT("b.safetensors")), *c = build(IMPORT("c.safetensors"));
+    assert_string_equal(id_of(a, "import:mine"), id_of(b, "import:mine"));
+    assert_string_not_equal(id_of(a, "import:mine"), id_of(c, "import:mine"));
+    assert_string_equal(id_of(a, "dataset_inference:mine@victim"), id_of(b, "dataset_inference:mine@victim"));
+    assert_string_not_equal(id_of(a, "dataset_inference:mine@victim"), id_of(c, "dataset_inference:mine@victim"));
+    snprintf(text, sizeof text, "%s/a.safetensors", folder);
+    assert_string_equal(cJSON_GetObjectItem(a->tasks[plan_find(a, "import:mine", NULL)].params, "weights")->valuestring, text);
+    plan_destroy(a);
+    plan_destroy(b);
+    plan_destroy(c);
+    struct plan *none;
+    struct conf *conf = load(IMPORT("none.safetensors"), &none);
+    assert_int_equal(conf->n_errors, 1);
+    assert_non_null(strstr(conf->errors[0], "c.cfg:8: weights: "));
+    conf_destroy(conf);
+}
+
+static void many_mocks(void **state)
+{
+    (void)state;
+    struct plan *p = build(CAMPAIGN "mock = ( { name = \"a\"; count = 100; }, { name = \"b\"; count = 10000; after = \"a\"; seconds = 1.0; } );");
+    struct simulation s;
+    struct err err;
+    assert_int_equal(p->n_tasks, 10100);
+    assert_int_equal(p->tasks[100 + 205].input_tasks[0], 5);
+    assert_int_equal(schedule_simulate(p, 4096, &s, &err), 0);
+    assert_true(s.makespan >= 3);
+    plan_destroy(p);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) == NULL;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    struct err err;
+    return fs_remove_tree(folder, &err);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(bad_configs),       cmocka_unit_test(all_errors),
+                                        cmocka_unit_test(whole_campaign),    cmocka_unit_test(identity),
+                                        cmocka_unit_test(sweeps_and_trials), cmocka_unit_test(imported), cmocka_unit_test(many_mocks) };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
