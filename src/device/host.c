@@ -63,8 +63,6 @@ int host_check_batch_norm(const struct batch_norm_desc *d, struct err *err)
     if (!(d->epsilon > 0) || !(d->momentum >= 0 && d->momentum <= 1))
         return err_set(err, "batch norm: epsilon %g must be positive and momentum %g in 0 .. 1", d->epsilon,
                        d->momentum);
-    if (d->add && !d->relu)
-        return err_set(err, "batch norm: a residual can be added only before a ReLU");
     return 0;
 }
 

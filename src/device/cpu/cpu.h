@@ -1,0 +1,66 @@
+/* Inside the cpu device: what its slots share. */
+#ifndef DINF_DEVICE_CPU_H
+#define DINF_DEVICE_CPU_H
+
+#include "device/cpu/onednn.h"
+#include "device/device.h"
+
+struct cpu_device {
+    struct device base;
+    int block; /* of channels, see layout.h */
+    struct onednn *onednn;
+};
+
+/* `dev` is the first member. */
+static inline const struct cpu_device *cpu_const(const struct device *dev)
+{
+    return (const struct cpu_device *)dev;
+}
+
+/* Loops over less than this many floats are not worth waking threads for. */
+enum { CPU_WORTH_THREADS = 16384 };
+
+/* cpu_batch_norm.c */
+struct batch_norm *cpu_batch_norm_create(struct device *dev, const struct batch_norm_desc *d, struct err *err);
+void cpu_batch_norm_destroy(struct batch_norm *bn);
+int cpu_batch_norm_forward(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
+                           const float *beta, float *running_mean, float *running_var, float *save_mean,
+                           float *save_invstd, float *y, struct err *err);
+int cpu_batch_norm_infer(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
+                         const float *beta, const float *running_mean, const float *running_var, float *y,
+                         struct err *err);
+int cpu_batch_norm_backward(struct batch_norm *bn, const float *x, const float *y, const float *dy, const float *dy2,
+                            const float *gamma, const float *save_mean, const float *save_invstd, float *dx,
+                            float *dresidual, float *dgamma, float *dbeta, struct err *err);
+
+/* cpu_pool.c */
+int cpu_max_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+                         struct err *err);
+int cpu_max_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, const float *dy2,
+                          const int32_t *where, float *dx, struct err *err);
+int cpu_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, struct err *err);
+int cpu_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, float *dx,
+                          struct err *err);
+
+/* cpu_matrix.c */
+int cpu_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
+             int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err);
+int cpu_bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err);
+int cpu_bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
+                           struct err *err);
+int cpu_sum(struct device *dev, size_t n, const float *x, double *host_sum, struct err *err);
+int cpu_axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err);
+int cpu_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
+             double beta2, double epsilon, double weight_decay, int64_t step, struct err *err);
+
+/* cpu_rows.c */
+int cpu_normalize_rows(struct device *dev, int n, int d, const float *x, float *y, float *inverse, struct err *err);
+int cpu_normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse,
+                                const float *dy, float *dx, struct err *err);
+int cpu_contrastive_rows(struct device *dev, int n, int m, float *logits, const int32_t *positive,
+                         const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
+                         struct err *err);
+int cpu_mse_rows(struct device *dev, int n, int d, const float *z, const float *target, float scale, float *dz,
+                 float *loss_rows, struct err *err);
+
+#endif

@@ -1,0 +1,52 @@
+/* What the tables of operations need: the same data on ref and on the device
+ * under test, and comparison of what came out. */
+#ifndef DINF_TESTS_DEVICE_COMPARE_H
+#define DINF_TESTS_DEVICE_COMPARE_H
+
+#include "device/device.h"
+
+struct compare {
+    struct device *side[2]; /* 0: ref, 1: under test */
+    char what[160];         /* operation and shape, for messages */
+    uint32_t draw;          /* counter of random arrays */
+    int checks, failures;
+    double worst;           /* largest error over tolerance */
+    double scale;           /* results smaller than this are judged as if they were this large */
+};
+
+/* An array on both sides. c > 0: an activation (n, c, h, w) in each side's own
+ * layout; c = 0: `n` plain floats. */
+struct array {
+    struct compare *cmp;
+    int n, c, h, w;
+    size_t count;    /* plain elements */
+    float *data[2];  /* device memory */
+};
+
+/* Contents: standard normal; or NaN everywhere, padding too, for results. */
+struct array array_normal(struct compare *cmp, int n, int c, int h, int w);
+struct array array_result(struct compare *cmp, int n, int c, int h, int w);
+/* Plain, from host values. */
+struct array array_values(struct compare *cmp, int n, const float *values);
+void array_free(struct array *a);
+/* Device memory of `bytes` on both sides, holding `host` (NULL: zeros). */
+void bytes_both(struct compare *cmp, size_t bytes, const void *host, void *out[2]);
+void bytes_free(struct compare *cmp, void *p[2]);
+
+/* The difference must be at most `tolerance` times the largest absolute value
+ * of ref (or cmp->scale, if that is larger), and padding zero. */
+void compare_arrays(const struct array *a, const char *name, double tolerance);
+void compare_floats(struct compare *cmp, const char *name, size_t n, const float *ref, const float *got,
+                    double tolerance);
+/* Fails the run at once: the slot should not have failed. */
+void must(struct compare *cmp, int rc, const struct err *err);
+
+/* The tables. */
+void compare_conv(struct compare *cmp);
+void compare_batch_norm(struct compare *cmp);
+void compare_pool(struct compare *cmp);
+void compare_matrix(struct compare *cmp);
+void compare_rows(struct compare *cmp);
+void compare_determinism(struct compare *cmp);
+
+#endif

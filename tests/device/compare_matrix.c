@@ -1,0 +1,97 @@
+/* Products, bias and ReLU, sums, the optimiser. */
+#include <math.h>
+#include <stdio.h>
+
+#include "device/compare.h"
+
+static void gemm(struct compare *cmp, int m, int n, int k)
+{
+    struct err err;
+
+    for (int t = 0; t < 4; t++)
+        for (int with_beta = 0; with_beta < 2; with_beta++) {
+            enum trans ta = t & 1 ? TRANS_YES : TRANS_NO, tb = t & 2 ? TRANS_YES : TRANS_NO;
+            int lda = (ta == TRANS_YES ? m : k) + 3, ldb = (tb == TRANS_YES ? k : n) + 1, ldc = n + 2;
+            snprintf(cmp->what, sizeof cmp->what, "gemm %d x %d x %d, trans %d, beta %d", m, n, k, t, with_beta);
+            struct array a = array_normal(cmp, (ta == TRANS_YES ? k : m) * lda, 0, 1, 1),
+                         b = array_normal(cmp, (tb == TRANS_YES ? n : k) * ldb, 0, 1, 1),
+                         c = array_normal(cmp, m * ldc, 0, 1, 1);
+            for (int s = 0; s < 2; s++)
+                must(cmp, cmp->side[s]->ops->gemm(cmp->side[s], ta, tb, m, n, k, 1.25f, a.data[s], lda, b.data[s], ldb,
+                                                  with_beta ? 0.5f : 0, c.data[s], ldc, &err), &err);
+            compare_arrays(&c, "c", 2e-6);
+            array_free(&a);
+            array_free(&b);
+            array_free(&c);
+        }
+}
+
+static void bias_relu(struct compare *cmp, int n, int d, bool bias, bool relu)
+{
+    struct err err;
+
+    snprintf(cmp->what, sizeof cmp->what, "bias_relu %d x %d, bias %d, relu %d", n, d, bias, relu);
+    struct array x = array_normal(cmp, n * d, 0, 1, 1), b = array_normal(cmp, d, 0, 1, 1),
+                 dy = array_normal(cmp, n * d, 0, 1, 1), db = array_result(cmp, d, 0, 1, 1);
+    for (int s = 0; s < 2; s++) {
+        struct device *dev = cmp->side[s];
+        must(cmp, dev->ops->bias_relu(dev, n, d, x.data[s], bias ? b.data[s] : NULL, relu, &err), &err);
+        must(cmp, dev->ops->bias_relu_backward(dev, n, d, x.data[s], dy.data[s], bias ? db.data[s] : NULL, relu, &err),
+             &err);
+    }
+    compare_arrays(&x, "y", 1e-6);
+    compare_arrays(&dy, "dy", 1e-6);
+    if (bias)
+        compare_arrays(&db, "dbias", 1e-6);
+    array_free(&x);
+    array_free(&b);
+    array_free(&dy);
+    array_free(&db);
+}
+
+static void flat(struct compare *cmp, int n)
+{
+    struct err err;
+    float sums[2];
+
+    snprintf(cmp->what, sizeof cmp->what, "flat, %d values", n);
+    struct array x = array_normal(cmp, n, 0, 1, 1), y = array_normal(cmp, n, 0, 1, 1), g = array_normal(cmp, n, 0, 1, 1),
+                 zeros = array_normal(cmp, n, 0, 1, 1), m = array_normal(cmp, n, 0, 1, 1),
+                 v = array_normal(cmp, n, 0, 1, 1);
+    for (int s = 0; s < 2; s++) {
+        struct device *dev = cmp->side[s];
+        double sum;
+        must(cmp, dev->ops->axpy(dev, (size_t)n, -0.3f, x.data[s], y.data[s], &err), &err);
+        must(cmp, dev->ops->sum(dev, (size_t)n, y.data[s], &sum, &err), &err);
+        sums[s] = (float)(sum / sqrt(n + 1.0));
+        must(cmp, dev->ops->zero(dev, zeros.data[s], (size_t)n * sizeof(float), &err), &err);
+        must(cmp, dev->ops->copy(dev, m.data[s], zeros.data[s], (size_t)n * sizeof(float), &err), &err);
+        must(cmp, dev->ops->zero(dev, v.data[s], (size_t)n * sizeof(float), &err), &err);
+        for (int step = 1; step <= 7; step++) {
+            must(cmp, dev->ops->adam(dev, (size_t)n, x.data[s], g.data[s], m.data[s], v.data[s], 1e-2, 0.9, 0.999, 1e-8,
+                                     step % 2 ? 0.1 : 0, step, &err), &err);
+            must(cmp, dev->ops->axpy(dev, (size_t)n, 0.1f, x.data[s], g.data[s], &err), &err);
+        }
+    }
+    compare_floats(cmp, "sum", 1, &sums[0], &sums[1], 1e-5);
+    struct array *all[] = { &x, &y, &g, &zeros, &m, &v };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        compare_arrays(all[i], "axpy, adam, zero or copy", 2e-6);
+        array_free(all[i]);
+    }
+}
+
+void compare_matrix(struct compare *cmp)
+{
+    static const int sizes[][3] = { { 1, 1, 1 }, { 3, 5, 7 }, { 33, 65, 17 }, { 128, 64, 200 }, { 1, 300, 40 } };
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        gemm(cmp, sizes[i][0], sizes[i][1], sizes[i][2]);
+    for (int options = 0; options < 4; options++) {
+        bias_relu(cmp, 5, 7, options & 1, options & 2);
+        bias_relu(cmp, 200, 130, options & 1, options & 2);
+    }
+    flat(cmp, 1);
+    flat(cmp, 77);
+    flat(cmp, 100003);
+}
