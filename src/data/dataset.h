@@ -26,8 +26,8 @@
 struct images {
     int64_t n;
     int c, h, w;
-    uint8_t *pixels;  /* (n, c, h, w) */
-    int32_t *labels;  /* (n), or NULL */
+    uint8_t *pixels; /* (n, c, h, w) */
+    int32_t *labels; /* (n), or NULL */
 };
 
 /* A stretch of a source whose images are known by one hash: the bytes of a file,

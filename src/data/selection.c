@@ -239,7 +239,9 @@ static int resolve(struct selection *s, const cJSON *spec, int depth, struct err
          all = cJSON_HasObjectItem(spec, "parts");
     if (source + subset + all != 1)
         return err_set(err, "a data set needs exactly one of \"format\", \"of\" and \"parts\"");
-    return source ? add_source(s, spec, err) : subset ? add_subset(s, spec, depth, err) : add_union(s, spec, depth, err);
+    if (source)
+        return add_source(s, spec, err);
+    return subset ? add_subset(s, spec, depth, err) : add_union(s, spec, depth, err);
 }
 
 int selection_resolve(const cJSON *spec, struct selection *out, struct err *err)

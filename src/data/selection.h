@@ -7,10 +7,10 @@
 
 struct source {
     const struct dataset_format *format;
-    void *options;          /* the format's, filled */
-    int size;               /* 0: as stored */
-    struct images shape;    /* as stored */
-    char *key;              /* canonical text of format, options and size */
+    void *options;       /* the format's, filled */
+    int size;            /* 0: as stored */
+    struct images shape; /* as stored */
+    char *key;           /* canonical text of format, options and size */
 };
 
 struct selection_item {
@@ -23,7 +23,7 @@ struct selection {
     int n_sources;
     struct selection_item *items;
     int64_t n;
-    int c, h, w;            /* after resizing */
+    int c, h, w; /* after resizing */
 };
 
 /* Checks everything that can be checked without reading pixels. */

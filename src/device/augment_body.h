@@ -21,14 +21,14 @@
 
 /* Strengths: what a pipeline may do. All zero (crop_min = crop_max = 1): none. */
 struct augment_strength {
-    double crop_min, crop_max; /* area fraction of the resized crop, 0 < min <= max <= 1;
-                                  aspect 3/4 .. 4/3 unless min = max = 1 (whole image) */
-    double flip;               /* probability */
-    double jitter;             /* probability of colour jitter */
+    double crop_min, crop_max;               /* area fraction of the resized crop, 0 < min <= max <= 1;
+                                                aspect 3/4 .. 4/3 unless min = max = 1 (whole image) */
+    double flip;                             /* probability */
+    double jitter;                           /* probability of colour jitter */
     double brightness, contrast, saturation; /* factor U(max(0, 1 - s), 1 + s) */
-    double hue;                /* turns U(-hue, hue), at most 0.5 */
-    double grey;               /* probability */
-    double blur;               /* probability; radius: augment_blur_radius; sigma U(0.1, 2) */
+    double hue;                              /* turns U(-hue, hue), at most 0.5 */
+    double grey;                             /* probability */
+    double blur;                             /* probability; radius: augment_blur_radius; sigma U(0.1, 2) */
 };
 
 enum augment_jitter { AUGMENT_BRIGHTNESS, AUGMENT_CONTRAST, AUGMENT_SATURATION, AUGMENT_HUE };
@@ -38,8 +38,8 @@ struct augment_view {
     int32_t image;                        /* index into the pixels */
     float crop_x, crop_y, crop_w, crop_h; /* in source pixels, whole numbers */
     bool flip, jitter, grey, blur;
-    uint8_t order[4];                     /* enum augment_jitter, first applied first */
-    float factor[4];                      /* by enum augment_jitter; hue in turns */
+    uint8_t order[4]; /* enum augment_jitter, first applied first */
+    float factor[4];  /* by enum augment_jitter; hue in turns */
     float sigma;
 };
 
@@ -99,8 +99,8 @@ static inline DINF_HD void augment_draw_crop(struct rng *r, double min, double m
 /* View `view` of image `sample` (h, w) in `epoch`: a pure function of its
  * arguments. The draws before the crop are always the same number, so that a
  * strength changes nothing but what it names. */
-static inline DINF_HD struct augment_view augment_draw(const struct augment_strength *s, uint64_t seed,
-                                                       uint32_t epoch, uint32_t sample, uint32_t view, int h, int w)
+static inline DINF_HD struct augment_view augment_draw(const struct augment_strength *s, uint64_t seed, uint32_t epoch,
+                                                       uint32_t sample, uint32_t view, int h, int w)
 {
     struct rng r = rng_at(seed, RNG_AUGMENT, epoch, sample, view);
     struct augment_view v = augment_identity((int32_t)sample, h, w);

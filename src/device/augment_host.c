@@ -261,8 +261,7 @@ static int check(int c, int h, int w, const struct augment_view *views, int n, c
 }
 
 int augment_run_host(const uint8_t *pixels, int c, int h, int w, const struct augment_view *views, int n,
-                     const struct augment_target *target, float *out, int channel_block, int threads,
-                     struct err *err)
+                     const struct augment_target *target, float *out, int channel_block, int threads, struct err *err)
 {
     if (check(c, h, w, views, n, target, channel_block, err) != 0)
         return -1;

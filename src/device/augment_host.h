@@ -14,7 +14,6 @@
  * for any number of threads. Errors: c not 3, empty shapes, a crop outside the
  * image, out of memory. */
 int augment_run_host(const uint8_t *pixels, int c, int h, int w, const struct augment_view *views, int n,
-                     const struct augment_target *target, float *out, int channel_block, int threads,
-                     struct err *err);
+                     const struct augment_target *target, float *out, int channel_block, int threads, struct err *err);
 
 #endif

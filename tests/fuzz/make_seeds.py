@@ -42,11 +42,13 @@ put("npy", [npy(np.arange(6, dtype=t).reshape(2, 3)) for t in ("<f4", "<f8", "u1
 put("safetensors", [
     safetensors({"a": tensor("F32", [2, 2], 0, 16), "b": tensor("I64", [], 16, 24)}, bytes(24)),
     safetensors({"__metadata__": {"k": "v"}, "h": tensor("F16", [3], 0, 6), "b": tensor("BF16", [1], 6, 8)}, bytes(8)),
-    safetensors({"d": tensor("F64", [1], 0, 8), "i": tensor("I32", [2], 8, 16), "u": tensor("U8", [5], 16, 21)}, bytes(21)),
+    safetensors({"d": tensor("F64", [1], 0, 8), "i": tensor("I32", [2], 8, 16), "u": tensor("U8", [5], 16, 21)},
+                bytes(21)),
     safetensors({"a": tensor("F32", [0, 7], 0, 0)}),
     safetensors({"a": tensor("F32", [2], 0, 8), "b": tensor("F32", [2], 4, 12)}, bytes(12)),
     safetensors({"a": tensor("F32", [2 ** 40, 2 ** 40], 0, 8)}, bytes(8)),
-    safetensors(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', bytes(8)),
+    safetensors(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+                b'"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', bytes(8)),
     safetensors({}), safetensors(b"[]"), struct.pack("<Q", 2 ** 63), b"short"])
 put("config", [s.encode() for s in (
     'number = 3; real = 0.25; flag = false; text = "a"; choice = "two"; numbers = [1, 2]; names = ("x", "y");',
@@ -57,6 +59,8 @@ put("config", [s.encode() for s in (
 put("dataset", [json.dumps(s).encode() for s in (
     {"format": "procedural", "count": 20, "classes": 5, "seed": 3, "family": 1, "size": 16, "begin": 2},
     {"of": {"format": "procedural", "count": 20}, "seed": 4, "begin": 3, "count": 5},
-    {"parts": [{"format": "procedural", "count": 7}, {"of": {"format": "procedural", "count": 9}, "seed": -1, "begin": 8}]},
-    {"format": "cifar10", "path": "none", "split": "all", "classes": 3}, {"format": "npy", "path": "none", "layout": "hwc"},
+    {"parts": [{"format": "procedural", "count": 7},
+               {"of": {"format": "procedural", "count": 9}, "seed": -1, "begin": 8}]},
+    {"format": "cifar10", "path": "none", "split": "all", "classes": 3},
+    {"format": "npy", "path": "none", "layout": "hwc"},
     {"of": {"format": "procedural", "count": 20}, "begin": 21}, {"parts": []}, [1])])

@@ -47,7 +47,7 @@ struct layer {
     float sharpness;      /* of the border between the two colours */
     uint32_t salt;
     struct colour a, b;
-    float low, high;      /* shading over the shape */
+    float low, high; /* shading over the shape */
 };
 
 static float uniform(struct rng *r, float low, float high)

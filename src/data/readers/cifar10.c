@@ -43,6 +43,11 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
 }
 
 const struct dataset_format dataset_format_cifar10 = {
-    "cifar10", "CIFAR-10 binary files: one label byte, then the image",
-    options, sizeof(struct cifar_options), describe, read_images, parts
+    .name = "cifar10",
+    .help = "CIFAR-10 binary files: one label byte, then the image",
+    .options = options,
+    .options_size = sizeof(struct cifar_options),
+    .describe = describe,
+    .read = read_images,
+    .parts = parts,
 };

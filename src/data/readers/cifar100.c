@@ -42,6 +42,11 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
 }
 
 const struct dataset_format dataset_format_cifar100 = {
-    "cifar100", "CIFAR-100 binary files: coarse and fine label byte, then the image",
-    options, sizeof(struct cifar_options), describe, read_images, parts
+    .name = "cifar100",
+    .help = "CIFAR-100 binary files: coarse and fine label byte, then the image",
+    .options = options,
+    .options_size = sizeof(struct cifar_options),
+    .describe = describe,
+    .read = read_images,
+    .parts = parts,
 };

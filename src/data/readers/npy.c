@@ -170,5 +170,11 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
 }
 
 const struct dataset_format dataset_format_npy = {
-    "npy", "images in a NumPy file, uint8", options, sizeof(struct options), describe, read_images, parts
+    .name = "npy",
+    .help = "images in a NumPy file, uint8",
+    .options = options,
+    .options_size = sizeof(struct options),
+    .describe = describe,
+    .read = read_images,
+    .parts = parts,
 };

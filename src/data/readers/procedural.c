@@ -55,6 +55,11 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
 }
 
 const struct dataset_format dataset_format_procedural = {
-    "procedural", "generated: classes of shape, texture and hue with wide variation inside a class",
-    procedural_option_table, sizeof(struct procedural_options), describe, read_images, parts
+    .name = "procedural",
+    .help = "generated: classes of shape, texture and hue with wide variation inside a class",
+    .options = procedural_option_table,
+    .options_size = sizeof(struct procedural_options),
+    .describe = describe,
+    .read = read_images,
+    .parts = parts,
 };

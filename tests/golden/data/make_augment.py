@@ -76,8 +76,9 @@ def cases(rng, height, width):
     for k in range(16):
         w, h = int(rng.integers(4, width + 1)), int(rng.integers(4, height + 1))
         side = 32 if k % 4 == 3 else 16
-        yield {"size": (side, side), "crop": (int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1)), w, h),
-               "flip": int(rng.integers(2)), "jitter": 1, "grey": int(rng.integers(4) == 0), "blur": int(rng.integers(2)),
+        x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+        yield {"size": (side, side), "crop": (x, y, w, h), "flip": int(rng.integers(2)), "jitter": 1,
+               "grey": int(rng.integers(4) == 0), "blur": int(rng.integers(2)),
                "order": [int(i) for i in rng.permutation(4)],
                "factor": [float(f) for f in rng.uniform(0.2, 1.8, 3)] + [float(rng.uniform(-0.2, 0.2))],
                "sigma": float(rng.uniform(0.1, 2)), "mean": [0.49, 0.48, 0.45], "std": [0.25, 0.24, 0.26]}

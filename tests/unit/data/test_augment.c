@@ -15,9 +15,16 @@
 
 #define GOLDEN TEST_DATA "/golden/data/"
 
-static const struct augment_strength simclr = { .crop_min = 0.08, .crop_max = 1.0, .flip = 0.5, .jitter = 0.8,
-                                                .brightness = 0.8, .contrast = 0.8, .saturation = 0.8, .hue = 0.2,
-                                                .grey = 0.2, .blur = 0.5 };
+static const struct augment_strength simclr = { .crop_min = 0.08,
+                                                .crop_max = 1.0,
+                                                .flip = 0.5,
+                                                .jitter = 0.8,
+                                                .brightness = 0.8,
+                                                .contrast = 0.8,
+                                                .saturation = 0.8,
+                                                .hue = 0.2,
+                                                .grey = 0.2,
+                                                .blur = 0.5 };
 
 static const char *take(const char *at, void *out, size_t bytes)
 {
@@ -91,17 +98,17 @@ static void equals_torchvision(void **state)
 }
 
 /* One view pixel by pixel from augment_body.h, as a GPU kernel would do it. */
-static void by_bodies(const uint8_t *image, int h, int w, const struct augment_view *v,
-                      const struct augment_target *t, float *out)
+static void by_bodies(const uint8_t *image, int h, int w, const struct augment_view *v, const struct augment_target *t,
+                      float *out)
 {
     int n = t->h * t->w, radius = augment_blur_radius(t->h, t->w);
     float *p[3] = { out, out + n, out + 2 * n };
     for (int y = 0; y < t->h; y++)
         for (int x = 0; x < t->w; x++)
             for (int c = 0; c < 3; c++)
-                p[c][y * t->w + x] = augment_sample(image + c * h * w, w,
-                                                    augment_tap(v->crop_y, v->crop_h, t->h, y, false),
-                                                    augment_tap(v->crop_x, v->crop_w, t->w, x, v->flip));
+                p[c][y * t->w + x] =
+                    augment_sample(image + c * h * w, w, augment_tap(v->crop_y, v->crop_h, t->h, y, false),
+                                   augment_tap(v->crop_x, v->crop_w, t->w, x, v->flip));
     for (int s = 0; v->jitter && s < 4; s++) {
         int kind = v->order[s];
         float f = v->factor[kind];
@@ -227,8 +234,9 @@ static void crops_as_torchvision(void **state)
         struct augment_strength s = { .crop_min = low, .crop_max = high };
         for (uint32_t i = 0; i < DRAWS; i++) {
             struct augment_view v = augment_draw(&s, 3, 0, i, 0, h, w);
-            double value[6] = { v.crop_h * v.crop_w / (h * w), v.crop_w / v.crop_h, v.crop_y, v.crop_x, v.crop_h,
-                                v.crop_w };
+            double value[6] = {
+                v.crop_h * v.crop_w / (h * w), v.crop_w / v.crop_h, v.crop_y, v.crop_x, v.crop_h, v.crop_w
+            };
             for (int k = 0; k < 6; k++)
                 sum[k] += value[k] / DRAWS;
             assert_true(v.crop_x >= 0 && v.crop_y >= 0 && v.crop_x + v.crop_w <= w && v.crop_y + v.crop_h <= h);
@@ -307,7 +315,8 @@ static void draws_are_keyed(void **state)
     assert_float_equal(a.sigma, b.sigma, 0);
     assert_float_equal(a.crop_x, b.crop_x, 0);
     assert_int_equal(a.image, 3);
-    struct augment_view other[4] = { augment_draw(&simclr, 2, 2, 3, 4, 32, 32), augment_draw(&simclr, 1, 3, 3, 4, 32, 32),
+    struct augment_view other[4] = { augment_draw(&simclr, 2, 2, 3, 4, 32, 32),
+                                     augment_draw(&simclr, 1, 3, 3, 4, 32, 32),
                                      augment_draw(&simclr, 1, 2, 4, 4, 32, 32),
                                      augment_draw(&simclr, 1, 2, 3, 5, 32, 32) };
     for (int k = 0; k < 4; k++)
@@ -339,10 +348,10 @@ static void refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equals_torchvision),  cmocka_unit_test(pipeline_equals_bodies),
-        cmocka_unit_test(layouts_and_threads), cmocka_unit_test(identity),
+        cmocka_unit_test(equals_torchvision),   cmocka_unit_test(pipeline_equals_bodies),
+        cmocka_unit_test(layouts_and_threads),  cmocka_unit_test(identity),
         cmocka_unit_test(crops_as_torchvision), cmocka_unit_test(draws_of_colour),
-        cmocka_unit_test(draws_are_keyed),     cmocka_unit_test(refuses),
+        cmocka_unit_test(draws_are_keyed),      cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 
 #include "unit/data/fixture.h"
 
-#define SUBSET(seed, begin, count) \
+#define SUBSET(seed, begin, count)                                                                                     \
     "{\"of\":" CIFAR10_ALL ",\"seed\":" #seed ",\"begin\":" #begin ",\"count\":" #count "}"
 
 static void subset_in_stored_order(void **state)
@@ -58,7 +58,8 @@ static void nested_and_united(void **state)
     (void)state;
     struct images im;
     read_set("{\"parts\":[" SUBSET(-1, 2, 2) ",{\"format\":\"cifar100\",\"path\":\"" SETS "cifar100\"},"
-             "{\"of\":" SUBSET(-1, 4, 6) ",\"begin\":1,\"count\":2}]}", &im);
+                                             "{\"of\":" SUBSET(-1, 4, 6) ",\"begin\":1,\"count\":2}]}",
+             &im);
     static const int want[] = { 2, 3, 0, 1, 2, 5, 6 };
     assert_int_equal(im.n, 7);
     for (int i = 0; i < 7; i++)
@@ -66,14 +67,16 @@ static void nested_and_united(void **state)
     images_fini(&im);
     /* labels for some of the images are no labels */
     read_set("{\"parts\":[{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"labels\":\"" SETS "labels.npy\"},"
-             "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\"}]}", &im);
+             "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\"}]}",
+             &im);
     assert_int_equal(im.n, 8);
     assert_null(im.labels);
     check_image(&im, 6, 2);
     images_fini(&im);
     /* other shapes need a size */
     read_set("{\"parts\":[{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"size\":8},"
-             "{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"size\":8}]}", &im);
+             "{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"size\":8}]}",
+             &im);
     assert_int_equal(im.n, 14);
     assert_int_equal(im.w, 8);
     images_fini(&im);
@@ -86,8 +89,7 @@ static void refuses(void **state)
     refused(SUBSET(-1, 13, 0), "a subset wants images 13 to 13 of a set that has 12", true);
     refused(SUBSET(-1, 12, 0), "a subset from image 12 to the end of a set of 12 is empty", true);
     refused(SUBSET(-2, 0, 1), "seed = -2 is out of bounds: it must be at least -1", true);
-    refused("{\"of\":" CIFAR10 ",\"counts\":3}",
-            "a data set has no option \"counts\"; did you mean \"count\"?", true);
+    refused("{\"of\":" CIFAR10 ",\"counts\":3}", "a data set has no option \"counts\"; did you mean \"count\"?", true);
     refused("{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"splt\":\"all\"}",
             "cifar10: a data set has no option \"splt\"; did you mean \"split\"?", true);
     refused("{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"xxxxxxxxxx\":\"all\"}",
@@ -124,6 +126,7 @@ static void identity(void **state)
     assert_true(same_fingerprint(CIFAR10, SUBSET(-1, 0, 10))); /* however it is put */
     assert_true(same_fingerprint("{\"parts\":[" SUBSET(-1, 0, 4) "," SUBSET(-1, 4, 6) "]}", elsewhere));
     assert_false(same_fingerprint("{\"parts\":[" SUBSET(-1, 4, 6) "," SUBSET(-1, 0, 4) "]}", elsewhere)); /* order */
+    assert_false(same_fingerprint(SUBSET(-1, 0, 1), SUBSET(-1, 0, 2)));                                   /* how many */
     assert_false(same_fingerprint(SUBSET(1, 0, 5), SUBSET(2, 0, 5)));
     assert_true(same_fingerprint("{\"of\":" SUBSET(1, 0, 9) ",\"count\":5}", SUBSET(1, 0, 5)));
     assert_false(same_fingerprint(CIFAR10, "{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"size\":16}"));
@@ -225,9 +228,14 @@ static void resizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(subset_in_stored_order), cmocka_unit_test(seeded_subsets), cmocka_unit_test(nested_and_united),
-        cmocka_unit_test(refuses),  cmocka_unit_test(identity), cmocka_unit_test(overlaps),
-        cmocka_unit_test(moments),  cmocka_unit_test(resizes),
+        cmocka_unit_test(subset_in_stored_order),
+        cmocka_unit_test(seeded_subsets),
+        cmocka_unit_test(nested_and_united),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(identity),
+        cmocka_unit_test(overlaps),
+        cmocka_unit_test(moments),
+        cmocka_unit_test(resizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

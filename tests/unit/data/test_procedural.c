@@ -34,25 +34,30 @@ static void same_bytes_everywhere(void **state)
 static void keyed_by_number(void **state)
 {
     (void)state;
-    struct images a, b, c;
+    struct images a, b, c, d;
     read_set("{\"format\":\"procedural\",\"count\":60,\"classes\":7,\"seed\":3}", &a);
     omp_set_num_threads(1);
     read_set("{\"format\":\"procedural\",\"count\":20,\"begin\":25,\"classes\":7,\"seed\":3}", &b);
     read_set("{\"of\":{\"format\":\"procedural\",\"count\":60,\"classes\":7,\"seed\":3},\"seed\":1}", &c);
+    read_set("{\"of\":{\"format\":\"procedural\",\"count\":60,\"classes\":7,\"seed\":3},\"begin\":31,\"count\":9}", &d);
     assert_int_equal(c.n, 60);
+    assert_memory_equal(d.pixels, a.pixels + 31 * PROCEDURAL_PIXELS, 9 * PROCEDURAL_PIXELS);
+    assert_memory_equal(d.labels, a.labels + 31, 9 * sizeof *d.labels);
     assert_memory_equal(b.pixels, a.pixels + 25 * PROCEDURAL_PIXELS, 20 * PROCEDURAL_PIXELS);
     assert_memory_equal(b.labels, a.labels + 25, 20 * sizeof *b.labels);
     int found = 0;
     for (int i = 0; i < 60; i++) {
         assert_int_equal(a.labels[i], i % 7);
         for (int j = 0; j < 60; j++)
-            found += memcmp(a.pixels + i * PROCEDURAL_PIXELS, c.pixels + j * PROCEDURAL_PIXELS, PROCEDURAL_PIXELS) == 0 &&
-                     a.labels[i] == c.labels[j];
+            found +=
+                memcmp(a.pixels + i * PROCEDURAL_PIXELS, c.pixels + j * PROCEDURAL_PIXELS, PROCEDURAL_PIXELS) == 0 &&
+                a.labels[i] == c.labels[j];
     }
     assert_int_equal(found, 60);
     images_fini(&a);
     images_fini(&b);
     images_fini(&c);
+    images_fini(&d);
 }
 
 /* No two images of a class are alike: even blurred to 8 x 8 they differ. */
@@ -63,8 +68,8 @@ static void no_near_duplicates(void **state)
         char spec[128];
         struct images im;
         int least = 1 << 30;
-        snprintf(spec, sizeof spec,
-                 "{\"format\":\"procedural\",\"classes\":2,\"count\":600,\"size\":8,\"family\":%d}", family);
+        snprintf(spec, sizeof spec, "{\"format\":\"procedural\",\"classes\":2,\"count\":600,\"size\":8,\"family\":%d}",
+                 family);
         read_set(spec, &im);
         for (int i = 0; i < 600; i++)
             for (int j = i % 2; j < i; j += 2) {

@@ -113,8 +113,8 @@ static void refuses_broken_cifar(void **state)
     refused(spec, message, true);
     bytes[3073] = 10; /* inconsistent */
     put(&f, "data_batch_3.bin", bytes, 3 * 3073);
-    snprintf(message, sizeof message,
-             "cifar10: %s/data_batch_3.bin: record 1 has label 10, but there are 10 classes", f.path);
+    snprintf(message, sizeof message, "cifar10: %s/data_batch_3.bin: record 1 has label 10, but there are 10 classes",
+             f.path);
     refused(spec, message, false);
     struct images im; /* another number of records is fine, and so is the label where there are more classes */
     read_set(with_path("{\"format\":\"cifar10\",\"path\":\"%s\",\"classes\":11}", f.path), &im);
@@ -142,16 +142,17 @@ static void refuses_broken_npy(void **state)
     (void)state;
 #define NPY(more) "{\"format\":\"npy\",\"path\":\"" SETS more "}"
     refused(NPY("float.npy\""), "npy: " SETS "float.npy must hold uint8 (0 to 255)", true);
-    refused(NPY("two_channels.npy\""), "npy: " SETS "two_channels.npy has 2 channels, but images have 3 or 1; channels "
-                                       "last need layout = \"hwc\"",
+    refused(NPY("two_channels.npy\""),
+            "npy: " SETS "two_channels.npy has 2 channels, but images have 3 or 1; channels "
+            "last need layout = \"hwc\"",
             true);
     refused(NPY("chw.npy\",\"layout\":\"hwc\""), "npy: " SETS "chw.npy has 6 channels, but images have 3 or 1", true);
     refused(NPY("labels_u8.npy\""), "npy: " SETS "labels_u8.npy has 1 axes, but images have 4 (or 3 if they are grey)",
             true);
     refused(NPY("chw.npy\",\"labels\":\"" SETS "labels_short.npy\""),
             "npy: " SETS "labels_short.npy must have one axis of 4 labels, as many as there are images", true);
-    refused(NPY("chw.npy\",\"labels\":\"" SETS "float.npy\""),
-            "npy: " SETS "float.npy must hold int64 or uint8 labels", true);
+    refused(NPY("chw.npy\",\"labels\":\"" SETS "float.npy\""), "npy: " SETS "float.npy must hold int64 or uint8 labels",
+            true);
     refused(NPY("chw.npy\",\"labels\":\"" SETS "labels_negative.npy\""),
             "npy: " SETS "labels_negative.npy: label -1 of image 2 is out of range", false);
     struct err err;
@@ -177,7 +178,7 @@ static void refuses_broken_npy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_cifar10),        cmocka_unit_test(reads_cifar100),    cmocka_unit_test(reads_npy),
+        cmocka_unit_test(reads_cifar10),        cmocka_unit_test(reads_cifar100),     cmocka_unit_test(reads_npy),
         cmocka_unit_test(refuses_broken_cifar), cmocka_unit_test(refuses_broken_npy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
