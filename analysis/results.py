@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+"""The one loader of results.h5: tables as pandas frames, arrays by encoder, and
+the texts (descriptions, units) that the file itself carries."""
+import pathlib
+
+import h5py
+import numpy as np
+import pandas as pd
+
+ROLES = ("victim", "thief", "suspect", "independent", "random")
+
+
+class Missing(Exception):
+    """What a figure needs is not in the file: one sentence for the user."""
+
+
+class Results:
+    def __init__(self, path):
+        path = pathlib.Path(path)
+        if path.is_dir():
+            path = path / "results.h5"
+        if not path.exists():
+            raise Missing(f"{path} does not exist: run or collect the campaign first")
+        self.path = path
+        try:
+            self.file = h5py.File(path, "r")
+        except OSError as e:
+            raise Missing(f"{path} cannot be read as HDF5: {e}") from None
+        self._texts = {}
+
+    @property
+    def name(self):
+        return self.file.attrs.get("campaign", self.path.resolve().parent.name)
+
+    def has(self, table):
+        return table in self.file
+
+    def table(self, name):
+        """The table as a frame of str, int and float; an empty frame without columns if there is none."""
+        if name not in self.file:
+            return pd.DataFrame()
+        dataset = self.file[name]
+        columns = dataset.dtype.names
+        rows = dataset[:]
+        frame = pd.DataFrame({c: rows[c].astype(str) if rows[c].dtype == object else rows[c] for c in columns})
+        for c in columns:
+            if rows[c].dtype == object:
+                frame[c] = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in rows[c]]
+        units, helps = dataset.attrs.get("units", []), dataset.attrs.get("column_descriptions", [])
+        for i, c in enumerate(columns):
+            self._texts[name, c] = (helps[i] if i < len(helps) else "", units[i] if i < len(units) else "")
+        return frame
+
+    def label(self, table, column):
+        """An axis label out of the file: 'mean cosine', 'duration of the epoch [s]'."""
+        if (table, column) not in self._texts:
+            self.table(table)
+        text, unit = self._texts.get((table, column), ("", ""))
+        return (text or column.replace("_", " ")) + (f" [{unit}]" if unit else "")
+
+    def encoders(self):
+        """/encoders, one row an encoder, with `kind` and `sort` added."""
+        return add_kinds(self.table("encoders"))
+
+    def scores(self, name):
+        """/scores/NAME with the encoders' data sets and `kind`, `sort` added; Missing if there is none."""
+        frame = self.table(f"scores/{name}")
+        if frame.empty:
+            raise Missing(f"{self.path} has no finished {name.replace('_', ' ')} task yet (/scores/{name} is empty)")
+        encoders = self.table("encoders")
+        if "dataset" not in frame and not encoders.empty and "dataset" in encoders:
+            sets = encoders.drop_duplicates("name").set_index("name")["dataset"]
+            frame["dataset"] = frame["encoder"].map(sets).fillna("")
+        return add_kinds(frame)
+
+    def curve(self, encoder):
+        return self.table(f"curves/{encoder}".replace("//", "/"))
+
+    def curves(self):
+        """(encoder, frame of epoch, loss, lr, seconds) of every encoder in /curves, in the order of /encoders."""
+        found = set(self.file.get("curves", {}))
+        names = list(self.table("encoders").get("name", []))
+        for name in names + sorted(found - {n.replace("/", "_") for n in names}):
+            if name.replace("/", "_") in found:
+                yield name, self._linked(lambda n=name: self.curve(n.replace("/", "_")))
+
+    def logliks(self):
+        """(group name, labels, members, held-out) of every pair in /loglik."""
+        for name, group in self.file.get("loglik", {}).items():
+            arrays = self._linked(lambda g=group: (g["members"][:], g["heldout"][:]))
+            yield name, dict(group.attrs), *arrays
+
+    def _linked(self, read):
+        try:
+            return read()
+        except (KeyError, OSError):
+            raise Missing(f"{self.path} links to the tasks' files, and one of them is gone: keep tasks/ beside it, "
+                          "or make a file without links by: dinf collect DIR --pack") from None
+
+
+def add_kinds(frame):
+    """Adds `kind`, what an encoder is in words ('thief, 50% overlap'), and `sort`, an order of kinds."""
+    if frame.empty:
+        return frame
+    frame = frame.copy()
+    for column, default in (("role", "suspect"), ("overlap", -1.0), ("budget", 0), ("dataset", ""), ("queries", ""),
+                            ("loss", ""), ("trial", 0), ("victim", "")):
+        if column not in frame:
+            frame[column] = default
+    frame["kind"] = [kind(*row) for row in zip(frame["role"], frame["overlap"], frame["dataset"])]
+    order = {role: i for i, role in enumerate(ROLES)}
+    frame["sort"] = [order.get(role, len(order)) - 0.5 * max(float(overlap), 0.0) if role == "thief"
+                     else order.get(role, len(order)) for role, overlap in zip(frame["role"], frame["overlap"])]
+    return frame
+
+
+def kind(role, overlap, dataset=""):
+    if role == "thief":
+        return f"thief, {percent(overlap)} overlap" if np.isfinite(overlap) and overlap >= 0 else "thief"
+    if role == "independent" and dataset:
+        return f"independent, on {dataset}"
+    return role
+
+
+def percent(share):
+    return f"{100 * share:.0f}%"
