@@ -115,8 +115,9 @@ out:
 
 /* Distinct parts over several selections, and each image as (part, index). */
 struct parts_table {
-    char (*hex)[HASH_HEX];
+    struct dataset_part *parts;
     int n;
+    bool by_labels; /* the same images with other labels are another part */
 };
 
 struct key {
@@ -124,16 +125,16 @@ struct key {
     int64_t index;
 };
 
-static int part_number(struct parts_table *t, const char *hex, struct err *err)
+static int part_number(struct parts_table *t, const struct dataset_part *part, struct err *err)
 {
     for (int i = 0; i < t->n; i++)
-        if (strcmp(t->hex[i], hex) == 0)
+        if (strcmp(t->parts[i].hex, part->hex) == 0 && (!t->by_labels || strcmp(t->parts[i].labels, part->labels) == 0))
             return i;
-    void *grown = mem_grow(t->hex, (size_t)t->n, (size_t)t->n + 1, sizeof *t->hex, err);
+    void *grown = mem_grow(t->parts, (size_t)t->n, (size_t)t->n + 1, sizeof *t->parts, err);
     if (!grown)
         return -1;
-    t->hex = grown;
-    memcpy(t->hex[t->n], hex, HASH_HEX);
+    t->parts = grown;
+    t->parts[t->n] = *part;
     return t->n++;
 }
 
@@ -158,8 +159,7 @@ static struct key *keys_of(const struct selection *s, struct parts_table *table,
             int p = 0;
             for (; p + 1 < n_parts && index >= parts[p].n; p++)
                 index -= parts[p].n;
-            /* numbers in order of first use, so that unused parts do not count */
-            int number = part_number(table, parts[p].hex, err);
+            int number = part_number(table, &parts[p], err);
             if (number < 0)
                 goto fail;
             keys[i].part = number;
@@ -183,7 +183,7 @@ static void add_u64(struct hash *h, uint64_t v)
 int dataset_fingerprint(const cJSON *spec, char hex[HASH_HEX], struct err *err)
 {
     struct selection s;
-    struct parts_table table = { 0 };
+    struct parts_table table = { .by_labels = true };
     struct key *keys = NULL;
     struct hash *h = NULL;
     int rc = -1;
@@ -202,7 +202,8 @@ int dataset_fingerprint(const cJSON *spec, char hex[HASH_HEX], struct err *err)
     for (int64_t i = 0, begin = 0; i < s.n; i++) {
         if (i + 1 < s.n && keys[i + 1].part == keys[i].part && keys[i + 1].index == keys[i].index + 1)
             continue;
-        hash_add_string(h, table.hex[keys[begin].part]);
+        hash_add_string(h, table.parts[keys[begin].part].hex);
+        hash_add_string(h, table.parts[keys[begin].part].labels);
         add_u64(h, (uint64_t)keys[begin].index);
         add_u64(h, (uint64_t)(i + 1 - begin));
         begin = i + 1;
@@ -211,7 +212,7 @@ int dataset_fingerprint(const cJSON *spec, char hex[HASH_HEX], struct err *err)
     rc = 0;
 out:
     mem_free(keys);
-    mem_free(table.hex);
+    mem_free(table.parts);
     selection_fini(&s);
     return rc;
 }
@@ -262,7 +263,7 @@ int dataset_overlap(const cJSON *a, const cJSON *b, int64_t *common, struct err 
 out:
     mem_free(ka);
     mem_free(kb);
-    mem_free(table.hex);
+    mem_free(table.parts);
     selection_fini(&sa);
     selection_fini(&sb);
     return rc;

@@ -36,6 +36,7 @@ struct images {
  * split names them. */
 struct dataset_part {
     char hex[HASH_HEX];
+    char labels[HASH_HEX]; /* hash of labels that are kept elsewhere, or "": they count for fingerprints alone */
     int64_t begin, n;
 };
 enum { DATASET_PARTS_MAX = 16 };

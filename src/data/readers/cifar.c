@@ -143,6 +143,7 @@ int cifar_parts(const struct cifar_files *f, struct dataset_part *parts, int *n,
     for (int i = 0; i < f->n_files; i++) {
         if (file_hash(f->path[i], parts[i].hex, err) != 0)
             return -1;
+        parts[i].labels[0] = 0;
         parts[i].begin = 0;
         parts[i].n = f->n[i];
     }

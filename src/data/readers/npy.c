@@ -152,15 +152,15 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
 {
     const struct options *o = in;
     struct images shape;
-    char images_hex[HASH_HEX], labels_hex[HASH_HEX] = "";
-    if (describe(in, &shape, err) != 0 || file_hash(o->path, images_hex, err) != 0 ||
-        (o->labels[0] && file_hash(o->labels, labels_hex, err) != 0))
+    char file_hex[HASH_HEX];
+    out[0].labels[0] = 0;
+    if (describe(in, &shape, err) != 0 || file_hash(o->path, file_hex, err) != 0 ||
+        (o->labels[0] && file_hash(o->labels, out[0].labels, err) != 0))
         return -1;
     struct hash *h = hash_create(err);
     if (!h)
         return -1;
-    hash_add_string(h, images_hex);
-    hash_add_string(h, labels_hex);
+    hash_add_string(h, file_hex);
     hash_add_string(h, o->layout);
     hash_finish(h, out[0].hex);
     out[0].begin = 0;

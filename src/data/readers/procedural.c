@@ -48,6 +48,7 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
              (int)PROCEDURAL_VERSION, o->classes, o->seed, o->family);
     hash_add_string(h, text);
     hash_finish(h, out[0].hex);
+    out[0].labels[0] = 0;
     out[0].begin = o->begin;
     out[0].n = o->count;
     *n = 1;

@@ -159,6 +159,16 @@ static void overlaps(void **state)
     assert_int_equal(overlap(PROCEDURAL(",\"count\":50"), PROCEDURAL(",\"count\":80,\"seed\":3")), 0);
 }
 
+static void labels_apart(void **state)
+{
+    (void)state;
+#define CHW(more) "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\"" more "}"
+    assert_int_equal(overlap(CHW(""), CHW(",\"labels\":\"" SETS "labels.npy\"")), 4); /* the same images */
+    assert_false(same_fingerprint(CHW(""), CHW(",\"labels\":\"" SETS "labels.npy\"")));
+    assert_false(
+        same_fingerprint(CHW(",\"labels\":\"" SETS "labels_u8.npy\""), CHW(",\"labels\":\"" SETS "labels.npy\"")));
+}
+
 static void moments(void **state)
 {
     (void)state;
@@ -234,6 +244,7 @@ int main(void)
         cmocka_unit_test(refuses),
         cmocka_unit_test(identity),
         cmocka_unit_test(overlaps),
+        cmocka_unit_test(labels_apart),
         cmocka_unit_test(moments),
         cmocka_unit_test(resizes),
     };
