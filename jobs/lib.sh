@@ -56,8 +56,15 @@ if [ "$(id -u)" = 0 ]; then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 
-# True if the run in directory $1 came to its own end (rather than being killed).
-dinf_ended() { tail -n 1 "$1/journal.jsonl" 2>/dev/null | grep -q '"event":"end"'; }
+# True if the run in directory $1 came to its own end with nothing left to do. An
+# mpirun that could not start, or was told to end, also says 1.
+dinf_ended() {
+    local what
+    tail -n 1 "$1/journal.jsonl" 2>/dev/null | grep -q '"event":"end"' || return 1
+    for what in waiting ready running; do
+        grep -q "\"$what\":0," "$1/status.json" || return 1
+    done
+}
 
 # dinf_supervise DIR COMMAND...: runs the command, which runs a campaign in DIR,
 # and again after a crash, at most DINF_RESTARTS times (3): a rank that dies takes
@@ -68,8 +75,8 @@ dinf_supervise() {
     local dir=$1 left=${DINF_RESTARTS:-3} pid status woken stop=
     shift
     while :; do
-        # a session of its own: a Ctrl-C of the terminal reaches this shell alone
-        setsid "$@" </dev/null &
+        # in a terminal, a session of its own: a Ctrl-C then reaches this shell alone
+        if [ -t 2 ]; then setsid "$@" </dev/null & else "$@" </dev/null & fi
         pid=$!
         trap 'stop=1; woken=1; kill -USR1 "$pid" 2>/dev/null' TERM INT USR1
         [ -z "$stop" ] || kill -USR1 "$pid" 2>/dev/null

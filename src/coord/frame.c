@@ -83,9 +83,11 @@ void frame_summary(const struct snapshot *s, char *out, size_t size)
              left);
 }
 
+/* Columns of a worker's line, the most wanted first: the rest is cut off. */
 static void add_worker(struct text *t, const struct snapshot_worker *w)
 {
     char loss[32] = "", rate[48] = "", again[24] = "", time[32], bar[16];
+    char name[sizeof w->task + sizeof again];
     if (isfinite(w->report.loss))
         snprintf(loss, sizeof loss, "  loss %.4g", w->report.loss);
     if (isfinite(w->report.rate))
@@ -93,19 +95,15 @@ static void add_worker(struct text *t, const struct snapshot_worker *w)
     if (w->attempt > 1)
         snprintf(again, sizeof again, " (try %d)", w->attempt);
     clock_duration(w->seconds, time, sizeof time);
-    draw_bar(w->report.fraction, 8, bar, sizeof bar);
-    char tail[256];
-    snprintf(tail, sizeof tail, "[%s] %3d%%  %s%s%s  %s", bar, percent(w->report.fraction), w->report.what, loss, rate,
-             time);
-    int room = t->columns - 7 - (int)fitting(tail, LINE) - 2;
-    if (room < 12)
-        room = 12;
-    if (room > 44)
-        room = 44;
-    char name[sizeof w->task + sizeof again];
+    draw_bar(w->report.fraction, 6, bar, sizeof bar);
+    int room = t->columns - 54 < 12 ? 12 : t->columns - 54 > 48 ? 48 : t->columns - 54;
     snprintf(name, sizeof name, "%s%s", w->task, again);
     size_t n = fitting(name, room);
-    add_line(t, "%5d  %.*s%*s  %s", w->rank, (int)n, name, room > (int)n ? room - (int)n : 0, "", tail);
+    int characters = 0;
+    for (size_t i = 0; i < n; i++)
+        characters += ((unsigned char)name[i] & 0xC0) != 0x80;
+    add_line(t, "%5d  %.*s%*s  [%s] %3d%%  %s%s%s  %s", w->rank, (int)n, name, room - characters, "", bar,
+             percent(w->report.fraction), w->report.what, loss, rate, time);
 }
 
 int frame_render(const struct snapshot *s, int columns, int rows, char *out, size_t size)

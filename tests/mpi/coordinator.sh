@@ -70,7 +70,7 @@ CFG
 }
 
 { campaign; cat <<'CFG'
-mock = ( { name = "long"; count = 4; seconds = 2.0; steps = 40; }, { name = "last"; count = 2; after = "long"; } );
+mock = ( { name = "long"; count = 4; seconds = 1.0; steps = 20; }, { name = "last"; count = 2; after = "long"; } );
 CFG
 } >long.cfg
 
@@ -86,7 +86,7 @@ case_stop() { # a signal, 75, and the same command goes on
                 $DINF_MPIRUN -n $n "$DINF" run long.cfg --out s </dev/null 2>stop.err &
                 pid=$!
                 started s 1
-                sleep 0.7
+                sleep 0.4
                 rank=$(pgrep -P $pid | tail -n 1)
                 got=0
                 if [ $target = launcher ]; then kill -$signal $pid; else kill -$signal "$rank"; fi
