@@ -158,8 +158,8 @@ struct conf_node *node_parse_value(const char *name, const char *text, const cha
     }
     if (node != NULL && name != NULL)
         node->name = mem_strdup(name, err);
-    if (node != NULL && ((name != NULL && node->name == NULL) ||
-                         (node->type == CONF_STRING && node->value.string == NULL))) {
+    if (node != NULL &&
+        ((name != NULL && node->name == NULL) || (node->type == CONF_STRING && node->value.string == NULL))) {
         node_destroy(node);
         node = NULL;
     }
@@ -178,7 +178,8 @@ static void parse_error(struct conf *conf, const config_t *config, const struct 
     for (int i = 1; i < n && line != NULL; i++)
         line = strchr(line, '\n') == NULL ? NULL : strchr(line, '\n') + 1;
     if (strcmp(what, "syntax error") == 0 && (line == NULL || line[strspn(line, " \t\r\n")] == 0)) {
-        conf_error_at(conf, at.file, at.line, "syntax error: the file ends where a bracket, a value or \";\" is missing");
+        conf_error_at(conf, at.file, at.line,
+                      "syntax error: the file ends where a bracket, a value or \";\" is missing");
     } else if (strcmp(what, "syntax error") == 0) {
         line += strspn(line, " \t");
         conf_error_at(conf, at.file, at.line, "syntax error at or just before: %.*s",

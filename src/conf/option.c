@@ -423,8 +423,8 @@ void options_print(const struct option *table, const char *indent)
             join_choices(o->choices, choices, sizeof choices);
             n += (size_t)snprintf(text + n, sizeof text - n, "; one of %s", choices);
         }
-        bool number = o->type == OPTION_INT || o->type == OPTION_FLOAT || o->type == OPTION_INTS ||
-                      o->type == OPTION_FLOATS;
+        bool number =
+            o->type == OPTION_INT || o->type == OPTION_FLOAT || o->type == OPTION_INTS || o->type == OPTION_FLOATS;
         if (number && n < sizeof text) {
             bound_text(o->min, lo);
             bound_text(o->max, hi);

@@ -229,9 +229,8 @@ static int read_include(struct scan *s, const char *name, const char *file, int 
 {
     const char *slash = strrchr(file, '/');
     char path[4096];
-    int n = name[0] == '/' || slash == NULL
-                ? snprintf(path, sizeof path, "%s", name)
-                : snprintf(path, sizeof path, "%.*s/%s", (int)(slash - file), file, name);
+    int n = name[0] == '/' || slash == NULL ? snprintf(path, sizeof path, "%s", name)
+                                            : snprintf(path, sizeof path, "%.*s/%s", (int)(slash - file), file, name);
     if (n < 0 || (size_t)n >= sizeof path) {
         conf_error_at(s->conf, file, line, "the path of the included file is too long");
         return 0;
@@ -272,9 +271,8 @@ static int read_file(struct scan *s, const char *path, const char *from, int fro
         const char *stop = memchr(p, '\n', (size_t)(end - p));
         if (stop == NULL)
             stop = end;
-        int include = s->mode == MODE_STRING || s->mode == MODE_BLOCK_COMMENT
-                          ? 0
-                          : include_path(p, stop, name, sizeof name);
+        int include =
+            s->mode == MODE_STRING || s->mode == MODE_BLOCK_COMMENT ? 0 : include_path(p, stop, name, sizeof name);
         if (include < 0)
             conf_error_at(s->conf, file, line, "@include wants a file name in quotes and nothing else on its line");
         if (include == 1 && read_include(s, name, file, line, &chain) != 0)

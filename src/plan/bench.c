@@ -14,11 +14,9 @@ struct shape {
     int victims, thefts, evaluations; /* thefts a victim; evaluations a theft */
 };
 
-static const struct shape shapes[] = {
-    { "wide", "10 victims, 200 thefts each, 4 evaluations a theft", 10, 200, 4 },
-    { "deep", "40 victims, 20 thefts each, 11 evaluations a theft", 40, 20, 11 },
-    { "single", "1 victim, 3333 thefts, 2 evaluations a theft", 1, 3333, 2 }
-};
+static const struct shape shapes[] = { { "wide", "10 victims, 200 thefts each, 4 evaluations a theft", 10, 200, 4 },
+                                       { "deep", "40 victims, 20 thefts each, 11 evaluations a theft", 40, 20, 11 },
+                                       { "single", "1 victim, 3333 thefts, 2 evaluations a theft", 1, 3333, 2 } };
 
 static void add(struct plan *plan, int input, double cost, struct task_input *inputs, int *input_tasks)
 {
@@ -83,8 +81,10 @@ static int bench_shape(const struct shape *shape, bool json, bool *first, struct
     if (overhead(&plan, &seconds, err) != 0)
         goto out;
     if (!json)
-        printf("%s: %s; %d tasks, %.1f us each to schedule\n  %6s %12s %12s %9s %12s %6s %10s\n", shape->name, shape->help, n,
-               1e6 * seconds / n, "ranks", "makespan s", "bound s", "ratio", "releases", "busy", "took s");
+        printf("%s: %s; %d tasks, %.1f us each to schedule\n"
+               "  %6s %12s %12s %9s %12s %6s %10s\n",
+               shape->name, shape->help, n, 1e6 * seconds / n, "ranks", "makespan s", "bound s", "ratio", "releases",
+               "busy", "took s");
     for (int ranks = 64; ranks <= 4096; ranks *= 2) {
         struct simulation s;
         double start = clock_monotonic();
@@ -92,8 +92,10 @@ static int bench_shape(const struct shape *shape, bool json, bool *first, struct
             goto out;
         double took = clock_monotonic() - start;
         if (json)
-            printf("%s{\"shape\":\"%s\",\"tasks\":%d,\"ranks\":%d,\"makespan\":%.6g,\"lower_bound\":%.6g,\"ratio\":%.6g,"
-                   "\"release_bound\":%.6g,\"utilisation\":%.6g,\"simulation_seconds\":%.6g,\"microseconds_per_task\":%.6g}",
+            printf("%s{\"shape\":\"%s\",\"tasks\":%d,\"ranks\":%d,\"makespan\":%.6g,"
+                   "\"lower_bound\":%.6g,\"ratio\":%.6g,"
+                   "\"release_bound\":%.6g,\"utilisation\":%.6g,\"simulation_seconds\":%.6g,\"microseconds_per_task\":%"
+                   ".6g}",
                    *first ? "" : ",", shape->name, n, ranks, s.makespan, s.lower_bound, s.makespan / s.lower_bound,
                    s.release_bound, s.utilisation, took, 1e6 * seconds / n);
         else

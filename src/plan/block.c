@@ -87,8 +87,7 @@ static const struct option seed_options[] = {
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 
-static int kind_tables(const struct task_kind *kind, const cJSON *block, const struct option **tables,
-                       struct err *err)
+static int kind_tables(const struct task_kind *kind, const cJSON *block, const struct option **tables, struct err *err)
 {
     int n = kind->options == NULL ? 0 : 1;
     tables[0] = kind->options;
@@ -235,8 +234,8 @@ static int bind_expansion(struct builder *b, const struct conf_node *original, c
 static struct conf_sweep *sweep_into(struct builder *b, const struct conf_node *group, const char *const *keep,
                                      struct expansions *out)
 {
-    struct conf_sweep *grown = mem_grow(out->sweeps, (size_t)out->n_sweeps, (size_t)out->n_sweeps + 1, sizeof *grown,
-                                        b->err);
+    struct conf_sweep *grown =
+        mem_grow(out->sweeps, (size_t)out->n_sweeps, (size_t)out->n_sweeps + 1, sizeof *grown, b->err);
     if (grown == NULL)
         return NULL;
     out->sweeps = grown;

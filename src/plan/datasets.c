@@ -8,24 +8,21 @@
 struct subset_options {
     int64_t seed, begin, count;
 };
-static const struct option subset_options[] = {
-    { "seed", OPTION_INT, offsetof(struct subset_options, seed), "-2", -2, 4294967295.0, NULL, NULL,
-      "of the random order; -1: stored order; default: the campaign's" },
-    { "begin", OPTION_INT, offsetof(struct subset_options, begin), "0", 0, 1e12, NULL, "images",
-      "first item of the order" },
-    { "count", OPTION_INT, offsetof(struct subset_options, count), "0", 0, 1e12, NULL, "images",
-      "number of items; 0: to the end" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
-};
+static const struct option subset_options[] = { { "seed", OPTION_INT, offsetof(struct subset_options, seed), "-2", -2,
+                                                  4294967295.0, NULL, NULL,
+                                                  "of the random order; -1: stored order; default: the campaign's" },
+                                                { "begin", OPTION_INT, offsetof(struct subset_options, begin), "0", 0,
+                                                  1e12, NULL, "images", "first item of the order" },
+                                                { "count", OPTION_INT, offsetof(struct subset_options, count), "0", 0,
+                                                  1e12, NULL, "images", "number of items; 0: to the end" },
+                                                { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
 
 struct source_options {
     int64_t size;
 };
-static const struct option source_options[] = {
-    { "size", OPTION_INT, offsetof(struct source_options, size), "0", 0, 4096, NULL, "pixels",
-      "resize to size x size; 0: as stored" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
-};
+static const struct option source_options[] = { { "size", OPTION_INT, offsetof(struct source_options, size), "0", 0,
+                                                  4096, NULL, "pixels", "resize to size x size; 0: as stored" },
+                                                { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
 
 /* Options of formats that are paths. */
 static const char *const path_keys[] = { "path", "labels", NULL };
@@ -151,8 +148,8 @@ static int resolve(struct builder *b, int i)
                                                     : source_spec(b, s->node, s->spec, &good);
     if (rc != 0)
         return -1;
-    if (good && (dataset_describe(s->spec, &s->shape, &why) != 0 ||
-                 dataset_fingerprint(s->spec, s->fingerprint, &why) != 0)) {
+    if (good &&
+        (dataset_describe(s->spec, &s->shape, &why) != 0 || dataset_fingerprint(s->spec, s->fingerprint, &why) != 0)) {
         conf_error(b->conf, s->node, "data set \"%s\": %s", s->name, why.text);
         good = false;
     }

@@ -91,7 +91,9 @@ static int add_encoder(struct builder *b, const struct entry *entry, struct task
     }
     spec->name = name;
     spec->labels = encoder_labels(name, entry->role, spec->params,
-                                  spec->set >= 0 ? b->sets[spec->set].name : members >= 0 ? b->sets[members].name : "",
+                                  spec->set >= 0 ? b->sets[spec->set].name
+                                  : members >= 0 ? b->sets[members].name
+                                                 : "",
                                   trial);
     if (graph_add(b, spec, &task, &fresh) != 0) {
         mem_free(name);
@@ -236,8 +238,9 @@ static int load_one(struct builder *b, const struct conf_node *node)
         good = conf_bind(b->conf, node, tables, 1, train_only, own) == 0;
         entry.allow_overlap = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(own, "allow_overlap"));
         if (conf_child(node, "members") != NULL)
-            conf_error(b->conf, conf_child(node, "members"), "members is for imported victims: this one's are its "
-                                                             "training set");
+            conf_error(b->conf, conf_child(node, "members"),
+                       "members is for imported victims: this one's are its "
+                       "training set");
     }
     cJSON_Delete(own);
     int known = 0;

@@ -77,8 +77,7 @@ static int random_task(struct builder *b, int victim, int *task)
     if (rc == 0) {
         b->encoders[victim].random = *task;
         struct plan_task *made = &b->plan->tasks[*task];
-        cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(made->labels, "seed"),
-                             number_of(made->params, "seed"));
+        cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(made->labels, "seed"), number_of(made->params, "seed"));
     }
     mem_free(name);
     return rc;
@@ -107,9 +106,10 @@ static cJSON *evaluation_labels(struct builder *b, int suspect, int victim)
         cJSON_AddNumberToObject(o, "budget", number_of(from, "budget")) != NULL &&
         cJSON_AddStringToObject(o, "loss", text_of(from, "loss")) != NULL &&
         cJSON_AddNumberToObject(o, "overlap", number_of(from, "overlap")) != NULL &&
-        cJSON_AddNumberToObject(o, "trial", v->trial >= 0   ? v->trial
-                                            : s->trial >= 0 ? s->trial
-                                                            : 0) != NULL)
+        cJSON_AddNumberToObject(o, "trial",
+                                v->trial >= 0   ? v->trial
+                                : s->trial >= 0 ? s->trial
+                                                : 0) != NULL)
         return o;
     cJSON_Delete(o);
     return NULL;

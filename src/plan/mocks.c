@@ -8,10 +8,9 @@
 struct mock_block {
     int64_t count;
 };
-static const struct option mock_block_options[] = {
-    { "count", OPTION_INT, offsetof(struct mock_block, count), "1", 1, 1e6, NULL, NULL, "number of tasks" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
-};
+static const struct option mock_block_options[] = { { "count", OPTION_INT, offsetof(struct mock_block, count), "1", 1,
+                                                      1e6, NULL, NULL, "number of tasks" },
+                                                    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
 
 struct mock {
     const char *name;
@@ -101,11 +100,9 @@ static int load_one(struct builder *b, const struct conf_node *node, struct mock
         }
     /* count is not the kind's: checked alone, in a group of its own */
     struct conf_node *members[] = { (struct conf_node *)count };
-    struct conf_node holder = { .type = CONF_GROUP,
-                                .file = node->file,
-                                .line = node->line,
-                                .children = members,
-                                .n = count == NULL ? 0 : 1 };
+    struct conf_node holder = {
+        .type = CONF_GROUP, .file = node->file, .line = node->line, .children = members, .n = count == NULL ? 0 : 1
+    };
     cJSON *own = cJSON_CreateObject();
     if (own == NULL)
         return err_set(b->err, "out of memory");

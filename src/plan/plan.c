@@ -134,8 +134,7 @@ static cJSON *task_json(const struct plan_task *t)
     cJSON *o = cJSON_CreateObject();
     if (o == NULL || cJSON_AddStringToObject(o, "id", t->id) == NULL ||
         cJSON_AddStringToObject(o, "kind", t->kind->name) == NULL ||
-        cJSON_AddStringToObject(o, "name", t->name) == NULL ||
-        cJSON_AddNumberToObject(o, "ranks", t->ranks) == NULL ||
+        cJSON_AddStringToObject(o, "name", t->name) == NULL || cJSON_AddNumberToObject(o, "ranks", t->ranks) == NULL ||
         cJSON_AddNumberToObject(o, "cost", t->cost) == NULL ||
         !cJSON_AddItemReferenceToObject(o, "params", t->params) ||
         !cJSON_AddItemReferenceToObject(o, "labels", t->labels))

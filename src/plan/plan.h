@@ -25,7 +25,8 @@ struct plan_task {
     const struct task_kind *kind;
     char *name;               /* for people, unique in the plan: "steal:victim.svhn.500.infonce" */
     cJSON *params;            /* every option present, data sets inline */
-    cJSON *labels;            /* string and number columns that `collect` adds to this task's rows: encoder, victim, role, ... not part of the identity */
+    cJSON *labels;            /* string and number columns that `collect` adds to this task's rows: encoder, victim,
+                                 role, ...; no part of the identity */
     struct task_input *inputs;
     int *input_tasks;         /* index of the task behind each input */
     int n_inputs;

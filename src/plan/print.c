@@ -49,8 +49,8 @@ static void print_task(FILE *out, const struct plan *plan, int i)
     char inputs[128] = "", cost[32];
     size_t used = 0;
     for (int k = 0; k < t->n_inputs && used < sizeof inputs; k++)
-        used += (size_t)snprintf(inputs + used, sizeof inputs - used, "%s%d", k == 0 ? " <- " : ",",
-                                 t->input_tasks[k] + 1);
+        used +=
+            (size_t)snprintf(inputs + used, sizeof inputs - used, "%s%d", k == 0 ? " <- " : ",", t->input_tasks[k] + 1);
     clock_duration(t->cost, cost, sizeof cost);
     int room = WIDTH - 5 - 1 - 8 - 1 - 18 - 1 - (int)strlen(inputs) - 1 - (int)strlen(cost);
     int n = (int)strlen(short_name(t));
@@ -90,9 +90,9 @@ int plan_print(FILE *out, const struct plan *plan, int ranks, struct err *err)
         return err_set(err, "the number of ranks must be at least 1, not %d", ranks);
     if (schedule_simulate(plan, workers_of(ranks), &s, err) != 0)
         return -1;
-    fprintf(out, "campaign %.60s: %d task%s, seed %lld, %lld trial%s, %lld thread%s a task\n\n", c->name,
-            plan->n_tasks, plan->n_tasks == 1 ? "" : "s", (long long)c->seed, (long long)c->trials,
-            c->trials == 1 ? "" : "s", (long long)c->threads, c->threads == 1 ? "" : "s");
+    fprintf(out, "campaign %.60s: %d task%s, seed %lld, %lld trial%s, %lld thread%s a task\n\n", c->name, plan->n_tasks,
+            plan->n_tasks == 1 ? "" : "s", (long long)c->seed, (long long)c->trials, c->trials == 1 ? "" : "s",
+            (long long)c->threads, c->threads == 1 ? "" : "s");
     print_kinds(out, plan);
     fprintf(out, "\n%5s %-8s %-18s %s\n", "task", "id", "kind", "name <- tasks it needs");
     int shown = plan->n_tasks > LISTED ? LISTED - 1 : plan->n_tasks;

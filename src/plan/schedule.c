@@ -14,8 +14,8 @@
 struct schedule {
     struct plan *plan;
     struct edges edges;
-    int *pending;     /* inputs that are not done */
-    int *stack;       /* for skipping */
+    int *pending;      /* inputs that are not done */
+    int *stack;        /* for skipping */
     struct heap ready; /* key: minus the remaining path */
     struct schedule_counts counts;
 };

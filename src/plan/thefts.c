@@ -11,8 +11,8 @@ static const char *const own_keys[] = { "victim", "queries", "budgets", "query",
 
 /* Answers that are wanted, however many: the identity without the budget is the key. */
 struct query {
-    cJSON *params;           /* budget as large as any theft wants */
-    int victim, set, task;   /* encoder entry, set, task once it is added */
+    cJSON *params;         /* budget as large as any theft wants */
+    int victim, set, task; /* encoder entry, set, task once it is added */
     int64_t budget;
     char suffix[256];
     const struct conf_node *node;
@@ -31,14 +31,14 @@ struct thefts {
     struct query *queries;
     struct theft *items;
     int n_queries, max_queries, n, max;
-    struct table known;      /* query identity -> index */
+    struct table known; /* query identity -> index */
 };
 
 /* What one combination of a block's lists says, before sets and victims are looked up. */
 struct combination {
     const struct expansion *train, *query;
     const struct conf_node *node;
-    const char *name;        /* of the block; NULL */
+    const char *name; /* of the block; NULL */
     const char *query_suffix;
 };
 
@@ -67,8 +67,8 @@ static int grow(void **items, int n, int *max, size_t size, struct err *err)
 }
 
 /* Index of the query with this identity; added if it is new. `params` is taken over. */
-static int want_query(struct thefts *t, const struct combination *c, cJSON *params, int victim, int set,
-                      int64_t budget, int *query)
+static int want_query(struct thefts *t, const struct combination *c, cJSON *params, int victim, int set, int64_t budget,
+                      int *query)
 {
     struct builder *b = t->b;
     char identity[HASH_HEX], id[TASK_ID];
@@ -95,7 +95,8 @@ static int want_query(struct thefts *t, const struct combination *c, cJSON *para
     }
     *query = t->n_queries++;
     struct query *q = &t->queries[*query];
-    *q = (struct query){ .params = params, .victim = victim, .set = set, .task = -1, .budget = budget, .node = c->node };
+    *q =
+        (struct query){ .params = params, .victim = victim, .set = set, .task = -1, .budget = budget, .node = c->node };
     snprintf(q->suffix, sizeof q->suffix, "%s", c->query_suffix);
     return table_add(&t->known, identity, *query, b->err);
 }
@@ -159,9 +160,9 @@ static int add_theft(struct thefts *t, const struct combination *c, int victim, 
     struct theft *item = &t->items[t->n];
     *item = (struct theft){ .query = query, .budget = budget, .node = c->node };
     item->params = theft_params(t, c, query, budget);
-    item->base = mem_printf(b->err, "%.*s.%s.%lld.%s%s%s%s%s", (int)stem, v->name, b->sets[set].name,
-                            (long long)budget, cJSON_IsString(loss) ? loss->valuestring : "none", c->train->suffix,
-                            c->query_suffix, c->name == NULL ? "" : ".", c->name == NULL ? "" : c->name);
+    item->base = mem_printf(b->err, "%.*s.%s.%lld.%s%s%s%s%s", (int)stem, v->name, b->sets[set].name, (long long)budget,
+                            cJSON_IsString(loss) ? loss->valuestring : "none", c->train->suffix, c->query_suffix,
+                            c->name == NULL ? "" : ".", c->name == NULL ? "" : c->name);
     item->name = item->base == NULL ? NULL : mem_printf(b->err, "%s%s", item->base, trial);
     t->n++;
     return item->params == NULL || item->name == NULL ? -1 : 0;
@@ -184,8 +185,7 @@ static int add_victim(struct thefts *t, const struct combination *c, const struc
         for (int i = 0; i < elements(budgets); i++) {
             const struct conf_node *budget = element(budgets, i);
             if (budget->type == CONF_INT && budget->value.integer >= 1 &&
-                budget->value.integer <= b->sets[set].shape.n &&
-                add_theft(t, c, v, set, budget->value.integer) != 0)
+                budget->value.integer <= b->sets[set].shape.n && add_theft(t, c, v, set, budget->value.integer) != 0)
                 return -1;
         }
     }

@@ -65,10 +65,10 @@ static void bad_files(void **state)
     put("broken.cfg", "x = 1;\ny = ;\n");
     static const char *const cases[][3] = {
         { "a = 1;\nb = hello;\n", NULL, "c.cfg:2: syntax error at or just before: b = hello;" },
-        { "a = { b = 1;\n", NULL, 
-          "c.cfg:1: syntax error: the file ends where a bracket, a value or \";\" is missing" },
+        { "a = { b = 1;\n", NULL, "c.cfg:1: syntax error: the file ends where a bracket, a value or \";\" is missing" },
         { "a = 1;\na = 2;\n", NULL, "c.cfg:2: this setting stands twice in its group" },
-        { "a = [ 1, 2.0 ];", NULL, "c.cfg:1: the elements of [ ] must all be of one type: write 1.0 for 1, or use ( )" },
+        { "a = [ 1, 2.0 ];", NULL,
+          "c.cfg:1: the elements of [ ] must all be of one type: write 1.0 for 1, or use ( )" },
         { "# 99999999999\na = 99999999999;", NULL, "c.cfg:2: 99999999999 does not fit in 32 bits; write 99999999999L" },
         { "a = (1,\n -2147483649);", NULL, "c.cfg:2: -2147483649 does not fit in 32 bits; write -2147483649L" },
         { "a = 0x1ffffffff;", NULL, "c.cfg:1: 0x1ffffffff does not fit in 32 bits; write 0x1ffffffffL" },
@@ -139,17 +139,20 @@ static void values_and_origins(void **state)
 static void overrides(void **state)
 {
     (void)state;
-    static const char *const set[] = { "g.lr=0.5",   "list.two.train.epochs=7", "list[0].train.epochs=[1, 2]",
-                                       "g.word=adam", "g.fresh=true",            "list[1].note=a b" };
+    static const char *const set[] = {
+        "g.lr=0.5",     "list.two.train.epochs=7", "list[0].train.epochs=[1, 2]", "g.word=adam",
+        "g.fresh=true", "list[1].note=a b"
+    };
     struct conf *conf = load("g = { lr = 1; word = \"x\"; };\nlist = ( { name = \"one\"; train = { epochs = 1; }; },\n"
                              "{ name = \"two\"; train = { epochs = 1; }; } );\n",
                              set, 6);
     assert_int_equal(conf->n_errors, 0);
-    assert_string_equal(conf->text,
-                        "g = {\n    lr = 0.5;\n    word = \"adam\";\n    fresh = true;\n};\nlist = (\n"
-                        "    {\n        name = \"one\";\n        train = {\n            epochs = (1, 2);\n        };\n    },\n"
-                        "    {\n        name = \"two\";\n        train = {\n            epochs = 7;\n        };\n"
-                        "        note = \"a b\";\n    });\n");
+    assert_string_equal(
+        conf->text,
+        "g = {\n    lr = 0.5;\n    word = \"adam\";\n    fresh = true;\n};\nlist = (\n"
+        "    {\n        name = \"one\";\n        train = {\n            epochs = (1, 2);\n        };\n    },\n"
+        "    {\n        name = \"two\";\n        train = {\n            epochs = 7;\n        };\n"
+        "        note = \"a b\";\n    });\n");
     struct conf *again = load(conf->text, NULL, 0);
     assert_string_equal(again->text, conf->text);
     conf_destroy(again);
@@ -225,8 +228,9 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(bad_files),  cmocka_unit_test(missing_files),
-                                        cmocka_unit_test(values_and_origins), cmocka_unit_test(overrides),
-                                        cmocka_unit_test(sweep), cmocka_unit_test(bind) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_files), cmocka_unit_test(missing_files), cmocka_unit_test(values_and_origins),
+        cmocka_unit_test(overrides), cmocka_unit_test(sweep),         cmocka_unit_test(bind)
+    };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -117,9 +117,15 @@ static void numbers(void **state)
     static const struct {
         double x;
         const char *text;
-    } cases[] = { { 0.1, "0.1" },   { 1e-5, "1e-05" },        { 3, "3" },
-                  { -0.0, "0" },    { 1e300, "1e+300" },      { 0.1 + 0.2, "0.30000000000000004" },
-                  { 1e15, "1000000000000000" }, { 2147483648.0, "2147483648" }, { INFINITY, "inf" } };
+    } cases[] = { { 0.1, "0.1" },
+                  { 1e-5, "1e-05" },
+                  { 3, "3" },
+                  { -0.0, "0" },
+                  { 1e300, "1e+300" },
+                  { 0.1 + 0.2, "0.30000000000000004" },
+                  { 1e15, "1000000000000000" },
+                  { 2147483648.0, "2147483648" },
+                  { INFINITY, "inf" } };
     char text[NUMBER_TEXT];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         number_print(cases[i].x, text);

@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "device/device.h"
 #include "plan/print.h"
 #include "plan/schedule.h"
 
@@ -18,13 +19,14 @@ static char folder[] = "/tmp/dinf-build-XXXXXX";
 
 #define CAMPAIGN "campaign = { name = \"t\"; };\n"
 #define SETS                                                                                                           \
-    "datasets = ( { name = \"all\"; format = \"procedural\"; classes = 4; count = 400; size = 8; },\n"                \
-    "{ name = \"members\"; of = \"all\"; begin = 0; count = 100; },\n"                                                \
-    "{ name = \"heldout\"; of = \"all\"; begin = 100; count = 100; },\n"                                              \
-    "{ name = \"outside\"; of = \"all\"; begin = 200; count = 100; },\n"                                              \
+    "datasets = ( { name = \"all\"; format = \"procedural\"; classes = 4; count = 400; size = 8; },\n"                 \
+    "{ name = \"members\"; of = \"all\"; begin = 0; count = 100; },\n"                                                 \
+    "{ name = \"heldout\"; of = \"all\"; begin = 100; count = 100; },\n"                                               \
+    "{ name = \"outside\"; of = \"all\"; begin = 200; count = 100; },\n"                                               \
     "{ name = \"half\"; parts = ( { of = \"members\"; count = 50; }, { of = \"outside\"; count = 50; } ); } );\n"
 #define VICTIM                                                                                                         \
-    "{ name = \"victim\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; arch = \"resnet8\"; } }"
+    "{ name = \"victim\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; arch = "          \
+    "\"resnet8\"; } }"
 #define ENCODERS "encoders = ( " VICTIM " );\n"
 #define BASE CAMPAIGN SETS ENCODERS /* 7 lines */
 
@@ -61,8 +63,10 @@ static void bad_configs(void **state)
         { "campaign = { };", "c.cfg:1: name is missing: of the campaign; names the run directory" },
         { "campaign = { name = \"a/b\"; };", "c.cfg:1: name = \"a/b\" cannot name a folder" },
         { "campaign = { name = \"a\"; sead = 1; };", "c.cfg:1: unknown option \"sead\"; did you mean \"seed\"?" },
-        { "campaign = { name = \"a\"; trials = 0; };", "c.cfg:1: trials = 0 is out of bounds: it must lie in 1 .. 10000" },
-        { "campaign = { name = \"a\"; device = \"cpuu\"; };", "c.cfg:1: there is no device \"cpuu\"; did you mean \"cpu\"?" },
+        { "campaign = { name = \"a\"; trials = 0; };",
+          "c.cfg:1: trials = 0 is out of bounds: it must lie in 1 .. 10000" },
+        { "campaign = { name = \"a\"; device = \"cpuu\"; };",
+          "c.cfg:1: device must not be \"cpuu\"; did you mean \"cpu\"?" },
         { CAMPAIGN, "c.cfg:1: there is nothing to do: no encoders and no mock" },
         { CAMPAIGN "encoder = ();", "c.cfg:2: there is no block \"encoder\"; did you mean \"encoders\"?" },
         { CAMPAIGN "datasets = 1;", "c.cfg:2: datasets must be a list of groups: ( { name = ...; }, ... )" },
@@ -71,23 +75,30 @@ static void bad_configs(void **state)
           "c.cfg:2: there is no dataset format \"cifar11\"; did you mean \"cifar10\"?" },
         { CAMPAIGN "datasets = ( { name = \"a\"; of = \"b\"; }, { name = \"b\"; of = \"a\"; } );",
           "c.cfg:2: data set \"a\" is made of itself" },
-        { CAMPAIGN "datasets = ( { name = \"a\"; of = \"bb\"; } );", "c.cfg:2: there is no data set \"bb\"; did you mean \"a\"?" },
+        { CAMPAIGN "datasets = ( { name = \"a\"; of = \"bb\"; } );",
+          "c.cfg:2: there is no data set \"bb\"; did you mean \"a\"?" },
         { BASE "mock = ( { name = \"m\"; after = \"n\"; } );", "c.cfg:8: there is no earlier mock block \"n\"" },
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victm\"; train = { dataset = \"members\"; }; } );",
           "c.cfg:7: role must not be \"victm\"; did you mean \"victim\"?" },
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; } );",
           "c.cfg:7: encoder \"v\" needs either train = { ... } or weights = \"FILE\"" },
-        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { }; } );", "c.cfg:7: dataset is missing" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { }; } );",
+          "c.cfg:7: dataset is missing" },
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"member\"; }; } );",
           "c.cfg:7: there is no data set \"member\"; did you mean \"members\"?" },
-        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = {\ndataset = \"members\";\nepoch = 5; }; } );",
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; train = {\ndataset = \"members\";\nepoch = 5; }; } );",
           "c.cfg:9: unknown option \"epoch\"; did you mean \"epochs\"?" },
-        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = {\ndataset = \"members\";\nepochs = 0; }; } );",
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; train = {\ndataset = \"members\";\nepochs = 0; }; } );",
           "c.cfg:9: epochs = 0 is out of bounds: it must lie in 1 .. 1000000" },
-        { CAMPAIGN SETS "encoders = ( " VICTIM ",\n" VICTIM " );", "c.cfg:8: there are two encoders called \"victim\"" },
-        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"members\"; train = { dataset = \"half\"; }; } );",
+        { CAMPAIGN SETS "encoders = ( " VICTIM ",\n" VICTIM " );",
+          "c.cfg:8: there are two encoders called \"victim\"" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"members\"; train = { dataset = "
+                        "\"half\"; }; } );",
           "c.cfg:7: \"half\" and \"members\" share 50 images, but held-out images must not be trained on" },
-        { CAMPAIGN SETS "encoders = ( " VICTIM ",\n{ name = \"i\"; role = \"independent\"; train = { dataset = \"half\"; }; } );",
+        { CAMPAIGN SETS "encoders = ( " VICTIM
+                        ",\n{ name = \"i\"; role = \"independent\"; train = { dataset = \"half\"; }; } );",
           "c.cfg:8: \"half\" and \"members\" share 50 images, but an independent encoder must not see a victim's "
           "training images (allow_overlap = true permits it)" },
         { "campaign = { name = \"t\"; trials = 2; };" SETS
@@ -114,7 +125,8 @@ static void bad_configs(void **state)
           "c.cfg:9: two different thefts are called \"victim.outside.5.infonce\"; give this block a name = \"...\"" },
         { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; query = { view = 2; }; } );",
           "c.cfg:8: unknown option \"view\"; did you mean \"views\"?" },
-        { BASE "evaluate = { similarty = { }; };", "c.cfg:8: there is no evaluation \"similarty\"; did you mean \"similarity\"?" },
+        { BASE "evaluate = { similarty = { }; };",
+          "c.cfg:8: there is no evaluation \"similarty\"; did you mean \"similarity\"?" },
         { BASE "evaluate = { dataset_inference = { componets = 3; }; };",
           "c.cfg:8: unknown option \"componets\"; did you mean \"components\"?" },
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"members\"; }; } );\n"
@@ -169,7 +181,7 @@ static double label(const struct plan *plan, const char *name, const char *key)
 }
 
 #define STEAL(budgets)                                                                                                 \
-    "steal = ( { victim = \"victim\"; queries = [ \"outside\", \"half\", \"members\" ]; budgets = " budgets               \
+    "steal = ( { victim = \"victim\"; queries = [ \"outside\", \"half\", \"members\" ]; budgets = " budgets            \
     "; loss = [ \"infonce\", \"mse\" ]; epochs = 7; } );\n"
 #define EVALUATE "evaluate = { dataset_inference = { components = [ 1, 10 ]; }; similarity = { }; };\n"
 
@@ -192,7 +204,8 @@ static void whole_campaign(void **state)
     /* no two encoders share a seed */
     for (int i = 0; i < p->n_tasks; i++)
         for (int k = 0; k < i; k++) {
-            const cJSON *a = cJSON_GetObjectItem(p->tasks[i].labels, "seed"), *b = cJSON_GetObjectItem(p->tasks[k].labels, "seed");
+            const cJSON *a = cJSON_GetObjectItem(p->tasks[i].labels, "seed"),
+                        *b = cJSON_GetObjectItem(p->tasks[k].labels, "seed");
             if (a != NULL && b != NULL)
                 assert_true(a->valuedouble != b->valuedouble && a->valuedouble >= 0);
         }
@@ -202,8 +215,8 @@ static void whole_campaign(void **state)
     FILE *f = open_memstream(&text, &size);
     assert_int_equal(plan_print(f, p, 3, &err), 0);
     fclose(f);
-    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
-        assert_true(strlen(line) <= 80);
+    for (const char *line = text; *line != 0; line += strcspn(line, "\n") + 1)
+        assert_true(strcspn(line, "\n") <= 80);
     free(text);
     plan_destroy(p);
 }
@@ -222,7 +235,8 @@ static void identity(void **state)
     /* order, whitespace, names of sets, run settings do not matter */
     b = build("evaluate = { similarity = { }; };\n" SETS
               "campaign = { threads = 2; retries = 5;\n name = \"another\"; };\n"
-              "encoders = ( { role = \"victim\"; train = { arch = \"resnet8\"; checkpoint_seconds = 5; dataset = \"members\"; };\n"
+              "encoders = ( { role = \"victim\"; train = { arch = \"resnet8\"; checkpoint_seconds = 5; dataset = "
+              "\"members\"; };\n"
               "name = \"w\"; } );\n");
     assert_string_equal(id_of(a, "train:victim"), id_of(b, "train:w"));
     assert_string_equal(id_of(a, "similarity:victim@victim"), id_of(b, "similarity:w@w"));
@@ -230,8 +244,10 @@ static void identity(void **state)
     /* seed, options and data do */
     static const char *const different[] = {
         "campaign = { name = \"t\"; seed = 1; };\n" SETS ENCODERS,
-        CAMPAIGN SETS "encoders = ( { name = \"victim\"; role = \"victim\"; train = { dataset = \"outside\"; arch = \"resnet8\"; } } );",
-        CAMPAIGN SETS "encoders = ( { name = \"victim\"; role = \"victim\"; train = { dataset = \"members\"; arch = \"resnet8\"; epochs = 3; } } );",
+        CAMPAIGN SETS "encoders = ( { name = \"victim\"; role = \"victim\"; train = { dataset = \"outside\"; arch = "
+                      "\"resnet8\"; } } );",
+        CAMPAIGN SETS "encoders = ( { name = \"victim\"; role = \"victim\"; train = { dataset = \"members\"; arch = "
+                      "\"resnet8\"; epochs = 3; } } );",
     };
     for (int i = 0; i < 3; i++) {
         b = build(different[i]);
@@ -244,11 +260,12 @@ static void identity(void **state)
 static void sweeps_and_trials(void **state)
 {
     (void)state;
-    struct plan *p = build("campaign = { name = \"t\"; trials = 2; };\n" SETS
-                           "encoders = ( " VICTIM ",\n{ name = \"ind\"; role = \"independent\"; train = { dataset = \"outside\"; "
-                           "arch = \"resnet8\"; width = ( 0.5, 1 ); } } );\n"
-                           "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 10; lr = ( 0.1, 0.2 ); name = \"x\";\n"
-                           "query = { views = [ 1, 2 ]; }; } );\nevaluate = { dataset_inference = { }; };\n");
+    struct plan *p =
+        build("campaign = { name = \"t\"; trials = 2; };\n" SETS "encoders = ( " VICTIM
+              ",\n{ name = \"ind\"; role = \"independent\"; train = { dataset = \"outside\"; "
+              "arch = \"resnet8\"; width = ( 0.5, 1 ); } } );\n"
+              "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 10; lr = ( 0.1, 0.2 ); name = \"x\";\n"
+              "query = { views = [ 1, 2 ]; }; } );\nevaluate = { dataset_inference = { }; };\n");
     id_of(p, "train:victim.t0");
     id_of(p, "train:ind.0.5.t1");
     id_of(p, "steal:victim.outside.10.infonce.0.1.2.x.t1");
@@ -275,19 +292,22 @@ static void imported(void **state)
 {
     (void)state;
 #define IMPORT(file)                                                                                                   \
-    CAMPAIGN SETS "encoders = ( " VICTIM ",\n{ name = \"mine\"; role = \"suspect\"; arch = \"resnet18\"; weights = \"" file \
+    CAMPAIGN SETS "encoders = ( " VICTIM                                                                               \
+                  ",\n{ name = \"mine\"; role = \"suspect\"; arch = \"resnet18\"; weights = \"" file                   \
                   "\"; } );\nevaluate = { dataset_inference = { }; };\n"
     char text[4096];
     write_file("a.safetensors", "one");
     write_file("b.safetensors", "one");
     write_file("c.safetensors", "two");
-    struct plan *a = build(IMPORT("a.safetensors")), *b = build(IMPORT("b.safetensors")), *c = build(IMPORT("c.safetensors"));
+    struct plan *a = build(IMPORT("a.safetensors")), *b = build(IMPORT("b.safetensors")),
+                *c = build(IMPORT("c.safetensors"));
     assert_string_equal(id_of(a, "import:mine"), id_of(b, "import:mine"));
     assert_string_not_equal(id_of(a, "import:mine"), id_of(c, "import:mine"));
     assert_string_equal(id_of(a, "dataset_inference:mine@victim"), id_of(b, "dataset_inference:mine@victim"));
     assert_string_not_equal(id_of(a, "dataset_inference:mine@victim"), id_of(c, "dataset_inference:mine@victim"));
     snprintf(text, sizeof text, "%s/a.safetensors", folder);
-    assert_string_equal(cJSON_GetObjectItem(a->tasks[plan_find(a, "import:mine", NULL)].params, "weights")->valuestring, text);
+    assert_string_equal(cJSON_GetObjectItem(a->tasks[plan_find(a, "import:mine", NULL)].params, "weights")->valuestring,
+                        text);
     plan_destroy(a);
     plan_destroy(b);
     plan_destroy(c);
@@ -298,10 +318,23 @@ static void imported(void **state)
     conf_destroy(conf);
 }
 
+static void every_device(void **state)
+{
+    (void)state;
+    for (int i = 0; device_kinds[i] != NULL; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "campaign = { name = \"t\"; device = \"%s\"; };\nmock = ( { name = \"m\"; } );\n",
+                 device_kinds[i]->name);
+        plan_destroy(build(text));
+    }
+}
+
 static void many_mocks(void **state)
 {
     (void)state;
-    struct plan *p = build(CAMPAIGN "mock = ( { name = \"a\"; count = 100; }, { name = \"b\"; count = 10000; after = \"a\"; seconds = 1.0; } );");
+    struct plan *p = build(
+        CAMPAIGN
+        "mock = ( { name = \"a\"; count = 100; }, { name = \"b\"; count = 10000; after = \"a\"; seconds = 1.0; } );");
     struct simulation s;
     struct err err;
     assert_int_equal(p->n_tasks, 10100);
@@ -328,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(bad_configs),       cmocka_unit_test(all_errors),
                                         cmocka_unit_test(whole_campaign),    cmocka_unit_test(identity),
-                                        cmocka_unit_test(sweeps_and_trials), cmocka_unit_test(imported), cmocka_unit_test(many_mocks) };
+                                        cmocka_unit_test(sweeps_and_trials), cmocka_unit_test(imported),
+                                        cmocka_unit_test(every_device),      cmocka_unit_test(many_mocks) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -89,7 +89,8 @@ static void interrupted_and_failed(void **state)
     assert_int_equal(p->tasks[0].state, TASK_READY);
     assert_int_equal(p->tasks[0].attempts, 0);
     snprintf(text, sizeof text,
-             "%s{\"t\":3,\"event\":\"failed\",\"id\":\"" ID0 "\",\"attempt\":2,\"rank\":1,\"seconds\":1,\"error\":\"e\","
+             "%s{\"t\":3,\"event\":\"failed\",\"id\":\"" ID0
+             "\",\"attempt\":2,\"rank\":1,\"seconds\":1,\"error\":\"e\","
              "\"final\":true}\n",
              begun);
     put(text);
@@ -119,8 +120,9 @@ static void torn_lines(void **state)
     struct err err = { "" };
     struct plan *p = three();
     char whole[1024];
-    int n = snprintf(whole, sizeof whole, "%s{\"t\":3,\"event\":\"done\",\"id\":\"" ID0 "\",\"attempt\":1,\"rank\":1,"
-                                          "\"seconds\":1}\n",
+    int n = snprintf(whole, sizeof whole,
+                     "%s{\"t\":3,\"event\":\"done\",\"id\":\"" ID0 "\",\"attempt\":1,\"rank\":1,"
+                     "\"seconds\":1}\n",
                      begun);
     for (int cut = 0; cut <= n; cut++) {
         char text[1024], *data;

@@ -107,7 +107,8 @@ static void simulation_bounds(void **state)
         struct rng r = rng_at(5, RNG_TEST, (uint32_t)k, 0, 0);
         struct plan *p = graph_create();
         for (int i = 0; i < 200; i++)
-            graph_task(p, 0.1 + rng_double(&r), i > 0 && rng_below(&r, 3) > 0 ? (int)rng_below(&r, (uint32_t)i) : -1, -1);
+            graph_task(p, 0.1 + rng_double(&r), i > 0 && rng_below(&r, 3) > 0 ? (int)rng_below(&r, (uint32_t)i) : -1,
+                       -1);
         for (int workers = 1; workers < 40; workers *= 3) {
             struct simulation s;
             assert_int_equal(schedule_simulate(p, workers, &s, &err), 0);
