@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """All figures of a campaign into DIR/figures, and the verdict table to the terminal."""
+
 import argparse
 import pathlib
 import sys

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Training curves: loss, learning rate and time per epoch of every trained encoder."""
+
 import matplotlib.pyplot as plt
 
 from figure import finite, kind_colours, legend_below, line, main, save
@@ -17,15 +18,23 @@ def draw(results, out):
     about = encoders.drop_duplicates("name").set_index("name")
     curves = [(name, curve) for name, curve in curves if name in about.index]
     colours = kind_colours(encoders[encoders["name"].isin([name for name, _ in curves])])
-    panels = sorted({("stealing: " if about.loc[n].role == "thief" else "training: ") + about.loc[n].loss
-                     for n, _ in curves}, key=lambda p: (p.startswith("stealing"), p))
+    panels = sorted(
+        {("stealing: " if about.loc[n].role == "thief" else "training: ") + about.loc[n].loss for n, _ in curves},
+        key=lambda p: (p.startswith("stealing"), p),
+    )
     fig, axes = plt.subplots(len(ROWS), len(panels), figsize=(max(6.5, 3.9 * len(panels)), 8.4), squeeze=False)
     for name, curve in curves:
         row = about.loc[name]
         k = panels.index(("stealing: " if row.role == "thief" else "training: ") + row.loss)
         for i, column in enumerate(ROWS):
-            axes[i][k].plot(curve["epoch"], curve[column], color=colours[row.kind], linewidth=1.4, alpha=0.85,
-                            marker="o" if len(curve) == 1 else "")
+            axes[i][k].plot(
+                curve["epoch"],
+                curve[column],
+                color=colours[row.kind],
+                linewidth=1.4,
+                alpha=0.85,
+                marker="o" if len(curve) == 1 else "",
+            )
     table = f"curves/{curves[0][0].replace('/', '_')}"
     for k, panel in enumerate(panels):
         axes[0][k].set_title(panel)
@@ -39,7 +48,9 @@ def draw(results, out):
     handles = [line(c, k) for k, c in colours.items()]
     final = finite([c["loss"].iloc[-1] for _, c in curves])
     note = "" if len(final) == len(curves) else f" ({len(curves) - len(final)} ended without a finite loss)"
-    legend_below(fig, handles, f"Training of {len(curves)} encoder{'s' if len(curves) > 1 else ''}{note}: {results.name}")
+    legend_below(
+        fig, handles, f"Training of {len(curves)} encoder{'s' if len(curves) > 1 else ''}{note}: {results.name}"
+    )
     save(fig, out)
 
 

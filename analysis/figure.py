@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What the figures share: colours by role (Okabe and Ito's, safe for colour-blind
 readers), legends below the panels, the command line, saving."""
+
 import argparse
 import pathlib
 import sys
@@ -21,9 +22,20 @@ INDEPENDENT = ("#0072B2", "#56B4E9", "#004166", "#8FBBD9")
 MARKERS = "osD^vPX*<>"
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 
-plt.rcParams.update({"font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11, "legend.fontsize": 10,
-                     "figure.titlesize": 13, "axes.spines.top": False, "axes.spines.right": False,
-                     "axes.grid": True, "grid.alpha": 0.25, "savefig.dpi": 130})
+plt.rcParams.update(
+    {
+        "font.size": 11,
+        "axes.titlesize": 11,
+        "axes.labelsize": 11,
+        "legend.fontsize": 10,
+        "figure.titlesize": 13,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.25,
+        "savefig.dpi": 130,
+    }
+)
 
 
 def colour(role, overlap=-1.0, rank=0):
@@ -60,8 +72,10 @@ def loss_handles(losses):
     """Legend entries that tell several stealing losses apart."""
     if len(losses) < 2:
         return []
-    return [line("#444444", f"stolen with {loss}", MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
-            for i, loss in enumerate(losses)]
+    return [
+        line("#444444", f"stolen with {loss}", MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
+        for i, loss in enumerate(losses)
+    ]
 
 
 def line(colour_, text, marker="", style="-"):
@@ -88,7 +102,7 @@ def shorten(name, width):
     if len(name) <= width:
         return name
     head = (width - 1) // 2
-    return name[:head] + "\u2026" + name[len(name) - (width - 1 - head):]
+    return name[:head] + "\u2026" + name[len(name) - (width - 1 - head) :]
 
 
 def headline(results, table, column, width):

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Log-likelihood of the victim's members against held-out images, one panel an encoder."""
+
 import numpy as np
 import pandas as pd
 import matplotlib.pyplot as plt
@@ -16,8 +17,10 @@ def ordered(results):
     """(group, labels, members, held-out), victim first, then as the verdicts are ordered."""
     found = [g for g in results.logliks() if len(finite(g[2])) and len(finite(g[3]))]
     if not found:
-        raise Missing(f"{results.path} has no log-likelihoods yet (/loglik is empty): a finished dataset inference "
-                      "with the statistic gap leaves them")
+        raise Missing(
+            f"{results.path} has no log-likelihoods yet (/loglik is empty): a finished dataset inference "
+            "with the statistic gap leaves them"
+        )
     frame = add_kinds(pd.DataFrame([g[1] for g in found]))
     for column in ("encoder", "victim"):
         if column not in frame:
@@ -39,8 +42,7 @@ def panel(ax, labels, members, heldout, victims):
     ax.axvline(heldout.mean(), color=HELDOUT, linewidth=1.5, linestyle=(0, (3, 2)))
     name = str(labels.encoder) + (f" against {labels.victim}" if victims > 1 else "")
     what = labels.kind + (f", {int(labels.budget)} queries" if labels.role == "thief" else "")
-    ax.set_title(f"{shorten(name, 34)}\n{shorten(what, 38)}", fontsize=9.5,
-                 color=colour(labels.role, labels.overlap))
+    ax.set_title(f"{shorten(name, 34)}\n{shorten(what, 38)}", fontsize=9.5, color=colour(labels.role, labels.overlap))
     ax.set_yticks([])
     ax.tick_params(labelsize=9)
     ax.grid(False)
@@ -54,7 +56,7 @@ def draw(results, out):
     victims = len({labels.victim for _, labels in groups})
     for ax, ((_, _, members, heldout), labels) in zip(axes.flat, groups):
         panel(ax, labels, members, heldout, victims)
-    for ax in axes.flat[len(groups):]:
+    for ax in axes.flat[len(groups) :]:
         ax.set_axis_off()
     first = results.file["loglik"][groups[0][0][0]]["members"]
     unit = first.attrs.get("units", "")
@@ -63,11 +65,18 @@ def draw(results, out):
         axes[last][i].set_xlabel("log-likelihood" + (f" [{unit}]" if unit else ""))
     for row in axes:
         row[0].set_ylabel("density")
-    handles = [Patch(color=MEMBERS, label="tested members"),
-               Patch(facecolor="none", edgecolor=HELDOUT, label="held-out"),
-               line("#B07A00", "mean of members"), line(HELDOUT, "mean of held-out", style=(0, (3, 2)))]
-    legend_below(fig, handles, f"Does an encoder remember the victim's training images?\n"
-                               f"Likelihood under a mixture fitted to the other members: {results.name}")
+    handles = [
+        Patch(color=MEMBERS, label="tested members"),
+        Patch(facecolor="none", edgecolor=HELDOUT, label="held-out"),
+        line("#B07A00", "mean of members"),
+        line(HELDOUT, "mean of held-out", style=(0, (3, 2))),
+    ]
+    legend_below(
+        fig,
+        handles,
+        f"Does an encoder remember the victim's training images?\n"
+        f"Likelihood under a mixture fitted to the other members: {results.name}",
+    )
     save(fig, out)
 
 

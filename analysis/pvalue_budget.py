@@ -1,9 +1,22 @@
 #!/usr/bin/python3
 """Strength of the evidence, p-value and effect size, against the query budget."""
+
 import numpy as np
 import matplotlib.pyplot as plt
 
-from figure import DASHES, MARKERS, budget_axis, finite, kind_colours, kind_handles, legend_below, line, loss_handles, main, save
+from figure import (
+    DASHES,
+    MARKERS,
+    budget_axis,
+    finite,
+    kind_colours,
+    kind_handles,
+    legend_below,
+    line,
+    loss_handles,
+    main,
+    save,
+)
 
 FILE = "pvalue_budget.png"
 TABLE = "scores/dataset_inference"
@@ -14,8 +27,15 @@ def thief_lines(ax, part, column, colours, losses):
         i = losses.index(loss)
         mean = group.groupby("budget")[column].mean()
         ax.plot(mean.index, mean.values, color=colours[kind], linestyle=DASHES[i % len(DASHES)], zorder=3)
-        ax.scatter(group["budget"], group[column], color=colours[kind], marker=MARKERS[i % len(MARKERS)], s=28,
-                   zorder=4, linewidths=0)
+        ax.scatter(
+            group["budget"],
+            group[column],
+            color=colours[kind],
+            marker=MARKERS[i % len(MARKERS)],
+            s=28,
+            zorder=4,
+            linewidths=0,
+        )
 
 
 def references(ax, part, column, colours):
@@ -43,10 +63,10 @@ def draw(results, out):
     thieves, others = scores[scores.role == "thief"], scores[scores.role != "thief"]
     colours = kind_colours(scores)
     statistics, losses = sorted(set(scores["statistic"])), sorted(set(thieves["loss"]))
-    labels = {"evidence": "\u2212log10 p (one-sided)",
-              "cohen_d": f"Cohen's d:\n{results.label(TABLE, 'cohen_d')}"}
-    fig, axes = plt.subplots(2, len(statistics), figsize=(max(6.5, 4.8 * len(statistics)), 7.6), squeeze=False,
-                             sharex=True, sharey="row")
+    labels = {"evidence": "\u2212log10 p (one-sided)", "cohen_d": f"Cohen's d:\n{results.label(TABLE, 'cohen_d')}"}
+    fig, axes = plt.subplots(
+        2, len(statistics), figsize=(max(6.5, 4.8 * len(statistics)), 7.6), squeeze=False, sharex=True, sharey="row"
+    )
     alpha = float(scores["alpha"].iloc[0]) if "alpha" in scores else 0.05
     for k, statistic in enumerate(statistics):
         for i, (column, label) in enumerate(labels.items()):

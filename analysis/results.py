@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The one loader of results.h5: tables as pandas frames, arrays by encoder, and
 the texts (descriptions, units) that the file itself carries."""
+
 import pathlib
 
 import h5py
@@ -94,8 +95,10 @@ class Results:
         try:
             return read()
         except (KeyError, OSError):
-            raise Missing(f"{self.path} links to the tasks' files, and one of them is gone: keep tasks/ beside it, "
-                          "or make a file without links by: dinf collect DIR --pack") from None
+            raise Missing(
+                f"{self.path} links to the tasks' files, and one of them is gone: keep tasks/ beside it, "
+                "or make a file without links by: dinf collect DIR --pack"
+            ) from None
 
 
 def add_kinds(frame):
@@ -103,14 +106,24 @@ def add_kinds(frame):
     if frame.empty:
         return frame
     frame = frame.copy()
-    for column, default in (("role", "suspect"), ("overlap", -1.0), ("budget", 0), ("dataset", ""), ("queries", ""),
-                            ("loss", ""), ("trial", 0), ("victim", "")):
+    for column, default in (
+        ("role", "suspect"),
+        ("overlap", -1.0),
+        ("budget", 0),
+        ("dataset", ""),
+        ("queries", ""),
+        ("loss", ""),
+        ("trial", 0),
+        ("victim", ""),
+    ):
         if column not in frame:
             frame[column] = default
     frame["kind"] = [kind(*row) for row in zip(frame["role"], frame["overlap"], frame["dataset"])]
     order = {role: i for i, role in enumerate(ROLES)}
-    frame["sort"] = [order.get(role, len(order)) - 0.5 * max(float(overlap), 0.0) if role == "thief"
-                     else order.get(role, len(order)) for role, overlap in zip(frame["role"], frame["overlap"])]
+    frame["sort"] = [
+        order.get(role, len(order)) - 0.5 * max(float(overlap), 0.0) if role == "thief" else order.get(role, len(order))
+        for role, overlap in zip(frame["role"], frame["overlap"])
+    ]
     return frame
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """How often each kind of encoder is called stolen, over several campaigns (or
 trials) of the same config with different seeds: a Markdown table."""
+
 import argparse
 import pathlib
 import sys
@@ -53,8 +54,10 @@ def main():
     except Missing as e:
         sys.exit(f"seeds.py: {e}")
     alpha = ", ".join(f"{a:g}" for a in sorted(set(scores["alpha"])))
-    text = (f"{table(scores)}\n\n{len(options.results)} campaigns, {scores.groupby(['campaign', 'trial']).ngroups} "
-            f"victims, alpha = {alpha}; each cell counts single tests (encoder x campaign x seed of the test).\n")
+    text = (
+        f"{table(scores)}\n\n{len(options.results)} campaigns, {scores.groupby(['campaign', 'trial']).ngroups} "
+        f"victims, alpha = {alpha}; each cell counts single tests (encoder x campaign x seed of the test).\n"
+    )
     print(text, end="")
     if options.out:
         pathlib.Path(options.out).write_text(text, encoding="utf-8")

@@ -1,9 +1,22 @@
 #!/usr/bin/python3
 """Similarity of stolen encoders to the victim against the query budget."""
+
 import numpy as np
 import matplotlib.pyplot as plt
 
-from figure import DASHES, MARKERS, budget_axis, finite, headline, kind_colours, kind_handles, legend_below, loss_handles, main, save
+from figure import (
+    DASHES,
+    MARKERS,
+    budget_axis,
+    finite,
+    headline,
+    kind_colours,
+    kind_handles,
+    legend_below,
+    loss_handles,
+    main,
+    save,
+)
 from results import Missing
 
 FILE = "similarity_budget.png"
@@ -35,8 +48,17 @@ def draw(results, out):
             mean = group.groupby("budget")[column].mean()
             interval = group[column + "_ci"] if column + "_ci" in group else None
             ax.plot(mean.index, mean.values, color=colours[kind], linestyle=DASHES[i % len(DASHES)], zorder=3)
-            ax.errorbar(group["budget"], group[column], yerr=interval, color=colours[kind], capsize=3,
-                        linestyle="none", marker=MARKERS[i % len(MARKERS)], markersize=5, zorder=4)
+            ax.errorbar(
+                group["budget"],
+                group[column],
+                yerr=interval,
+                color=colours[kind],
+                capsize=3,
+                linestyle="none",
+                marker=MARKERS[i % len(MARKERS)],
+                markersize=5,
+                zorder=4,
+            )
         ax.set_title(headline(results, TABLE, column, 44), fontsize=10)
         ax.set_ylabel(column.replace("_", " "))
         if len(thieves):
@@ -47,8 +69,11 @@ def draw(results, out):
         low, high = ax.get_ylim()
         ax.set_ylim(min(low, 0) if low > -0.05 else low, max(high, 1.02))
     handles = kind_handles(plain, columns) + loss_handles(losses)
-    title = ("Similarity to the victim against the number of queries" if len(thieves)
-             else "Similarity to the victim (no thefts in this campaign)")
+    title = (
+        "Similarity to the victim against the number of queries"
+        if len(thieves)
+        else "Similarity to the victim (no thefts in this campaign)"
+    )
     bars = "\nbars: 99% intervals" if any(c + "_ci" in plain for c in columns) and len(thieves) else ""
     legend_below(fig, handles, f"{title}: {results.name}{bars}")
     save(fig, out)

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Similarity to the victim: stolen encoders against independent ones, plain and obfuscated."""
+
 import numpy as np
 import matplotlib.pyplot as plt
 from matplotlib.patches import Patch
@@ -35,8 +36,13 @@ def draw(results, out):
     if not columns or sum(counted.values()) == 0:
         raise Missing(f"{results.path}: /{TABLE} holds neither a stolen nor an independent encoder")
     rows = list(dict.fromkeys(scores["obfuscation"]))
-    fig, axes = plt.subplots(len(rows), len(columns), figsize=(max(6.5, 4.2 * len(columns)), 1.7 * len(rows) + 2.2),
-                             squeeze=False, sharey=True)
+    fig, axes = plt.subplots(
+        len(rows),
+        len(columns),
+        figsize=(max(6.5, 4.2 * len(columns)), 1.7 * len(rows) + 2.2),
+        squeeze=False,
+        sharey=True,
+    )
     for k, column in enumerate(columns):
         values = finite(scores[scores.role.isin(["thief", "independent"])][column])
         low, high = min(0, values.min(initial=0)) - 0.02, max(1, values.max(initial=1)) + 0.02
@@ -48,9 +54,15 @@ def draw(results, out):
                 axes[i][k].set_xticklabels([])
         axes[-1][k].set_xlabel(column.replace("_", " "))
         axes[0][k].set_title(headline(results, TABLE, column, 44), fontsize=10)
-    handles = [Patch(color=colour, alpha=0.55, label=f"{text} ({counted[text]} encoders)") for text, _, colour in GROUPS]
-    legend_below(fig, handles, f"Similarity to the victim, stolen against independent: {results.name}\n"
-                               "rows: obfuscation of the suspect's representations; ticks: single encoders")
+    handles = [
+        Patch(color=colour, alpha=0.55, label=f"{text} ({counted[text]} encoders)") for text, _, colour in GROUPS
+    ]
+    legend_below(
+        fig,
+        handles,
+        f"Similarity to the victim, stolen against independent: {results.name}\n"
+        "rows: obfuscation of the suspect's representations; ticks: single encoders",
+    )
     save(fig, out)
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Which rank ran what, when: the campaign's schedule as it happened."""
+
 import numpy as np
 import matplotlib.pyplot as plt
 from matplotlib.patches import Patch
@@ -22,8 +23,9 @@ def draw(results, out):
     tasks = results.table("tasks")
     if tasks.empty:
         raise Missing(f"{results.path} has no tasks")
-    ran = tasks[(tasks["rank"] >= 0) & np.isfinite(tasks["start"]) & np.isfinite(tasks["seconds"]) &
-                (tasks["start"] > 0)]
+    ran = tasks[
+        (tasks["rank"] >= 0) & np.isfinite(tasks["start"]) & np.isfinite(tasks["seconds"]) & (tasks["start"] > 0)
+    ]
     if ran.empty:
         raise Missing(f"{results.path}: no task has run yet")
     start, end = ran["start"].min(), (ran["start"] + ran["seconds"]).max()
@@ -34,9 +36,14 @@ def draw(results, out):
     fig, ax = plt.subplots(figsize=(11, min(24, 0.42 * len(ranks)) + 2.2))
     for (rank, kind, failed), group in ran.assign(failed=ran["state"] == "failed").groupby(["rank", "kind", "failed"]):
         spans = list(zip((group["start"] - start) / size, group["seconds"] / size))
-        ax.broken_barh(spans, (ranks.index(rank) - 0.4, 0.8), facecolors=colours[kind],
-                       edgecolor="#000000" if failed else "white", linewidth=0.4 if len(ran) < 2000 else 0,
-                       hatch="////" if failed else None)
+        ax.broken_barh(
+            spans,
+            (ranks.index(rank) - 0.4, 0.8),
+            facecolors=colours[kind],
+            edgecolor="#000000" if failed else "white",
+            linewidth=0.4 if len(ran) < 2000 else 0,
+            hatch="////" if failed else None,
+        )
     ax.set_xlim(0, max((end - start) / size, 1e-9))
     ax.set_ylim(len(ranks) - 0.5, -0.5)
     step = -(-len(ranks) // 48)
@@ -49,8 +56,11 @@ def draw(results, out):
     handles = [Patch(color=c, label=f"{k} ({(ran['kind'] == k).sum()})") for k, c in colours.items()]
     if (ran["state"] == "failed").any():
         handles.append(Patch(facecolor="white", edgecolor="#000000", hatch="////", label="failed"))
-    legend_below(fig, handles, f"{len(ran)} tasks on {len(ranks)} ranks, busy {100 * min(busy, 1):.0f}% of the time: "
-                               f"{results.name}")
+    legend_below(
+        fig,
+        handles,
+        f"{len(ran)} tasks on {len(ranks)} ranks, busy {100 * min(busy, 1):.0f}% of the time: " f"{results.name}",
+    )
     save(fig, out)
 
 

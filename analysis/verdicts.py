@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Verdict table: which encoders derive from the victim? Markdown in full, and a
 terminal table of at most 80 columns."""
+
 import pathlib
 
 import numpy as np
@@ -20,13 +21,34 @@ def summarize(results):
     for column in ("components", "covariance"):
         if column not in scores:
             scores[column] = ""
-    keys = ["victim", "sort", "kind", "budget", "encoder", "role", "queries", "loss", "overlap", "statistic",
-            "components", "covariance"]
+    keys = [
+        "victim",
+        "sort",
+        "kind",
+        "budget",
+        "encoder",
+        "role",
+        "queries",
+        "loss",
+        "overlap",
+        "statistic",
+        "components",
+        "covariance",
+    ]
     rows = scores.groupby(keys, as_index=False, dropna=False).agg(
-        tests=("t", "size"), t=("t", "mean"), t_min=("t", "min"), t_max=("t", "max"), df=("df", "mean"),
-        log10_p=("log10_p", "median"), cohen_d=("cohen_d", "mean"), stolen=("stolen", "sum"),
-        violated=("violated", "sum"), alpha=("alpha", "first"), n_members=("n_members", "first"),
-        n_heldout=("n_heldout", "first"))
+        tests=("t", "size"),
+        t=("t", "mean"),
+        t_min=("t", "min"),
+        t_max=("t", "max"),
+        df=("df", "mean"),
+        log10_p=("log10_p", "median"),
+        cohen_d=("cohen_d", "mean"),
+        stolen=("stolen", "sum"),
+        violated=("violated", "sum"),
+        alpha=("alpha", "first"),
+        n_members=("n_members", "first"),
+        n_heldout=("n_heldout", "first"),
+    )
     return rows.sort_values(["victim", "sort", "kind", "budget", "encoder", "statistic"], kind="stable")
 
 
@@ -73,16 +95,33 @@ def markdown(results, rows):
     head += ["t", "df", "p", "log10 p", "Cohen's d", "verdict"]
     text = [f"# Verdicts of {results.name}", ""]
     for victim, part in rows.groupby("victim", sort=False):
-        text += [f"Victim **{victim}**: {sentence(part)}, {part.n_members.iloc[0]} members against "
-                 f"{part.n_heldout.iloc[0]} held-out images (statistic {part.statistic.iloc[0]}).", "",
-                 "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        text += [
+            f"Victim **{victim}**: {sentence(part)}, {part.n_members.iloc[0]} members against "
+            f"{part.n_heldout.iloc[0]} held-out images (statistic {part.statistic.iloc[0]}).",
+            "",
+            "| " + " | ".join(head) + " |",
+            "|" + "---|" * len(head),
+        ]
         for r in part.itertuples():
             thief = r.role == "thief"
-            cells = [r.encoder, r.role, r.queries if thief else "", percent(r.overlap) if thief else "",
-                     str(r.budget) if thief else "", r.loss, r.statistic]
+            cells = [
+                r.encoder,
+                r.role,
+                r.queries if thief else "",
+                percent(r.overlap) if thief else "",
+                str(r.budget) if thief else "",
+                r.loss,
+                r.statistic,
+            ]
             cells += [str(r.components), r.covariance] if settings else []
-            cells += [number(r.t, 2), number(r.df, 0), p_text(r.log10_p), number(r.log10_p, 2), number(r.cohen_d, 3),
-                      f"**{verdict(r, False)}**" if r.stolen else verdict(r, False)]
+            cells += [
+                number(r.t, 2),
+                number(r.df, 0),
+                p_text(r.log10_p),
+                number(r.log10_p, 2),
+                number(r.cohen_d, 3),
+                f"**{verdict(r, False)}**" if r.stolen else verdict(r, False),
+            ]
             text.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
         text.append("")
     return "\n".join(text)
@@ -95,21 +134,31 @@ def terminal(rows):
     settings = several_settings(rows)
     lines = []
     for victim, part in rows.groupby("victim", sort=False):
-        names = [e[len(victim) + 1:] if e.startswith(victim + ".") else e for e in part.encoder]
+        names = [e[len(victim) + 1 :] if e.startswith(victim + ".") else e for e in part.encoder]
         width = max(7, min(room, max(map(len, names))))
-        lines += [f"Victim {victim}: {sentence(part)}"[:WIDTH],
-                  " ".join(["encoder".ljust(width)] + [k.ljust(w) if k in ("kind", "test", "verdict") else k.rjust(w)
-                                                       for k, w in widths.items()]).rstrip()]
+        lines += [
+            f"Victim {victim}: {sentence(part)}"[:WIDTH],
+            " ".join(
+                ["encoder".ljust(width)]
+                + [k.ljust(w) if k in ("kind", "test", "verdict") else k.rjust(w) for k, w in widths.items()]
+            ).rstrip(),
+        ]
         before = None
         for name, r in zip(names, part.itertuples()):
             what = f"thief {percent(r.overlap)}" if r.role == "thief" and r.overlap >= 0 else r.role
             first = before != r.encoder
             before = r.encoder
             test = f"{r.statistic[:4]}{r.components}{str(r.covariance)[:1]}" if settings else r.statistic
-            cells = [(shorten(name, width) if first else "").ljust(width), (what if first else "")[:11].ljust(11),
-                     (str(r.budget) if first and r.role == "thief" else "").rjust(6), test[:7].ljust(7),
-                     number(r.t, 1).rjust(6), number(r.log10_p, 1).rjust(7), number(r.cohen_d, 2).rjust(5),
-                     verdict(r, True)]
+            cells = [
+                (shorten(name, width) if first else "").ljust(width),
+                (what if first else "")[:11].ljust(11),
+                (str(r.budget) if first and r.role == "thief" else "").rjust(6),
+                test[:7].ljust(7),
+                number(r.t, 1).rjust(6),
+                number(r.log10_p, 1).rjust(7),
+                number(r.cohen_d, 2).rjust(5),
+                verdict(r, True),
+            ]
             lines.append(" ".join(cells).rstrip())
         lines.append("")
     if (rows.role == "thief").any():

@@ -241,11 +241,22 @@ static struct frame_column *label_column(struct frame *frame, const char *name, 
     return add_column(frame, name, type, mem_strdup(unit, err), mem_strdup(help, err), err);
 }
 
-static int add_labels(struct frames *f, struct frame *frame, size_t n, const cJSON *labels, struct err *err)
+static bool has_member(const struct column *columns, const char *name)
+{
+    while (columns->name != NULL && strcmp(columns->name, name) != 0)
+        columns++;
+    return columns->name != NULL;
+}
+
+/* columns: those of the dataset, which win. */
+static int add_labels(struct frames *f, struct frame *frame, const struct column *columns, size_t n,
+                      const cJSON *labels, struct err *err)
 {
     const cJSON *l;
     cJSON_ArrayForEach(l, labels)
     {
+        if (has_member(columns, l->string))
+            continue;
         enum column_type type;
         union cell value;
         if (cJSON_IsString(l)) {
@@ -309,8 +320,11 @@ static int add_cells(struct frames *f, struct frame *frame, hid_t dataset, const
             return -1;
         for (size_t i = 0; i < n; i++) {
             union cell value = rows[i * n_columns + k];
-            if (columns[k].type == COLUMN_STRING && (value.s = arena_add(f, value.s == NULL ? "" : value.s, err)) == NULL)
-                return -1;
+            if (columns[k].type == COLUMN_STRING) {
+                value.s = arena_add(f, value.s == NULL ? "" : value.s, err);
+                if (value.s == NULL)
+                    return -1;
+            }
             if (put_cell(frame, c, frame->n_rows + i, columns[k].type, value, err) != 0)
                 return -1;
         }
@@ -340,7 +354,7 @@ int frames_add(struct frames *f, const char *path, hid_t dataset, const cJSON *l
         h5_fail(err, "cannot read %s", path);
         goto out;
     }
-    rc = add_labels(f, frame, (size_t)n, labels, err);
+    rc = add_labels(f, frame, columns, (size_t)n, labels, err);
     if (rc == 0)
         rc = add_cells(f, frame, dataset, columns, n_columns, rows, (size_t)n, err);
     if (rc == 0)

@@ -14,8 +14,8 @@ struct frames *frames_create(struct err *err);
 void frames_destroy(struct frames *f);
 
 /* Appends the rows of an open compound dataset to the table of this path. The
- * labels are the first columns; where the dataset has a column of a label's
- * name, its values stand. */
+ * labels are the first columns; a label whose name is that of one of the
+ * dataset's columns is left out. */
 int frames_add(struct frames *f, const char *path, hid_t dataset, const cJSON *labels, struct err *err);
 
 /* Writes every table to its path, in the order of their first appearance. */

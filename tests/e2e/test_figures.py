@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The figures on synthetic results of many shapes: every one is drawn and is not
 blank, or says in one sentence what is missing; the tables' numbers are right."""
+
 import pathlib
 import subprocess
 import sys
@@ -22,8 +23,11 @@ FIGURES = ("pvalue_budget", "loglik_hist", "similarity_budget", "similarity_hist
 
 
 def run(script, *arguments, ok=True):
-    done = subprocess.run(["/usr/bin/python3", "-W", "error::RuntimeWarning", str(ANALYSIS / script),
-                           *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run(
+        ["/usr/bin/python3", "-W", "error::RuntimeWarning", str(ANALYSIS / script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
     if ok and done.returncode != 0:
         raise AssertionError(f"{script} {arguments}: exit {done.returncode}\n{done.stderr}")
     return done
@@ -72,8 +76,11 @@ class Figures(unittest.TestCase):
         self.assertEqual(text.count("\n| "), 2 * 15 + 1)
         self.assertIn("**stolen**", text)
         with h5py.File(self.dir / "results.h5") as f:
-            row = next(r for r in f["scores/dataset_inference"][:]
-                       if r["encoder"] == b"victim.half.300.mse" and r["statistic"] == b"learned")
+            row = next(
+                r
+                for r in f["scores/dataset_inference"][:]
+                if r["encoder"] == b"victim.half.300.mse" and r["statistic"] == b"learned"
+            )
         cells = [c for c in text.splitlines() if "victim.half.300.mse" in c and "learned" in c][0].split(" | ")
         self.assertEqual(cells[2:7], ["half", "50%", "300", "mse", "learned"])
         self.assertEqual(cells[7], f"{row['t']:.2f}")
@@ -107,7 +114,10 @@ class Figures(unittest.TestCase):
         run("timeline.py", path, "-o", self.dir / "x" / "t.png")
         self.check_png(self.dir / "x" / "t.png")
         (self.dir / "junk.h5").write_text("junk")
-        for bad, message in ((self.dir / "junk.h5", "cannot be read as HDF5"), (self.dir / "none.h5", "does not exist")):
+        for bad, message in (
+            (self.dir / "junk.h5", "cannot be read as HDF5"),
+            (self.dir / "none.h5", "does not exist"),
+        ):
             done = run("timeline.py", bad, ok=False)
             self.assertEqual(done.returncode, 1)
             self.assertIn(message, done.stderr)
@@ -122,8 +132,9 @@ class Figures(unittest.TestCase):
         with h5py.File(paths[0], "a") as f:
             rows = f["scores/dataset_inference"][:]
             rows["verdict"] = [b"stolen" if r["encoder"] == b"victim.t1" else b"inconclusive" for r in rows]
-            rows["t"] = np.where(rows["role"] == b"victim", [int(e[-1:]) if e[-2:-1] == b"t" else 0 for e in rows["encoder"]],
-                                 rows["t"])
+            rows["t"] = np.where(
+                rows["role"] == b"victim", [int(e[-1:]) if e[-2:-1] == b"t" else 0 for e in rows["encoder"]], rows["t"]
+            )
             f["scores/dataset_inference"][:] = rows
         lines = run("seeds.py", paths[0]).stdout.splitlines()
         self.assertEqual(lines[2], "| victim | 1/3 | 1.0 [0.0, 2.0] | 1/3 | 1.0 [0.0, 2.0] |")

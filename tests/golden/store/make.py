@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Foreign files for the store's tests, made without any code of dinf: NumPy's own
 .npy writer, h5py, and a safetensors writer of the format's plain definition."""
+
 import json
 import pathlib
 import struct
@@ -30,16 +31,21 @@ def main():
     half = np.array([0.0, -0.0, 1.5, 6.1e-5, 5.96e-8, 65504.0, np.inf, -np.inf], np.float16)
     bfloat = (np.array([1.0, -2.5, 3.0e38, 1e-40], np.float32).view(np.uint32) >> 16).astype(np.uint16)
     # one odd byte first: everything behind it is misaligned, as foreign files may be
-    safetensors("foreign.safetensors", [
-        ("bytes", "U8", (3,), bytes([1, 2, 3])),
-        ("f32", "F32", (2, 3), x.astype("<f4").tobytes()),
-        ("f64", "F64", (2, 3), x.astype("<f8").tobytes()),
-        ("f16", "F16", (8,), half.astype("<f2").tobytes()),
-        ("bf16", "BF16", (2, 2), bfloat.astype("<u2").tobytes()),
-        ("gr\u00fc\u00df \U0001f600 \"q\"", "I64", (), np.int64(-7).tobytes()),
-        ("empty", "F32", (0, 4), b""),
-        ("i32", "I32", (1, 2), np.array([5, -5], "<i4").tobytes()),
-    ], {"source": "numpy", "note": "tab\tand \u00fc"}, pad=False)
+    safetensors(
+        "foreign.safetensors",
+        [
+            ("bytes", "U8", (3,), bytes([1, 2, 3])),
+            ("f32", "F32", (2, 3), x.astype("<f4").tobytes()),
+            ("f64", "F64", (2, 3), x.astype("<f8").tobytes()),
+            ("f16", "F16", (8,), half.astype("<f2").tobytes()),
+            ("bf16", "BF16", (2, 2), bfloat.astype("<u2").tobytes()),
+            ('gr\u00fc\u00df \U0001f600 "q"', "I64", (), np.int64(-7).tobytes()),
+            ("empty", "F32", (0, 4), b""),
+            ("i32", "I32", (1, 2), np.array([5, -5], "<i4").tobytes()),
+        ],
+        {"source": "numpy", "note": "tab\tand \u00fc"},
+        pad=False,
+    )
     np.save(HERE / "f32.npy", x.astype("<f4"))
     np.save(HERE / "big_endian.npy", x.astype(">f8"))
     np.save(HERE / "fortran.npy", np.asfortranarray(x))
