@@ -98,17 +98,17 @@ def losses():
         OUT[f"loss.{name}.gradient"] = z.grad.numpy().copy()
 
 
-def train(name, arch, head_dim, loss, steps=5):
+def train(name, arch, head_dim, loss, stem="cifar", size=8, keep="", lr0=0.01, steps=5):
     """11 images, batch 5: two steps an epoch, the last image dropped; cosine with hold 1 of 4 epochs."""
-    model = Encoder(arch, "cifar", 0.0625, head_dim).train()
+    model = Encoder(arch, stem, 0.0625, head_dim).train()
     with torch.no_grad():
         fill(model)
-    x = normalised(images(11, 8))
-    opt = torch.optim.Adam(model.parameters(), lr=0.01, betas=(0.9, 0.99), eps=1e-3, weight_decay=1e-3)
+    x = normalised(images(11, size))
+    opt = torch.optim.Adam(model.parameters(), lr=lr0, betas=(0.9, 0.99), eps=1e-3, weight_decay=1e-3)
     values = []
     for step in range(steps):
         epoch, begin = step // 2, step % 2 * 5
-        lr = 0.01 if epoch <= 1 else 0.01 * (1 + np.cos(np.pi * (epoch - 1) / 3)) / 2
+        lr = lr0 if epoch <= 1 else lr0 * (1 + np.cos(np.pi * (epoch - 1) / 3)) / 2
         for group in opt.param_groups:
             group["lr"] = lr
         value = loss(model, x[begin:begin + 5], begin)
@@ -118,7 +118,7 @@ def train(name, arch, head_dim, loss, steps=5):
         values.append(value.item())
     OUT[f"train.{name}.losses"] = np.array(values)
     for key, t in model.state_dict().items():
-        if not key.endswith("num_batches_tracked"):
+        if key.startswith(keep) and not key.endswith("num_batches_tracked"):
             OUT[f"train.{name}.{key}"] = t.numpy().astype(np.float32)
 
 
@@ -127,6 +127,8 @@ def trainings():
     train("self", "resnet8", 8, lambda m, x, at: self_loss(m(torch.cat([x, x])), 0.5))
     train("theft", "resnet8", 0, lambda m, x, at: theft_loss(m(x), answers[at:at + 5], 0.5))
     train("regression", "resnet8", 16, lambda m, x, at: torch.nn.functional.mse_loss(m(x), answers[at:at + 5]))
+    train("bottleneck", "resnet26", 16, lambda m, x, at: torch.nn.functional.mse_loss(m(x), answers[at:at + 5]),
+          "imagenet", 64, "layer1.0.", 0.0005)
 
 
 forwards()

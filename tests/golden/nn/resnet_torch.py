@@ -14,6 +14,7 @@ BLOCKS = {
     "resnet14": (tv.BasicBlock, [2, 2, 1, 1]),
     "resnet16": (tv.BasicBlock, [2, 2, 2, 1]),
     "resnet18": (tv.BasicBlock, [2, 2, 2, 2]),
+    "resnet26": (tv.Bottleneck, [2, 2, 2, 2]),
     "resnet34": (tv.BasicBlock, [3, 4, 6, 3]),
     "resnet50": (tv.Bottleneck, [3, 4, 6, 3]),
     "resnet101": (tv.Bottleneck, [3, 4, 23, 3]),

@@ -1,0 +1,228 @@
+/* Encoders in files: what is written comes back bit for bit, and what does not
+ * fit is refused with its name. */
+#include "fixtures.h"
+
+#include "base/fs.h"
+#include "nn/query_views.h"
+
+static const float mean[3] = { 0.4f, 0.5f, 0.6f }, std[3] = { 0.2f, 0.25f, 0.3f };
+static struct device *dev;
+
+static struct encoder *random_encoder(uint64_t seed)
+{
+    cJSON *block = json("{\"arch\": \"resnet8\", \"width\": 0.125}");
+    struct encoder *e = encoder_random(dev, block, seed, 8, mean, std, &the_err);
+    made(e);
+    cJSON_Delete(block);
+    return e;
+}
+
+static float *embed(struct encoder *e, const struct images *im, int batch)
+{
+    float *out = mem_alloc((size_t)im->n * (size_t)encoder_dim(e), sizeof *out, &the_err);
+    made(out);
+    ok(encoder_embed(e, im, batch, out, NULL, NULL, &the_err));
+    return out;
+}
+
+static void test_roundtrip(void **state)
+{
+    (void)state;
+    struct images im = make_images(7, 8);
+    struct encoder *a = random_encoder(1);
+    const char *path = scratch("a.safetensors"), *again = scratch("b.safetensors");
+    cJSON *provenance = json("{\"revision\": \"abc\"}");
+    ok(encoder_save(a, path, provenance, &the_err));
+    struct encoder *b = encoder_load(dev, path, &the_err);
+    made(b);
+    assert_int_equal(encoder_dim(b), 32);
+    assert_int_equal(encoder_size(b), 8);
+    assert_string_equal(encoder_arch(b), "resnet8");
+    assert_int_equal(encoder_parameters(a), encoder_parameters(b));
+    float *x = embed(a, &im, 4), *y = embed(b, &im, 4);
+    assert_memory_equal(x, y, 7 * 32 * sizeof *x);
+    ok(encoder_save(b, again, provenance, &the_err));
+    char *s, *t;
+    size_t n, m;
+    ok(fs_read(path, &s, &n, &the_err));
+    ok(fs_read(again, &t, &m, &the_err));
+    assert_true(n == m && memcmp(s, t, n) == 0);
+    mem_free(s);
+    mem_free(t);
+    mem_free(x);
+    mem_free(y);
+    cJSON_Delete(provenance);
+    encoder_destroy(a);
+    encoder_destroy(b);
+    mem_free(im.pixels);
+}
+
+/* The batch size may change rounding, nothing else; the order of images nothing at all. */
+static void test_batches(void **state)
+{
+    (void)state;
+    struct images im = make_images(7, 12); /* resized to 8 */
+    struct encoder *e = random_encoder(2);
+    float *one = embed(e, &im, 1), *three = embed(e, &im, 3), *all = embed(e, &im, 100);
+    assert_true(relative_error(three, one, 7 * 32) < 1e-5);
+    assert_true(relative_error(all, one, 7 * 32) < 1e-5);
+    assert_true(relative_error(all + 32, one, 32) > 1e-3);
+    mem_free(one);
+    mem_free(three);
+    mem_free(all);
+    mem_free(im.pixels);
+    encoder_destroy(e);
+}
+
+static void test_answers(void **state)
+{
+    (void)state;
+    struct images im = make_images(5, 8);
+    struct encoder *e = random_encoder(3);
+    cJSON *none = json("{\"augment\": \"none\"}"), *weak = json("{\"augment\": \"weak\", \"seed\": 9}");
+    float plain[5 * 32], twice[5 * 2 * 32], some[2 * 2 * 32];
+    ok(encoder_answer(e, &im, NULL, 1, none, 2, plain, NULL, NULL, &the_err));
+    float *x = embed(e, &im, 2);
+    assert_memory_equal(plain, x, sizeof plain);
+    ok(encoder_answer(e, &im, NULL, 2, weak, 4, twice, NULL, NULL, &the_err));
+    assert_true(relative_error(twice, twice + 32, 32) > 1e-3);
+    /* images 3 and 4 alone, under their keys, get the same answers */
+    const int64_t keys[] = { 3, 4 };
+    struct images last = im;
+    last.pixels = im.pixels + 3 * 3 * 64;
+    last.n = 2;
+    ok(encoder_answer(e, &last, keys, 2, weak, 4, some, NULL, NULL, &the_err));
+    assert_true(relative_error(some, twice + 3 * 2 * 32, 4 * 32) < 1e-5);
+    ok(encoder_answer(e, &last, NULL, 2, weak, 4, some, NULL, NULL, &the_err));
+    assert_true(relative_error(some, twice + 3 * 2 * 32, 4 * 32) > 1e-3);
+    mem_free(x);
+    mem_free(im.pixels);
+    cJSON_Delete(none);
+    cJSON_Delete(weak);
+    encoder_destroy(e);
+}
+
+/* Copies a file's tensors under changed names: -`drop`, +`extra`, `prefix` before all. */
+static const char *rewrite(const char *from, const char *to, const char *drop, const char *extra, const char *prefix,
+                           bool keep_metadata)
+{
+    struct safetensors s;
+    static char names[512][160];
+    ok(safetensors_open(from, &s, &the_err));
+    struct tensor_view *views = mem_alloc((size_t)s.n + 1, sizeof *views, &the_err);
+    made(views);
+    int n = 0;
+    for (int i = 0; i < s.n; i++)
+        if (drop == NULL || strcmp(s.tensors[i].name, drop) != 0) {
+            views[n] = s.tensors[i];
+            snprintf(names[n], sizeof names[n], "%s%s", prefix, s.tensors[i].name);
+            views[n].name = names[n];
+            n++;
+        }
+    if (extra != NULL) {
+        views[n] = views[0];
+        views[n++].name = extra;
+    }
+    ok(safetensors_write(to, views, n, keep_metadata ? s.metadata : NULL, &the_err));
+    mem_free(views);
+    safetensors_close(&s);
+    return to;
+}
+
+static void refuse_load(const char *path, const char *text)
+{
+    assert_null(encoder_load(dev, path, &the_err));
+    if (strstr(the_err.text, text) == NULL)
+        fail_msg("\"%s\" is not in \"%s\"", text, the_err.text);
+}
+
+static void refuse_import(const char *path, const char *arch, const char *stem, const char *strip, const char *text)
+{
+    assert_null(encoder_import(dev, path, arch, stem, 0.125, strip, 8, mean, std, &the_err));
+    if (strstr(the_err.text, text) == NULL)
+        fail_msg("\"%s\" is not in \"%s\"", text, the_err.text);
+}
+
+static void test_strict(void **state)
+{
+    (void)state;
+    struct encoder *e = random_encoder(4);
+    const char *good = scratch("good.safetensors"), *bad = scratch("bad.safetensors");
+    ok(encoder_save(e, good, NULL, &the_err));
+    refuse_load(rewrite(good, bad, "layer2.0.bn1.running_var", NULL, "", true),
+                "the tensor layer2.0.bn1.running_var is missing");
+    refuse_load(rewrite(good, bad, "bn1.num_batches_tracked", NULL, "", true), "bn1.num_batches_tracked is missing");
+    refuse_load(rewrite(good, bad, NULL, "module.extra", "", true), "module.extra belongs to nothing");
+    refuse_load(rewrite(good, bad, NULL, NULL, "", false), "metadata lack \"format\"");
+    refuse_load("/nowhere/at.all", "/nowhere/at.all");
+    refuse_import(good, "resnet10", "cifar", "", "layer4.0.conv1.weight is missing");
+    refuse_import(good, "resnet8", "imagenet", "", "shape (8, 3, 3, 3) where (8, 3, 7, 7) is wanted");
+    refuse_import(good, "resnet9", "cifar", "", "resnet8");
+    refuse_import(good, "resnet8", "cifar", "module.", "module.conv1.weight is missing");
+    encoder_destroy(e);
+}
+
+static void test_import(void **state)
+{
+    (void)state;
+    struct images im = make_images(3, 8);
+    struct encoder *e = random_encoder(5);
+    const char *good = scratch("mine.safetensors"), *other = scratch("prefixed.safetensors");
+    ok(encoder_save(e, good, NULL, &the_err));
+    rewrite(good, other, "bn1.num_batches_tracked", "module.fc.weight", "module.", false);
+    struct encoder *f = encoder_import(dev, other, "resnet8", "cifar", 0.125, "module.", 8, mean, std, &the_err);
+    made(f);
+    float *x = embed(e, &im, 3), *y = embed(f, &im, 3);
+    assert_memory_equal(x, y, 3 * 32 * sizeof *x);
+    mem_free(x);
+    mem_free(y);
+    mem_free(im.pixels);
+    encoder_destroy(e);
+    encoder_destroy(f);
+}
+
+static void test_bad_metadata(void **state)
+{
+    (void)state;
+    struct encoder *e = random_encoder(6);
+    const char *good = scratch("meta.safetensors"), *bad = scratch("badmeta.safetensors");
+    ok(encoder_save(e, good, NULL, &the_err));
+    const char *const changes[][3] = { { "arch", "resnet81", "arch must not be" },
+                                       { "std", "0.1,0.1", "\"std\" in the metadata" },
+                                       { "std", "0,1,1", "\"std\" in the metadata" },
+                                       { "size", "0", "\"size\" in the metadata" },
+                                       { "width", "nan", "\"width\" in the metadata" },
+                                       { "head_dim", "3", "projector.0.weight is missing" },
+                                       { "format", "dinf.encoder.9", "format \"dinf.encoder.9\"" } };
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct safetensors s;
+        ok(safetensors_open(good, &s, &the_err));
+        cJSON_ReplaceItemInObjectCaseSensitive(s.metadata, changes[i][0], cJSON_CreateString(changes[i][1]));
+        ok(safetensors_write(bad, s.tensors, s.n, s.metadata, &the_err));
+        safetensors_close(&s);
+        refuse_load(bad, changes[i][2]);
+    }
+    encoder_destroy(e);
+}
+
+static int open_device(void **state)
+{
+    (void)state;
+    dev = device_open("auto", 1, &the_err);
+    return dev == NULL ? -1 : 0;
+}
+
+static int close_device(void **state)
+{
+    (void)state;
+    device_close(dev);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_roundtrip), cmocka_unit_test(test_batches),
+                                        cmocka_unit_test(test_answers),   cmocka_unit_test(test_strict),
+                                        cmocka_unit_test(test_import),    cmocka_unit_test(test_bad_metadata) };
+    return cmocka_run_group_tests(tests, open_device, close_device);
+}

@@ -1,0 +1,165 @@
+/* The tables: names, options, bounds, schedule, and trainings that make no sense. */
+#include "fixtures.h"
+
+#include "nn/query_views.h"
+#include "nn/train_config.h"
+
+static void check_options(const struct option *table, const char *where)
+{
+    assert_non_null(table);
+    for (const struct option *o = table; o->name != NULL; o++) {
+        if (o->help == NULL || o->help[0] == 0 || o->preset == NULL)
+            fail_msg("%s.%s lacks help or preset", where, o->name);
+        for (const struct option *p = table; p < o; p++)
+            assert_string_not_equal(o->name, p->name);
+    }
+}
+
+static void check_row(const struct nn_row *row)
+{
+    assert_non_null(row->name);
+    assert_non_null(row->help);
+    check_options(row->options, row->name);
+    void *options = mem_alloc(1, row->options_size, &the_err);
+    made(options);
+    ok(options_defaults(row->options, options, &the_err));
+    mem_free(options);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    int n = 0;
+    for (; arch_kinds[n] != NULL; n++)
+        check_row(&arch_kinds[n]->row);
+    assert_int_equal(n, 11);
+    for (n = 0; loss_kinds[n] != NULL; n++)
+        check_row(&loss_kinds[n]->row);
+    assert_int_equal(n, 2);
+    for (n = 0; optim_kinds[n] != NULL; n++)
+        check_row(&optim_kinds[n]->row);
+    assert_int_equal(n, 1);
+    for (n = 0; augment_kinds[n] != NULL; n++)
+        check_row(&augment_kinds[n]->row);
+    assert_int_equal(n, 3);
+    check_options(encoder_options, "encoder");
+    check_options(train_options, "train");
+}
+
+static void test_tables(void **state)
+{
+    (void)state;
+    const struct option *tables[16];
+    cJSON *block = json("{\"loss\": \"infonce\"}");
+    int n = train_option_tables(block, tables, 16, &the_err);
+    assert_true(n > 0);
+    const char *const wanted[] = { "arch", "epochs", "temperature", "beta1", "crop_min" };
+    for (size_t w = 0; w < sizeof wanted / sizeof *wanted; w++) {
+        int found = 0;
+        for (int i = 0; i < n; i++)
+            found += option_find(tables[i], wanted[w]) != NULL;
+        assert_int_equal(found, 1);
+    }
+    assert_int_equal(train_option_tables(block, tables, 2, &the_err), -1);
+    cJSON_Delete(block);
+    const char *const bad[][2] = { { "{\"loss\": \"infonse\"}", "did you mean \"infonce\"" },
+                                   { "{\"arch\": \"resnet43\"}", "did you mean \"resnet" },
+                                   { "{\"optimizer\": \"adm\"}", "did you mean \"adam\"" },
+                                   { "{\"augment\": \"simclear\"}", "did you mean \"simclr\"" } };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        block = json(bad[i][0]);
+        assert_int_equal(train_option_tables(block, tables, 16, &the_err), -1);
+        assert_non_null(strstr(the_err.text, bad[i][1]));
+        cJSON_Delete(block);
+    }
+    block = json("{}");
+    assert_int_equal(query_view_tables(block, tables, 16, &the_err), 1);
+    assert_null(tables[0]->name);
+    cJSON_Delete(block);
+}
+
+static void test_schedule(void **state)
+{
+    (void)state;
+    assert_true(schedule_lr("cosine", 0.5, 10, 0, 30) == 0.5);
+    assert_true(schedule_lr("cosine", 0.5, 10, 10, 30) == 0.5);
+    assert_true(fabs(schedule_lr("cosine", 0.5, 10, 20, 30) - 0.25) < 1e-15);
+    assert_true(schedule_lr("cosine", 0.5, 10, 29, 30) > 0 && schedule_lr("cosine", 0.5, 10, 29, 30) < 0.005);
+    assert_true(schedule_lr("cosine", 0.5, 10, 3, 4) == 0.5);
+    assert_true(schedule_lr("constant", 0.5, 0, 29, 30) == 0.5);
+}
+
+/* torchvision's resnet18 and resnet50 without classifier: 11,689,512 - 513,000 and
+ * 25,557,032 - 2,049,000 parameters. */
+static void test_parameter_counts(void **state)
+{
+    (void)state;
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    const struct {
+        const char *arch;
+        int64_t count;
+        int dim;
+    } known[] = { { "resnet18", 11176512, 512 }, { "resnet34", 21284672, 512 }, { "resnet50", 23508032, 2048 } };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        struct encoder_config config = { .stem = "imagenet", .width = 1 };
+        snprintf(config.arch, sizeof config.arch, "%s", known[i].arch);
+        struct network *net = network_build(dev, &config, 128, &the_err);
+        made(net);
+        assert_int_equal(network_encoder_parameters(net), known[i].count);
+        assert_int_equal(net->tensors[net->representation].c, known[i].dim);
+        network_destroy(net);
+    }
+    device_close(dev);
+}
+
+static void refuse(struct device *dev, const char *options, const struct images *im, const float *target, int dim,
+                   const char *text)
+{
+    cJSON *block = json(options);
+    struct train_result result;
+    const struct train_request request = { .block = block,
+                                           .data = im,
+                                           .target = target,
+                                           .target_dim = dim,
+                                           .target_views = 1,
+                                           .out = "/nowhere/x.safetensors" };
+    assert_int_equal(train_run(dev, &request, &result, &the_err), -1);
+    if (strstr(the_err.text, text) == NULL)
+        fail_msg("\"%s\" is not in \"%s\"", text, the_err.text);
+    cJSON_Delete(block);
+}
+
+static void test_refused_trainings(void **state)
+{
+    (void)state;
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    struct images im = make_images(4, 8), one = im, flat = im, none = im;
+    float target[4 * 8] = { 0 };
+    one.n = 1;
+    none.n = 0;
+    flat.h = 4;
+    refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.0625, \"loss\": \"mse\"}", &im, NULL, 0, "needs a victim's answers");
+    refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.0625}", &im, target, 8,
+           "representation has 16 dimensions, the victim's answers have 8");
+    refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.0625}", &one, NULL, 0, "at least two images");
+    refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.0625}", &none, NULL, 0, "no images");
+    refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.0625}", &flat, NULL, 0, "square");
+    refuse(dev, "{\"arch\": \"resnet8\", \"crop_min\": 0.9, \"crop_max\": 0.5, \"augment\": \"weak\"}", &im, NULL, 0,
+           "crop_min");
+    refuse(dev, "{\"arch\": \"resnet8\", \"epochs\": 0}", &im, NULL, 0, "epochs");
+    refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.0625, \"init\": \"/nowhere/w\"}", &im, NULL, 0, "/nowhere/w");
+    target[0] = NAN;
+    refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.03125, \"loss\": \"mse\"}", &im, target, 8, "not finite");
+    mem_free(im.pixels);
+    device_close(dev);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_tables),
+                                        cmocka_unit_test(test_schedule), cmocka_unit_test(test_parameter_counts),
+                                        cmocka_unit_test(test_refused_trainings) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

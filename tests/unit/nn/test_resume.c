@@ -1,0 +1,129 @@
+/* A training that is stopped at any step and taken up again, as often as you
+ * like, leaves the same file as one that was never stopped. Each part runs in a
+ * child process, because a stop request lasts. */
+#include "fixtures.h"
+
+#include <sys/wait.h>
+
+#include "base/fs.h"
+#include "base/stop.h"
+
+static const char options[] =
+    "{\"arch\": \"resnet8\", \"width\": 0.0625, \"augment\": \"simclr\", \"batch\": 4, \"epochs\": 4, \"hold\": 1,"
+    "\"projector_dim\": 8, \"checkpoint_seconds\": 0}";
+
+static void stop_at(void *arg, const struct train_progress *p)
+{
+    if (p->step == *(const int64_t *)arg)
+        stop_request();
+}
+
+/* Exit status of a child that trains until step `last` (0: to the end). */
+static int train(const char *checkpoint, const char *out, int64_t last, uint64_t seed, bool theft)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct device *dev = device_open("auto", 1, &the_err);
+        cJSON *block = cJSON_Parse(options);
+        struct images im = make_images(14, 8);
+        float answers[14 * 2 * 16];
+        int64_t keys[14];
+        for (int i = 0; i < 14 * 2 * 16; i++)
+            answers[i] = noise(i, "answers");
+        for (int i = 0; i < 14; i++)
+            keys[i] = 100 - i;
+        cJSON *augment = cJSON_Parse("{\"augment\": \"weak\", \"seed\": 5}");
+        struct train_request request = { .block = block,
+                                         .data = &im,
+                                         .target = theft ? answers : NULL,
+                                         .target_dim = 16,
+                                         .target_views = 2,
+                                         .target_augment = theft ? augment : NULL,
+                                         .target_index = theft ? keys : NULL,
+                                         .seed = seed,
+                                         .checkpoint = checkpoint,
+                                         .out = out,
+                                         .progress = stop_at,
+                                         .arg = &last };
+        struct train_result result;
+        int rc = dev == NULL ? -1 : train_run(dev, &request, &result, &the_err);
+        if (rc < 0)
+            fprintf(stderr, "%s\n", the_err.text);
+        if (rc == 0 && (result.epochs != 4 || result.steps != 12 || !(result.loss[0] > 0)))
+            rc = -1;
+        _exit(rc == 0 ? 0 : rc == STOPPED ? EXIT_STOPPED : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void same_file(const char *a, const char *b)
+{
+    char *x, *y;
+    size_t n, m;
+    ok(fs_read(a, &x, &n, &the_err));
+    ok(fs_read(b, &y, &m, &the_err));
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    mem_free(x);
+    mem_free(y);
+}
+
+static void check(bool theft)
+{
+    const char *checkpoint = scratch("checkpoint"), *whole = scratch("whole"), *parts = scratch("parts");
+    assert_int_equal(train(NULL, whole, 0, 7, theft), 0);
+    unlink(checkpoint);
+    const int64_t stops[] = { 1, 3, 4, 8, 11 };
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
+        assert_int_equal(train(checkpoint, parts, stops[i], 7, theft), EXIT_STOPPED);
+    assert_int_equal(train(checkpoint, parts, 0, 7, theft), 0);
+    same_file(whole, parts);
+    unlink(checkpoint);
+}
+
+static void test_self(void **state)
+{
+    (void)state;
+    check(false);
+}
+
+static void test_theft(void **state)
+{
+    (void)state;
+    check(true);
+}
+
+/* Files differ if anything does: the comparison above can fail. */
+static void test_seed_matters(void **state)
+{
+    (void)state;
+    const char *a = scratch("seed7"), *b = scratch("seed8");
+    char *x, *y;
+    size_t n, m;
+    assert_int_equal(train(NULL, a, 0, 7, false), 0);
+    assert_int_equal(train(NULL, b, 0, 8, false), 0);
+    ok(fs_read(a, &x, &n, &the_err));
+    ok(fs_read(b, &y, &m, &the_err));
+    assert_true(n == m && memcmp(x, y, n) != 0);
+    mem_free(x);
+    mem_free(y);
+}
+
+static void test_foreign_checkpoint(void **state)
+{
+    (void)state;
+    const char *checkpoint = scratch("foreign"), *out = scratch("out");
+    assert_int_equal(train(checkpoint, out, 2, 7, false), EXIT_STOPPED);
+    assert_int_equal(train(checkpoint, out, 0, 8, false), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_self), cmocka_unit_test(test_theft),
+                                        cmocka_unit_test(test_seed_matters),
+                                        cmocka_unit_test(test_foreign_checkpoint) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
