@@ -96,7 +96,8 @@ static void add_worker(struct text *t, const struct snapshot_worker *w)
         snprintf(again, sizeof again, " (try %d)", w->attempt);
     clock_duration(w->seconds, time, sizeof time);
     draw_bar(w->report.fraction, 6, bar, sizeof bar);
-    int room = t->columns - 54 < 12 ? 12 : t->columns - 54 > 48 ? 48 : t->columns - 54;
+    int room = t->columns <= 80 ? t->columns - 54 : 26 + (t->columns - 80) / 2;
+    room = room < 12 ? 12 : room > 60 ? 60 : room;
     snprintf(name, sizeof name, "%s%s", w->task, again);
     size_t n = fitting(name, room);
     int characters = 0;

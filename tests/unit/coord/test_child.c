@@ -1,0 +1,216 @@
+/* coord: attempts in processes of their own. This program is its own child:
+ * started as `... task DIR ID ...` it does what the spec on its standard input
+ * says. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fs.h"
+#include "base/stop.h"
+#include "coord/child.h"
+#include "coord/process.h"
+
+static char dir[] = "/tmp/dinf-child.XXXXXX";
+
+/* ---- in the child ---- */
+
+static int environment_is_clean(void)
+{
+    return getenv("OMPI_COMM_WORLD_RANK") == NULL && getenv("PMIX_RANK") == NULL && getenv("PMI_RANK") == NULL &&
+           getenv("KEPT") != NULL && strcmp(getenv("OMP_NUM_THREADS"), "3") == 0 &&
+           strcmp(getenv("OPENBLAS_NUM_THREADS"), "3") == 0 && fcntl(4, F_GETFD) == -1 && getpgrp() == getpid();
+}
+
+static int child_main(void)
+{
+    char what[64] = "";
+    process_follow_parent();
+    if (read(0, what, sizeof what - 1) < 0)
+        return 9;
+    if (strcmp(what, "done") == 0)
+        return environment_is_clean() ? 0 : 8;
+    if (strcmp(what, "fail") == 0) {
+        fprintf(stderr, "some noise\nerror: first\nerror: the reason\nmore noise\n");
+        return 1;
+    }
+    if (strcmp(what, "silent") == 0)
+        return 3;
+    if (strcmp(what, "abort") == 0) {
+        fprintf(stderr, "assertion broken\n\n");
+        signal(SIGABRT, SIG_DFL);
+        raise(SIGABRT);
+    }
+    if (strcmp(what, "report") == 0) {
+        dprintf(3, "noise\nprogress 0.5 1.25 100 images epo");
+        usleep(50000);
+        dprintf(3, "ch 1/2\n");
+        pause();
+    }
+    if (strcmp(what, "deaf") == 0)
+        signal(SIGTERM, SIG_IGN);
+    if (strcmp(what, "saves") == 0) {
+        stop_install();
+        while (!stop_requested())
+            usleep(1000);
+        return EXIT_STOPPED;
+    }
+    for (;;)
+        pause();
+}
+
+/* ---- in the parent ---- */
+
+static int make_dir(void **state)
+{
+    char logs[64];
+    (void)state;
+    setenv("OMPI_COMM_WORLD_RANK", "1", 1);
+    setenv("PMIX_RANK", "1", 1);
+    setenv("PMI_RANK", "1", 1);
+    setenv("KEPT", "1", 1);
+    setenv("OMP_NUM_THREADS", "77", 1);
+    if (mkdtemp(dir) == NULL)
+        return -1;
+    snprintf(logs, sizeof logs, "%s/logs", dir);
+    return mkdir(logs, 0777);
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    return fs_remove_tree(dir, NULL);
+}
+
+static struct child start(const char *what, double limit, double grace)
+{
+    struct err err = { .text = "" };
+    struct child c;
+    struct run_settings settings = { .device = "cpu", .threads = 3, .task_seconds = limit, .grace_seconds = grace };
+    snprintf(settings.dir, sizeof settings.dir, "%s", dir);
+    assert_int_equal(child_start(&c, &settings, what, what, 1, &err), 0);
+    return c;
+}
+
+static struct attempt_end finish(struct child *c)
+{
+    struct attempt_end end = { .seconds = -1 };
+    struct task_report report;
+    bool fresh;
+    for (int i = 0; i < 2000; i++)
+        if (child_poll(c, 0.005, &report, &fresh, &end) == 1)
+            return end;
+    fail_msg("the child does not end");
+    return end;
+}
+
+static void expect(const char *what, enum outcome outcome, const char *error)
+{
+    struct child c = start(what, 0, 1);
+    struct attempt_end end = finish(&c);
+    assert_int_equal(end.outcome, outcome);
+    assert_string_equal(end.error, error);
+    assert_int_equal(c.pid, 0);
+}
+
+static void ends(void **state)
+{
+    (void)state;
+    expect("done", OUTCOME_DONE, "");
+    expect("fail", OUTCOME_FAILED, "the reason");
+    expect("silent", OUTCOME_FAILED, "exit status 3 without a message");
+    expect("abort", OUTCOME_FAILED, "killed by signal 6 (Aborted); last line: assertion broken");
+}
+
+static void logs(void **state)
+{
+    char path[64];
+    (void)state;
+    expect("done", OUTCOME_DONE, "");
+    snprintf(path, sizeof path, "%s/logs/done.log", dir);
+    assert_false(fs_exists(path)); /* it said nothing */
+    expect("fail", OUTCOME_FAILED, "the reason");
+    snprintf(path, sizeof path, "%s/logs/fail.log", dir);
+    assert_true(fs_exists(path));
+}
+
+static void last_words_are_of_this_attempt(void **state)
+{
+    char path[64];
+    (void)state;
+    snprintf(path, sizeof path, "%s/logs/silent.log", dir);
+    assert_int_equal(fs_write_atomic(path, "error: of yesterday\n", 20, NULL), 0);
+    expect("silent", OUTCOME_FAILED, "exit status 3 without a message");
+}
+
+static void reports_come_in_pieces(void **state)
+{
+    (void)state;
+    struct child c = start("report", 0, 1);
+    struct task_report report;
+    struct attempt_end end;
+    bool fresh = false;
+    report_init(&report);
+    for (int i = 0; i < 1000 && !fresh; i++)
+        assert_int_equal(child_poll(&c, 0.005, &report, &fresh, &end), 0);
+    assert_true(fresh && report.fraction == 0.5 && report.loss == 1.25 && report.rate == 100);
+    assert_string_equal(report.what, "epoch 1/2");
+    child_kill(&c);
+    assert_int_equal(c.pid, 0);
+    child_kill(&c); /* nothing to kill */
+}
+
+static void stops(void **state)
+{
+    (void)state;
+    struct child c = start("saves", 0, 5);
+    usleep(100000);
+    child_stop(&c);
+    assert_int_equal(finish(&c).outcome, OUTCOME_STOPPED);
+    c = start("deaf", 0, 0.1);
+    usleep(100000);
+    child_stop(&c);
+    assert_int_equal(finish(&c).outcome, OUTCOME_STOPPED);
+    /* asked by somebody else: that is a failure */
+    c = start("saves", 0, 5);
+    usleep(100000);
+    kill(c.pid, SIGTERM);
+    struct attempt_end end = finish(&c);
+    assert_int_equal(end.outcome, OUTCOME_FAILED);
+    assert_non_null(strstr(end.error, "did not come from the coordinator"));
+}
+
+static void limits(void **state)
+{
+    (void)state;
+    struct child c = start("saves", 0.1, 5);
+    struct attempt_end end = finish(&c);
+    assert_int_equal(end.outcome, OUTCOME_FAILED);
+    assert_string_equal(end.error, "exceeded the time limit of 0.1 s");
+    c = start("deaf", 0.1, 0.1);
+    end = finish(&c);
+    assert_int_equal(end.outcome, OUTCOME_FAILED);
+    assert_string_equal(end.error, "exceeded the time limit of 0.1 s and had to be killed");
+    assert_true(end.seconds >= 0.2);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "task") == 0)
+        return child_main();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ends),   cmocka_unit_test(logs),
+        cmocka_unit_test(stops),  cmocka_unit_test(last_words_are_of_this_attempt),
+        cmocka_unit_test(limits), cmocka_unit_test(reports_come_in_pieces),
+    };
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

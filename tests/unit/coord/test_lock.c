@@ -1,0 +1,142 @@
+/* coord: the run lock, both ways, between processes. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fs.h"
+#include "coord/lock.h"
+
+typedef struct run_lock *take_lock(const char *dir, double wait, struct err *err);
+
+static char dir[] = "/tmp/dinf-lock.XXXXXX";
+
+static int make_dir(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) != NULL ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    return fs_remove_tree(dir, NULL);
+}
+
+/* A process that takes the lock, says so, and waits to be killed. */
+static pid_t start_holder(take_lock *take)
+{
+    int ends[2];
+    char c;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct err err;
+        if (take(dir, 0, &err) == NULL || write(ends[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    assert_int_equal(read(ends[0], &c, 1), 1);
+    close(ends[0]);
+    close(ends[1]);
+    return pid;
+}
+
+static void kill_holder(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static void excludes_and_names(take_lock *take)
+{
+    struct err err = { .text = "" };
+    char holder[32], host[256] = "";
+    pid_t pid = start_holder(take);
+    gethostname(host, sizeof host - 1);
+    snprintf(holder, sizeof holder, "process %ld on ", (long)pid);
+    assert_null(take(dir, 0.2, &err));
+    assert_non_null(strstr(err.text, holder));
+    assert_non_null(strstr(err.text, host));
+    kill_holder(pid);
+    /* killed, so that nobody released it: still it can be had */
+    struct run_lock *lock = take(dir, 1, &err);
+    assert_non_null(lock);
+    lock_release(lock);
+    lock = take(dir, 1, &err);
+    assert_non_null(lock);
+    lock_release(lock);
+}
+
+static void by_flock(void **state)
+{
+    (void)state;
+    excludes_and_names(lock_take);
+}
+
+static void by_creation(void **state)
+{
+    (void)state;
+    excludes_and_names(lock_take_by_creation);
+}
+
+static void waits_for_the_dying(void **state)
+{
+    (void)state;
+    struct err err;
+    pid_t pid = start_holder(lock_take);
+    pid_t killer = fork();
+    if (killer == 0) {
+        usleep(300000);
+        kill(pid, SIGKILL);
+        _exit(0);
+    }
+    struct run_lock *lock = lock_take(dir, 5, &err);
+    assert_non_null(lock);
+    lock_release(lock);
+    waitpid(killer, NULL, 0);
+    waitpid(pid, NULL, 0);
+}
+
+static void another_host_is_believed(void **state)
+{
+    (void)state;
+    struct err err = { .text = "" };
+    char path[256];
+    snprintf(path, sizeof path, "%s/lock.held", dir);
+    assert_int_equal(fs_write_atomic(path, "elsewhere 1234\n", 15, &err), 0);
+    assert_null(lock_take_by_creation(dir, 0.2, &err));
+    assert_non_null(strstr(err.text, "process 1234 on elsewhere"));
+    assert_non_null(strstr(err.text, "lock.held"));
+    unlink(path);
+}
+
+static void a_folder_that_is_not_there(void **state)
+{
+    (void)state;
+    struct err err = { .text = "" };
+    assert_null(lock_take("/nonexistent/folder", 0, &err));
+    assert_true(err.text[0] != '\0');
+    lock_release(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(by_flock),
+        cmocka_unit_test(by_creation),
+        cmocka_unit_test(waits_for_the_dying),
+        cmocka_unit_test(another_host_is_believed),
+        cmocka_unit_test(a_folder_that_is_not_there),
+    };
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

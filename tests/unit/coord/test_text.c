@@ -1,0 +1,232 @@
+/* coord: reports, specs, snapshots and frames: what they say and that it fits. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "coord/frame.h"
+#include "coord/snapshot.h"
+#include "coord/spec.h"
+
+static void report_round_trip(void **state)
+{
+    (void)state;
+    struct task_progress p = { .fraction = 0.25, .loss = NAN, .rate = 640.5, .unit = "images" };
+    struct task_report r, back;
+    char line[256];
+    snprintf(p.what, sizeof p.what, "epoch 3/150\nof many");
+    report_from_progress(&r, &p);
+    int n = report_print(&r, line, sizeof line);
+    assert_int_equal(n, strlen(line));
+    assert_ptr_equal(strchr(line, '\n'), line + n - 1); /* one line whatever the task says */
+    assert_int_equal(report_parse(line, &back), 0);
+    assert_true(back.fraction == 0.25 && isnan(back.loss) && back.rate == 640.5);
+    assert_string_equal(back.unit, "images");
+    assert_string_equal(back.what, "epoch 3/150 of many");
+    p.unit = NULL;
+    p.what[0] = '\0';
+    report_from_progress(&r, &p);
+    report_print(&r, line, sizeof line);
+    assert_int_equal(report_parse(line, &back), 0);
+    assert_string_equal(back.unit, "");
+    assert_string_equal(back.what, "");
+}
+
+static void report_refuses_noise(void **state)
+{
+    (void)state;
+    static const char *const noise[] = { "", "progress", "progress x y z - a", "progress 0.1 0.2", "hello", "progress 1 2 3" };
+    struct task_report r;
+    report_init(&r);
+    r.fraction = 0.5;
+    for (size_t i = 0; i < sizeof noise / sizeof noise[0]; i++)
+        assert_int_equal(report_parse(noise[i], &r), -1);
+    assert_true(r.fraction == 0.5);
+}
+
+static void spec_round_trip(void **state)
+{
+    (void)state;
+    struct err err;
+    struct task_input inputs[2] = { { .role = "members", .id = "aa" }, { .role = "held \"out\"", .id = "bb" } };
+    struct plan_task task = { .id = "0123456789abcdef0123456789abcdef", .name = (char *)"mock:\xc3\xa4/1",
+                              .kind = task_kind_find("mock"), .inputs = inputs, .n_inputs = 2 };
+    struct task_spec spec;
+    task.params = cJSON_Parse("{\"seconds\":0.1,\"index\":4294967297}");
+    char *text = spec_print(&task, &err);
+    assert_non_null(text);
+    assert_int_equal(spec_parse(text, &spec, &err), 0);
+    assert_string_equal(spec.id, task.id);
+    assert_string_equal(spec.name, task.name);
+    assert_ptr_equal(spec.kind, task.kind);
+    assert_int_equal(spec.n_inputs, 2);
+    assert_string_equal(spec.inputs[1].role, inputs[1].role);
+    assert_string_equal(spec.inputs[1].id, "bb");
+    assert_true(cJSON_Compare(spec.params, task.params, true));
+    spec_fini(&spec);
+    mem_free(text);
+    cJSON_Delete(task.params);
+}
+
+static void spec_refuses(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "", "{", "[]", "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\"}",
+                                       "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"none\",\"params\":{}}",
+                                       "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\",\"params\":{},\"inputs\":[{}]}" };
+    struct task_spec spec;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct err err = { .text = "" };
+        assert_int_equal(spec_parse(bad[i], &spec, &err), -1);
+        assert_true(err.text[0] != '\0');
+    }
+}
+
+static void settings_round_trip(void **state)
+{
+    (void)state;
+    struct err err;
+    struct run_settings s = { .dir = "/a b/c", .device = "cpu", .threads = 3, .task_seconds = 0.1, .grace_seconds = 60,
+                              .in_process = true },
+                        back;
+    char *text = settings_print(&s, &err);
+    assert_int_equal(settings_parse(text, &back, &err), 0);
+    assert_memory_equal(&s, &back, sizeof s);
+    mem_free(text);
+    assert_int_equal(settings_parse("{}", &back, &err), -1);
+}
+
+/* A chain of two and one beside it, on two workers: 4 s are done, and a task of
+ * the same kind and half the cost is expected to take half of them. */
+static void estimates(void **state)
+{
+    (void)state;
+    struct err err;
+    const struct task_kind *mock = task_kind_find("mock");
+    int after[] = { 1 };
+    struct task_input input = { .role = "after" };
+    struct plan_task tasks[] = {
+        { .kind = mock, .cost = 2, .state = TASK_DONE, .seconds = 4 },
+        { .kind = mock, .cost = 3, .state = TASK_RUNNING, .rank = 5, .start = 100 },
+        { .kind = mock, .cost = 1, .state = TASK_WAITING, .inputs = &input, .input_tasks = after, .n_inputs = 1 },
+        { .kind = mock, .cost = 9, .state = TASK_FAILED },
+    };
+    struct plan plan = { .tasks = tasks, .n_tasks = 4 };
+    struct snapshot_worker workers[] = { { .rank = 2 }, { .rank = 5, .seconds = 3, .report = { .fraction = 0.25 } } };
+    struct snapshot s = { .workers = workers, .n_workers = 2, .workers_total = 2 };
+    assert_int_equal(snapshot_estimate(&s, &plan, 103, &err), 0);
+    assert_int_equal(s.total, 4);
+    assert_int_equal(s.done, 1);
+    assert_int_equal(s.running, 1);
+    assert_int_equal(s.waiting, 1);
+    assert_int_equal(s.failed, 1);
+    /* 3 s for a quarter: 9 s are left of it, then 2 s for the one behind it */
+    assert_true(fabs(s.left - 11) < 1e-9);
+    assert_true(fabs(s.fraction - 7.0 / 18.0) < 1e-9);
+    s.workers_total = 1;
+    s.n_workers = 0; /* no report: by its cost, 6 s, 3 of them over */
+    assert_int_equal(snapshot_estimate(&s, &plan, 103, &err), 0);
+    assert_true(fabs(s.left - 5) < 1e-9);
+}
+
+static struct snapshot example(struct snapshot_worker *workers, int n)
+{
+    struct snapshot s = { .campaign = "demo", .fraction = 0.47, .left = 190, .total = 40, .done = 12, .failed = 1,
+                          .running = n, .waiting = 20, .workers = workers, .n_workers = n, .workers_total = n };
+    for (int i = 0; i < n; i++) {
+        workers[i] = (struct snapshot_worker){ .rank = i + 1, .attempt = 1 + i % 2, .seconds = 61.5,
+                                               .report = { .fraction = 0.5, .loss = 3.25, .rate = 640 } };
+        snprintf(workers[i].task, sizeof workers[i].task, "steal:victim.\xc3\xbc""berlang.half.members.%d", i);
+        snprintf(workers[i].report.what, sizeof workers[i].report.what, "epoch %d/150", i);
+        snprintf(workers[i].report.unit, sizeof workers[i].report.unit, "images");
+    }
+    return s;
+}
+
+static void frames_fit(void **state)
+{
+    (void)state;
+    static struct snapshot_worker workers[200];
+    static char out[65536];
+    static const int n_workers[] = { 0, 1, 7, 8, 200 };
+    for (int columns = 20; columns <= 200; columns += 7)
+        for (int rows = 1; rows <= 40; rows += 3)
+            for (size_t k = 0; k < sizeof n_workers / sizeof n_workers[0]; k++) {
+                struct snapshot s = example(workers, n_workers[k]);
+                int lines = frame_render(&s, columns, rows, out, sizeof out), seen = 0;
+                assert_true(lines <= rows);
+                for (char *line = out; *line != '\0'; seen++) {
+                    char *end = strchr(line, '\n');
+                    assert_non_null(end);
+                    int width = 0;
+                    for (char *c = line; c < end; c++)
+                        width += ((unsigned char)*c & 0xC0) != 0x80;
+                    assert_true(width <= columns);
+                    line = end + 1;
+                }
+                assert_int_equal(seen, lines);
+            }
+}
+
+static void frames_say(void **state)
+{
+    (void)state;
+    struct snapshot_worker workers[9];
+    char out[4096];
+    struct snapshot s = example(workers, 9);
+    assert_int_equal(frame_render(&s, 100, 6, out, sizeof out), 6);
+    assert_non_null(strstr(out, " 47%"));
+    assert_non_null(strstr(out, "12 of 40 done, 1 failed, 0 skipped, 9 running, 20 remaining, 3 min 10 s left"));
+    assert_non_null(strstr(out, "epoch 2/150  loss 3.25  640 images/s"));
+    assert_non_null(strstr(out, "and 6 more workers"));
+    s.fraction = 0.9999; /* 100 only when it is over */
+    frame_render(&s, 100, 6, out, sizeof out);
+    assert_non_null(strstr(out, " 99%"));
+    s.left = NAN;
+    s.fraction = NAN;
+    frame_render(&s, 80, 24, out, sizeof out);
+    assert_null(strstr(out, "nan"));
+}
+
+static void snapshot_round_trip(void **state)
+{
+    (void)state;
+    struct err err;
+    struct snapshot_worker workers[3];
+    struct snapshot s = example(workers, 3), back;
+    workers[1].report.loss = NAN;
+    snprintf(s.hosts, sizeof s.hosts, "n0 n1");
+    s.stopping = true;
+    cJSON *o = snapshot_to_json(&s, &err);
+    char *text = cJSON_PrintUnformatted(o);
+    cJSON *again = cJSON_Parse(text);
+    assert_int_equal(snapshot_from_json(again, &back, &err), 0);
+    assert_int_equal(back.n_workers, 3);
+    assert_int_equal(back.workers[2].rank, 3);
+    assert_string_equal(back.workers[2].task, workers[2].task);
+    assert_string_equal(back.workers[2].report.what, workers[2].report.what);
+    assert_true(isnan(back.workers[1].report.loss) && back.workers[0].report.loss == 3.25);
+    assert_string_equal(back.hosts, "n0 n1");
+    assert_true(back.stopping && back.left == 190 && back.done == 12);
+    snapshot_fini(&back);
+    cJSON_Delete(again);
+    cJSON_free(text);
+    cJSON_Delete(o);
+    assert_int_equal(snapshot_from_json(NULL, &back, &err), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(report_round_trip), cmocka_unit_test(report_refuses_noise), cmocka_unit_test(spec_round_trip),
+        cmocka_unit_test(spec_refuses),      cmocka_unit_test(settings_round_trip),  cmocka_unit_test(estimates),
+        cmocka_unit_test(frames_fit),        cmocka_unit_test(frames_say),           cmocka_unit_test(snapshot_round_trip),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
