@@ -154,6 +154,13 @@ static int evaluate_pair(struct builder *b, const struct task_kind *kind, const 
     spec.name = name;
     spec.params = cJSON_Duplicate(e->params, true);
     spec.labels = evaluation_labels(b, suspect, victim);
+    /* Against two victims with the same training set a test is the same computation,
+     * but each pair has a row of its own. */
+    if (spec.params != NULL &&
+        cJSON_AddStringToObject(spec.params, "victim", b->plan->tasks[b->encoders[victim].task].id) == NULL) {
+        cJSON_Delete(spec.params);
+        spec.params = NULL; /* graph_add reports it */
+    }
     int task, rc = graph_add(b, &spec, &task, NULL);
     mem_free(name);
     return rc;

@@ -279,6 +279,32 @@ static void sweeps_and_trials(void **state)
     plan_destroy(p);
 }
 
+/* Two victims with one training set: every pair has its row. */
+static void two_victims(void **state)
+{
+    (void)state;
+    struct plan *p = build(CAMPAIGN SETS "encoders = ( " VICTIM ",\n{ name = \"second\"; role = \"victim\"; "
+                                         "heldout = \"heldout\"; train = { dataset = \"members\"; arch = "
+                                         "\"resnet10\"; } } );\n"
+                                         "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 10; } );\n"
+                                         "evaluate = { dataset_inference = { }; };\n");
+    static const char *const rows[][2] = {
+        { "dataset_inference:victim@victim", "victim" },
+        { "dataset_inference:second@victim", "independent" },
+        { "dataset_inference:victim.outside.10.infonce@victim", "thief" },
+        { "dataset_inference:victim@second", "independent" },
+        { "dataset_inference:second@second", "victim" },
+        { "dataset_inference:victim.outside.10.infonce@second", "independent" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct err err = { "" };
+        int task = plan_find(p, rows[i][0], &err);
+        assert_true(task >= 0);
+        assert_string_equal(cJSON_GetObjectItem(p->tasks[task].labels, "role")->valuestring, rows[i][1]);
+    }
+    plan_destroy(p);
+}
+
 static void write_file(const char *name, const char *text)
 {
     struct err err;
@@ -361,7 +387,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(bad_configs),       cmocka_unit_test(all_errors),
                                         cmocka_unit_test(whole_campaign),    cmocka_unit_test(identity),
-                                        cmocka_unit_test(sweeps_and_trials), cmocka_unit_test(imported),
-                                        cmocka_unit_test(every_device),      cmocka_unit_test(many_mocks) };
+                                        cmocka_unit_test(sweeps_and_trials), cmocka_unit_test(two_victims),
+                                        cmocka_unit_test(imported),          cmocka_unit_test(every_device),
+                                        cmocka_unit_test(many_mocks) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
