@@ -21,8 +21,8 @@ static double norm(const float *x, int64_t n)
     return sqrt(sum);
 }
 
-/* Relative error of the slope along `d` (n), a unit vector, against g . d; the
- * best of four steps, because ReLU and max pooling have kinks. */
+/* Relative error (of at least 0.05) of the slope along `d` (n), a unit vector, against g . d; the
+ * best of four steps, because ReLU has kinks. */
 static double slope_error(struct trainer *t, float *w, const float *g, const float *d, int64_t n)
 {
     double best = INFINITY, want = 0, size = norm(g, n);
@@ -32,21 +32,21 @@ static double slope_error(struct trainer *t, float *w, const float *g, const flo
     for (int64_t i = 0; i < n; i++)
         want += (double)g[i] * (double)d[i];
     for (double step = 1e-3; step > 1e-5; step /= 4) {
-        double h = step / size;
+        double h = step / fmax(size, 0.05);
         for (int64_t i = 0; i < n; i++)
             w[i] = (float)((double)at[i] + h * (double)d[i]);
         double up = loss_at(t, t->target);
         for (int64_t i = 0; i < n; i++)
             w[i] = (float)((double)at[i] - h * (double)d[i]);
         double slope = (up - loss_at(t, t->target)) / (2 * h);
-        best = fmin(best, fabs(slope - want) / fabs(want));
+        best = fmin(best, fabs(slope - want) / fmax(fabs(want), 0.05));
     }
     memcpy(w, at, (size_t)n * sizeof *w);
     mem_free(at);
     return best;
 }
 
-/* Slopes along the gradient itself and along random mixtures with it. */
+/* Slopes along the gradient itself and along a random mixture with it. */
 static void check(const char *options, int size, const float *target, int target_dim, double tolerance)
 {
     enum { IMAGES = 6 };
@@ -116,19 +116,19 @@ static void test_basic_theft(void **state)
     check("{\"arch\": \"resnet8\", \"width\": 0.0625, \"temperature\": 0.5}", 8, target, 16, 2e-2);
 }
 
-static void test_bottleneck_imagenet_mse(void **state)
+static void test_head_mse(void **state)
 {
     (void)state;
     float target[6 * 10];
     for (int i = 0; i < 6 * 10; i++)
         target[i] = noise(i, "gradient");
-    check("{\"arch\": \"resnet26\", \"stem\": \"imagenet\", \"width\": 0.0625, \"loss\": \"mse\", \"head\": \"mlp\"}",
-          33, target, 10, 5e-2); /* kinks: ReLU and max pooling on few pixels */
+    check("{\"arch\": \"resnet8\", \"stem\": \"imagenet\", \"width\": 0.0625, \"loss\": \"mse\", \"head\": \"mlp\"}",
+          21, target, 10, 3e-2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_basic_self), cmocka_unit_test(test_basic_theft),
-                                        cmocka_unit_test(test_bottleneck_imagenet_mse) };
+                                        cmocka_unit_test(test_head_mse) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
