@@ -2,6 +2,7 @@
 """Training curves: loss, learning rate and time per epoch of every trained encoder."""
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from figure import finite, kind_colours, legend_below, line, main, save
 from results import Missing
@@ -39,6 +40,8 @@ def draw(results, out):
     for k, panel in enumerate(panels):
         axes[0][k].set_title(panel)
         axes[-1][k].set_xlabel("epoch")
+        for ax in axes[:, k]:
+            ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         for i, column in enumerate(ROWS):
             low, high = axes[i][k].get_ylim()
             if column != "loss" or (low < 0.3 * high and low > -0.1 * high):

@@ -55,7 +55,7 @@ def draw(results, out):
         axes[-1][k].set_xlabel(column.replace("_", " "))
         axes[0][k].set_title(headline(results, TABLE, column, 44), fontsize=10)
     handles = [
-        Patch(color=colour, alpha=0.55, label=f"{text} ({counted[text]} encoders)") for text, _, colour in GROUPS
+        Patch(color=colour, alpha=0.55, label=f"{text} encoders ({counted[text]})") for text, _, colour in GROUPS
     ]
     legend_below(
         fig,
