@@ -59,30 +59,33 @@ static void BLOCKED(apply)(int area, const float *restrict x, const float *restr
         BLOCKED(apply_as)(area, x, NULL, &own, false, y);
 }
 
-/* The gradient behind the ReLU: (dy + dy2) where y > 0; y NULL: no ReLU. */
-static inline __attribute__((always_inline)) lanes BLOCKED(gradient)(const lanes *y, const lanes *dy, const lanes *dy2,
-                                                                     int p)
+/* *g: the gradient behind the ReLU, (dy + dy2) where y > 0; y NULL: no ReLU.
+ * (By pointer: vectors as values change the calling convention with the processor.) */
+static inline __attribute__((always_inline)) void BLOCKED(gradient)(const lanes *y, const lanes *dy, const lanes *dy2,
+                                                                    int p, lanes *g)
 {
-    lanes g = dy[p];
+    *g = dy[p];
     if (dy2)
-        g += dy2[p];
+        *g += dy2[p];
     if (y)
-        g = (lanes)((masks)g & ~(masks)(y[p] <= 0));
-    return g;
+        *g = (lanes)((masks)*g & ~(masks)(y[p] <= 0));
 }
 
 /* sum += sum of g, product += sum of g (x - mean); g is kept in `keep` if not NULL */
 static inline __attribute__((always_inline)) void
-BLOCKED(add_products_as)(int area, const lanes *x, const lanes *y, const lanes *dy, const lanes *dy2, lanes mean,
-                         lanes *keep, double *sum, double *product)
+BLOCKED(add_products_as)(int area, const lanes *x, const lanes *y, const lanes *dy, const lanes *dy2,
+                         const lanes *mean, lanes *keep, double *sum, double *product)
 {
+    const lanes center = *mean;
+
     for (int first = 0; first < area; first += STRETCH) {
         int last = first + STRETCH < area ? first + STRETCH : area;
         lanes s = { 0 }, q = { 0 };
         for (int p = first; p < last; p++) {
-            lanes g = BLOCKED(gradient)(y, dy, dy2, p);
+            lanes g;
+            BLOCKED(gradient)(y, dy, dy2, p, &g);
             s += g;
-            q += g * (x[p] - mean);
+            q += g * (x[p] - center);
             if (keep)
                 keep[p] = g;
         }
@@ -96,8 +99,8 @@ BLOCKED(add_products_as)(int area, const lanes *x, const lanes *y, const lanes *
 static void BLOCKED(add_products)(int area, const float *x, const float *y, const float *dy, const float *dy2,
                                   const float *mean, float *keep, double *sum, double *product)
 {
-    const lanes *vx = (const lanes *)x, *vy = (const lanes *)y, *vdy = (const lanes *)dy, *vdy2 = (const lanes *)dy2;
-    const lanes m = *(const lanes *)mean;
+    const lanes *vx = (const lanes *)x, *vy = (const lanes *)y, *vdy = (const lanes *)dy, *vdy2 = (const lanes *)dy2,
+                *m = (const lanes *)mean;
     lanes *out = (lanes *)keep;
 
     if (!y)

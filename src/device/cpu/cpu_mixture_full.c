@@ -4,9 +4,10 @@
  * quadratic form |W x - c|^2 costs d^2, but its part inside any subspace of the
  * whitened space bounds it from below. So every row is first screened in the
  * subspace that tells a component's mean from the others' (a few directions a
- * component); the component that looks best is then computed to its end, and of
- * the others only those that can still come within LINALG_HOPELESS of it, a
- * stripe of W at a time for as long as they can. */
+ * component). The component that looks best is then computed to its end. The
+ * others are screened again in single precision, a stripe of W at a time for as
+ * long as they can come within LINALG_HOPELESS of the best, with a bound of the
+ * rounding error on their side; what is left is computed exactly. */
 #include "device/cpu/cpu_linalg.h"
 
 #include <cblas.h>
@@ -121,7 +122,7 @@ struct chunk_scratch {
     double *gathered; /* (CHUNK, d) */
     double *y;        /* (CHUNK, STRIPE) */
     double value[CHUNK];
-    int64_t row[CHUNK];
+    int64_t row[CHUNK], survivor[CHUNK];
 };
 
 /* resp[row][j] of the listed rows: exact, or -infinity if it falls below
@@ -166,6 +167,126 @@ static void chunk_exact(int rows, const int64_t *list, int d, int k, int j, cons
         resp[w->row[i] * k + j] = w->value[i];
 }
 
+/* What the second screen knows of all components and rows. */
+struct single {
+    float *whiten;        /* (k, d, d) */
+    double *whiten_norm;  /* (k, stripes): Frobenius norm of the stripes to this one */
+    double *row_norm;     /* (n) */
+    const double *floor;  /* (n) */
+};
+
+/* The rows of the list that may reach their floor under component j, into
+ * w->survivor; returns their number. The others' resp becomes -infinity.
+ *
+ * Products of d terms in single precision are off by at most
+ * (d + 2) 2^-24 |W_r| |x| each, rounding of the operands included. */
+static int chunk_survivors(int rows, const int64_t *list, int d, int k, int j, const double *x,
+                           const double *centre, double offset, const struct single *single,
+                           struct chunk_scratch *w, double *resp)
+{
+    float *gathered = (float *)w->gathered, *y = (float *)w->y;
+    int stripes = (d + STRIPE - 1) / STRIPE;
+    for (int i = 0; i < rows; i++) {
+        const double *v = x + list[i] * d;
+        for (int c = 0; c < d; c++)
+            gathered[(size_t)i * d + c] = (float)v[c];
+        w->value[i] = 0.0;
+        w->survivor[i] = list[i];
+    }
+    for (int s = 0; s < stripes && rows > 0; s++) {
+        int first = s * STRIPE, size = d - first < STRIPE ? d - first : STRIPE, kept = 0;
+        const double *c = centre + (size_t)j * d + first;
+        double unit = (d + 2) * 0x1p-24 * single->whiten_norm[j * stripes + s];
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, size, first + size, 1.0f, gathered, d,
+                    single->whiten + ((size_t)j * d + first) * d, d, 0.0f, y, STRIPE);
+        for (int i = 0; i < rows; i++) {
+            int64_t row = w->survivor[i];
+            double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+            for (int l = 0; l < size; l++) {
+                double apart = (double)y[(size_t)i * STRIPE + l] - c[l];
+                sum += apart * apart;
+            }
+            double quadratic = w->value[i] + sum, least = sqrt(quadratic) - unit * single->row_norm[row];
+            if (least > 0.0 && offset - 0.5 * least * least < single->floor[row]) {
+                resp[row * k + j] = -INFINITY;
+                continue;
+            }
+            if (kept < i)
+                memcpy(gathered + (size_t)kept * d, gathered + (size_t)i * d, (size_t)d * sizeof *gathered);
+            w->value[kept] = quadratic;
+            w->survivor[kept++] = row;
+        }
+        rows = kept;
+    }
+    return rows;
+}
+
+static void single_fini(struct single *single)
+{
+    mem_free(single->whiten);
+    mem_free(single->whiten_norm);
+    mem_free(single->row_norm);
+}
+
+static int single_init(struct single *single, int threads, int64_t n, int d, int k, const double *x,
+                       const double *whiten, const double *floor, struct err *err)
+{
+    int stripes = (d + STRIPE - 1) / STRIPE;
+    size_t size = (size_t)k * d * d;
+    single->floor = floor;
+    single->whiten = mem_alloc(size, sizeof *single->whiten, err);
+    single->whiten_norm = mem_alloc((size_t)k, (size_t)stripes * sizeof *single->whiten_norm, err);
+    single->row_norm = mem_alloc((size_t)n, sizeof *single->row_norm, err);
+    if (!single->whiten || !single->whiten_norm || !single->row_norm) {
+        single_fini(single);
+        return -1;
+    }
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < n; i++)
+        single->row_norm[i] = sqrt(dot(d, x + i * d, x + i * d));
+    for (size_t i = 0; i < size; i++)
+        single->whiten[i] = (float)whiten[i];
+    for (int j = 0; j < k; j++) {
+        double sum = 0.0;
+        for (int r = 0; r < d; r++) {
+            const double *row = whiten + ((size_t)j * d + r) * d;
+            sum += dot(r + 1, row, row);
+            single->whiten_norm[j * stripes + r / STRIPE] = sqrt(sum);
+        }
+    }
+    return 0;
+}
+
+/* Exact values under component j of the listed rows, in parallel. With `single`,
+ * only of those that pass the second screen: it is tried on the first chunk, and
+ * left out if it does not help there. */
+static void component_exact(struct device *dev, int64_t listed, const int64_t *list, int d, int k, int j,
+                            const double *x, const double *whiten, const double *centre, double offset,
+                            const struct single *single, struct chunk_scratch *scratch, double *resp)
+{
+    const double *floor = single ? single->floor : NULL;
+    int64_t begin = 0;
+    bool screen = false;
+    if (single && listed >= CHUNK) {
+        int left = chunk_survivors(CHUNK, list, d, k, j, x, centre, offset, single, scratch, resp);
+        screen = left < CHUNK / 2;
+        chunk_exact(left, scratch->survivor, d, k, j, x, whiten, centre, offset, floor, scratch, resp);
+        begin = CHUNK;
+    }
+#pragma omp parallel for num_threads(dev->threads) schedule(dynamic)
+    for (int64_t first = begin; first < listed; first += CHUNK) {
+        struct chunk_scratch *w = &scratch[omp_get_thread_num()];
+        int rows = (int)(listed - first < CHUNK ? listed - first : CHUNK);
+        const int64_t *chosen = list + first;
+        if (screen) {
+            rows = chunk_survivors(rows, chosen, d, k, j, x, centre, offset, single, w, resp);
+            chosen = w->survivor;
+        }
+        chunk_exact(rows, chosen, d, k, j, x, whiten, centre, offset, floor, w, resp);
+    }
+}
+
 int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const double *x, const double *whiten,
                          const double *centre, const double *offset, double *loglik, double *resp, struct err *err)
 {
@@ -179,6 +300,7 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
     double *floor = mem_alloc((size_t)n, sizeof *floor, err);
     int *guess = mem_alloc((size_t)n, sizeof *guess, err);
     int64_t *list = mem_alloc((size_t)n, sizeof *list, err);
+    struct single single = { 0 };
     if (!scratch || !buffers || !screen || !coordinates || !floor || !guess || !list)
         goto out;
     for (int t = 0; t < threads; t++) {
@@ -186,6 +308,8 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
         scratch[t].y = scratch[t].gathered + (size_t)CHUNK * d;
     }
     cpu_blas_threads(dev);
+    if (single_init(&single, threads, n, d, k, x, whiten, floor, err) != 0)
+        goto out;
     if (m > 0 && screen_create(d, k, m, whiten, centre, screen, shift, err) != 0)
         goto out;
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
@@ -211,12 +335,8 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
                         resp[i * k + j] = -INFINITY;
                 }
             }
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-            for (int64_t first = 0; first < listed; first += CHUNK) {
-                int rows = (int)(listed - first < CHUNK ? listed - first : CHUNK);
-                chunk_exact(rows, list + first, d, k, j, x, whiten, centre, offset[j], others ? floor : NULL,
-                            &scratch[omp_get_thread_num()], resp);
-            }
+            component_exact(dev, listed, list, d, k, j, x, whiten, centre, offset[j], others ? &single : NULL,
+                            scratch, resp);
             for (int64_t l = 0; l < listed; l++) {
                 double floor_now = resp[list[l] * k + j] - LINALG_HOPELESS, *f = &floor[list[l]];
                 *f = others && *f > floor_now ? *f : floor_now;
@@ -228,6 +348,7 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
         loglik[i] = cpu_log_sum_exp(k, resp + i * k);
     rc = 0;
 out:
+    single_fini(&single);
     mem_free(list);
     mem_free(guess);
     mem_free(floor);

@@ -177,14 +177,14 @@ static dnnl_status_t plan(const struct conv *conv, enum pass_kind kind, dnnl_alg
 }
 
 /* Winograd's F(4x4, 3x3) (Lavin and Gray, 2016) does the same convolution with a
- * quarter of the multiplications. It loses some two decimal digits of 7, so it
+ * quarter of the multiplications. It loses about one decimal digit of 7, so it
  * serves training, whose noise is far above that, and never inference; and it
  * pays only where there are many channels and whole tiles. */
 static bool winograd_pays(const struct conv *conv)
 {
     const struct conv_desc *d = &conv->d;
     return d->training && d->kernel == 3 && d->stride == 1 && d->padding == 1 && conv->dnn->block == 16 &&
-           d->c_in >= 64 && d->c_out >= 64 && d->h >= 4 && d->w >= 4;
+           d->c_in >= 32 && d->c_out >= 32 && d->h >= 4 && d->w >= 4;
 }
 
 /* -- passes -- */
@@ -222,42 +222,34 @@ static int plan_reorder(struct conv *conv, enum pass_kind kind, const dnnl_memor
     return status == dnnl_success ? 0 : failed(status, "reordering weights", err);
 }
 
-static int plan_pass(struct conv *conv, enum pass_kind kind, struct err *err)
+/* The shared scratchpad holds at least `bytes`. */
+static int grow_scratch(struct onednn *dnn, size_t bytes, struct err *err)
+{
+    if (bytes <= dnn->scratch_bytes)
+        return 0;
+    void *larger = mem_alloc(bytes, 1, err);
+    if (!larger)
+        return -1;
+    mem_free(dnn->scratch);
+    dnn->scratch = larger;
+    dnn->scratch_bytes = bytes;
+    return 0;
+}
+
+/* Everything of a pass but its algorithm, which `pd` has fixed. */
+static int prepare(struct conv *conv, enum pass_kind kind, dnnl_primitive_desc_t pd, struct err *err)
 {
     static const dnnl_query_t x_md[PASSES] = { dnnl_query_src_md, dnnl_query_diff_src_md, dnnl_query_src_md },
                               y_md[PASSES] = { dnnl_query_dst_md, dnnl_query_diff_dst_md, dnnl_query_diff_dst_md },
                               weight_md[PASSES] = { dnnl_query_weights_md, dnnl_query_weights_md,
                                                     dnnl_query_diff_weights_md };
-    static const char *const names[PASSES] = { "convolution", "gradient of a convolution's input",
-                                               "gradient of a convolution's weights" };
     struct pass *pass = &conv->pass[kind];
-    struct onednn *dnn = conv->dnn;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t status = dnnl_unimplemented;
-    int rc = -1;
-
-    if (winograd_pays(conv))
-        status = plan(conv, kind, dnnl_convolution_winograd, &pd);
-    if (status != dnnl_success)
-        status = plan(conv, kind, dnnl_convolution_direct, &pd);
-    if (status == dnnl_success)
-        status = dnnl_primitive_create(&pass->primitive, pd);
-    if (status != dnnl_success)
-        goto out;
     const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0),
                              *weight = dnnl_primitive_desc_query_md(pd, weight_md[kind], 0);
-    size_t bytes = dnnl_memory_desc_get_size(scratch);
-    if (bytes > dnn->scratch_bytes) {
-        void *larger = mem_alloc(bytes, 1, err);
-        if (!larger) {
-            dnnl_primitive_desc_destroy(pd);
-            return -1;
-        }
-        mem_free(dnn->scratch);
-        dnn->scratch = larger;
-        dnn->scratch_bytes = bytes;
-    }
-    status = memory(conv, dnnl_primitive_desc_query_md(pd, x_md[kind], 0), &pass->x);
+    dnnl_status_t status = dnnl_primitive_create(&pass->primitive, pd);
+
+    if (status == dnnl_success)
+        status = memory(conv, dnnl_primitive_desc_query_md(pd, x_md[kind], 0), &pass->x);
     if (status == dnnl_success)
         status = memory(conv, dnnl_primitive_desc_query_md(pd, y_md[kind], 0), &pass->y);
     if (status == dnnl_success)
@@ -266,17 +258,28 @@ static int plan_pass(struct conv *conv, enum pass_kind kind, struct err *err)
         status = memory(conv, scratch, &pass->scratch);
     if (status == dnnl_success && kind == FORWARD && conv->d.epilogue != CONV_PLAIN)
         status = memory(conv, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1), &pass->bias);
-    if (status == dnnl_success && plan_reorder(conv, kind, weight, err) != 0) {
-        dnnl_primitive_desc_destroy(pd);
+    if (status != dnnl_success)
+        return failed(status, "preparing a convolution", err);
+    if (grow_scratch(conv->dnn, dnnl_memory_desc_get_size(scratch), err) != 0)
         return -1;
-    }
-out:
-    if (status == dnnl_success)
-        rc = 0;
-    else
-        failed(status, names[kind], err);
-    if (pd)
-        dnnl_primitive_desc_destroy(pd);
+    return plan_reorder(conv, kind, weight, err);
+}
+
+static int plan_pass(struct conv *conv, enum pass_kind kind, struct err *err)
+{
+    static const char *const names[PASSES] = { "convolution", "gradient of a convolution's input",
+                                               "gradient of a convolution's weights" };
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t status = dnnl_unimplemented;
+
+    if (winograd_pays(conv))
+        status = plan(conv, kind, dnnl_convolution_winograd, &pd);
+    if (status != dnnl_success)
+        status = plan(conv, kind, dnnl_convolution_direct, &pd);
+    if (status != dnnl_success)
+        return failed(status, names[kind], err);
+    int rc = prepare(conv, kind, pd, err);
+    dnnl_primitive_desc_destroy(pd);
     return rc;
 }
 
