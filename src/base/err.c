@@ -16,13 +16,20 @@ int err_set(struct err *err, const char *format, ...)
     return -1;
 }
 
+/* err->text = prefix ": " rest, cut where it is full; rest may be err->text. */
 static void err_join(struct err *err, const char *prefix, const char *rest)
 {
-    char old[sizeof err->text];
-    snprintf(old, sizeof old, "%s", rest);
-    int n = snprintf(err->text, sizeof err->text, "%s: ", prefix);
-    if (n >= 0 && (size_t)n < sizeof err->text)
-        snprintf(err->text + n, sizeof err->text - (size_t)n, "%s", old);
+    size_t size = sizeof err->text, n = strnlen(prefix, size - 1), m = strnlen(rest, size - 1);
+    size_t at = n + 2 < size ? n + 2 : size - 1;
+    if (m > size - 1 - at)
+        m = size - 1 - at;
+    memmove(err->text + at, rest, m);
+    err->text[at + m] = '\0';
+    if (n + 2 < size)
+        memcpy(err->text + n, ": ", 2);
+    else
+        n = size - 1;
+    memcpy(err->text, prefix, n);
 }
 
 int err_prefix(struct err *err, const char *format, ...)

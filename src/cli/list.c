@@ -14,7 +14,7 @@ static void print_row(const char *name, const char *help, const struct option *o
 {
     printf("  %-20s%s\n", name, help);
     if (options != NULL && options[0].name != NULL)
-        options_print(options, "      ");
+        options_print(options, "      ", "");
 }
 
 /* Rows of the nn tables begin with a struct nn_row. */
@@ -35,7 +35,7 @@ static void list_archs(void)
 {
     print_nn((const void *const *)arch_kinds);
     printf("options of every encoder:\n");
-    options_print(encoder_options, "      ");
+    options_print(encoder_options, "      ", "");
 }
 
 static void list_optimizers(void)
@@ -75,7 +75,7 @@ static void list_statistics(void)
     for (int i = 0; statistics[i] != NULL; i++)
         print_row(statistics[i]->name, statistics[i]->help, NULL);
     printf("options of every statistic:\n");
-    options_print(inference_options_table, "      ");
+    options_print(inference_options_table, "      ", "");
 }
 
 static void list_obfuscations(void)

@@ -44,7 +44,7 @@ int cli_parse(int argc, char **argv, const char *usage, const char *help, const 
             printf("usage: dinf %s\n\n%s\n", usage, help);
             if (table[0].name != NULL) {
                 printf("\noptions:\n");
-                options_print(table, "  --");
+                options_print(table, "  ", "--");
             }
             return 1;
         }

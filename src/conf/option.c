@@ -411,7 +411,7 @@ static void print_wrapped(const char *text, int at, const char *indent, int hang
     putchar('\n');
 }
 
-void options_print(const struct option *table, const char *indent)
+void options_print(const struct option *table, const char *indent, const char *prefix)
 {
     enum { HANG = 22 };
     for (const struct option *o = table; o->name != NULL; o++) {
@@ -436,7 +436,9 @@ void options_print(const struct option *table, const char *indent)
         if (n < sizeof text)
             snprintf(text + n, sizeof text - n, o->preset == NULL ? "; required" : "; default %s",
                      o->preset == NULL || o->preset[0] == 0 ? "empty" : o->preset);
-        int at = printf("%s%-20s  ", indent, o->name);
+        char name[OPTION_NAME + 8];
+        snprintf(name, sizeof name, "%s%s", prefix, o->name);
+        int at = printf("%s%-20s  ", indent, name);
         print_wrapped(text, at, indent, HANG);
     }
 }

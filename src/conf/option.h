@@ -68,8 +68,9 @@ int options_set_text(const struct option *table, const char *name, const char *v
 
 const struct option *option_find(const struct option *table, const char *name);
 
-/* One line an option, wrapped at 80 columns: name, type, default, bounds, help. */
-void options_print(const struct option *table, const char *indent);
+/* One line an option, wrapped at 80 columns: prefix and name, help, unit, choices,
+ * bounds, default. */
+void options_print(const struct option *table, const char *indent, const char *prefix);
 
 /* JSON with sorted keys, no spaces, numbers as shortest round-trip text: equal
  * values, equal text. The caller frees with mem_free. */
