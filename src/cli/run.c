@@ -11,7 +11,7 @@
 #include "coord/worker.h"
 
 struct run_options {
-    char out[OPTION_TEXT], device[OPTION_NAME];
+    char out[OPTION_TEXT], device[OPTION_TEXT];
     double grace;
     bool in_process;
 };
@@ -58,7 +58,7 @@ static int lead(struct transport *t, const char *config, const struct run_option
     struct plan *plan = NULL;
     struct run_lock *lock = NULL;
     struct run_settings settings = { .grace_seconds = o->grace, .in_process = o->in_process };
-    char device[OPTION_NAME + 32], dir[PATH_MAX];
+    char device[OPTION_TEXT + 32], dir[PATH_MAX];
     *status = EXIT_USAGE;
     if (o->device[0] != '\0') {
         if (set->n == OVERRIDES_MAX)

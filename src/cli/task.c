@@ -19,7 +19,7 @@
 #include "tasks/execute.h"
 
 struct task_options {
-    char device[OPTION_NAME];
+    char device[OPTION_TEXT];
     int64_t threads, attempt, progress_fd, spec_fd;
 };
 
