@@ -69,16 +69,26 @@ static void fill(struct array *a, const float *plain)
     }
 }
 
-struct array array_normal(struct compare *cmp, int n, int c, int h, int w)
+static struct array draw(struct compare *cmp, int n, int c, int h, int w, double least)
 {
     struct array a = create(cmp, n, c, h, w);
     float *plain = host_floats(a.count);
     struct rng rng = rng_at(7, RNG_TEST, cmp->draw++, 0, 0);
     for (size_t i = 0; i < a.count; i++)
-        plain[i] = (float)rng_normal(&rng);
+        plain[i] = (float)fmax(rng_normal(&rng), least);
     fill(&a, plain);
     free(plain);
     return a;
+}
+
+struct array array_normal(struct compare *cmp, int n, int c, int h, int w)
+{
+    return draw(cmp, n, c, h, w, -INFINITY);
+}
+
+struct array array_rectified(struct compare *cmp, int n, int c, int h, int w)
+{
+    return draw(cmp, n, c, h, w, 0);
 }
 
 struct array array_values(struct compare *cmp, int n, const float *values)

@@ -25,6 +25,7 @@ struct array {
 
 /* Contents: standard normal; or NaN everywhere, padding too, for results. */
 struct array array_normal(struct compare *cmp, int n, int c, int h, int w);
+struct array array_rectified(struct compare *cmp, int n, int c, int h, int w); /* max(normal, 0): many equal */
 struct array array_result(struct compare *cmp, int n, int c, int h, int w);
 /* Plain, from host values. */
 struct array array_values(struct compare *cmp, int n, const float *values);

@@ -16,7 +16,7 @@ void compare_pool(struct compare *cmp)
             const int n = shapes[i][0], c = shapes[i][1], h = shapes[i][2], w = shapes[i][3], oh = (h - 1) / 2 + 1,
                       ow = (w - 1) / 2 + 1;
             snprintf(cmp->what, sizeof cmp->what, "pooling %d x %d x %d x %d", n, c, h, w);
-            struct array x = array_normal(cmp, n, c, h, w), y = array_result(cmp, n, c, oh, ow),
+            struct array x = array_rectified(cmp, n, c, h, w), y = array_result(cmp, n, c, oh, ow),
                          dy = array_normal(cmp, n, c, oh, ow), dy2 = array_normal(cmp, n, c, oh, ow),
                          dx = array_result(cmp, n, c, h, w), mean = array_result(cmp, n * c, 0, 1, 1),
                          dmean = array_normal(cmp, n * c, 0, 1, 1), spread = array_result(cmp, n, c, h, w);
