@@ -92,7 +92,7 @@ struct train_request {
     const float *target;
     int target_dim, target_views;
     const cJSON *target_augment; /* how the victim's views were augmented: "augment", its options, "seed" */
-    const int64_t *target_index; /* (data->n) the images' keys when the victim was asked (nn/query_views.h); NULL: 0.. */
+    const int64_t *target_index; /* (data->n) the images' keys in encoder_answer; NULL: 0.. */
     uint64_t seed;
     const char *checkpoint;   /* state is saved here and taken up from here if it exists */
     const char *out;          /* finished encoder, safetensors */

@@ -110,10 +110,10 @@ static int advance(struct run *run, struct err *err)
     if (within + 1 == run->steps_per_epoch)
         close_epoch(run, epoch, run->steps_per_epoch);
     report(run, now, mean);
-    if (run->at.step == run->steps || run->request->checkpoint == NULL)
-        return stop_requested() && run->at.step < run->steps ? STOPPED : 0;
-    bool stop = stop_requested();
-    if ((stop || now - run->saved >= t->config.o.checkpoint_seconds) && save(run, err) != 0)
+    if (run->at.step == run->steps)
+        return 0;
+    bool stop = stop_requested(), due = stop || now - run->saved >= t->config.o.checkpoint_seconds;
+    if (due && run->request->checkpoint != NULL && save(run, err) != 0)
         return -1;
     return stop ? STOPPED : 0;
 }

@@ -71,7 +71,9 @@ static const struct option options[] = { { NULL, 0, 0, NULL, 0, 0, NULL, NULL, N
 
 #define RESNET(id, text, deep, ...)                                                                        \
     static const struct resnet id = { .bottleneck = deep, .blocks = { __VA_ARGS__ } };                     \
-    const struct arch_kind arch_kind_##id = { .row = { .name = #id, .help = text, .options = options }, .data = &id, .build = build };
+    const struct arch_kind arch_kind_##id = {                                                              \
+        .row = { .name = #id, .help = text, .options = options }, .data = &id, .build = build              \
+    };
 
 RESNET(resnet8, "residual network, three stages of one basic block", false, 1, 1, 1)
 RESNET(resnet10, "residual network, basic blocks 1-1-1-1", false, 1, 1, 1, 1)

@@ -165,8 +165,8 @@ static void check_training(struct device *dev, const struct golden_training *g)
 {
     char text[1024];
     snprintf(text, sizeof text,
-             "{\"arch\": \"%s\", \"stem\": \"%s\", \"width\": 0.0625, \"augment\": \"none\", \"shuffle\": false, \"batch\": 5,"
-             "\"epochs\": 4, \"hold\": 1, \"max_steps\": 5, \"beta2\": 0.99, \"epsilon\": 1e-3,"
+             "{\"arch\": \"%s\", \"stem\": \"%s\", \"width\": 0.0625, \"augment\": \"none\", \"shuffle\": false,"
+             "\"batch\": 5, \"epochs\": 4, \"hold\": 1, \"max_steps\": 5, \"beta2\": 0.99, \"epsilon\": 1e-3,"
              "\"weight_decay\": 1e-3, \"temperature\": 0.5, \"init\": \"%s\", %s}",
              g->arch, g->stem, write_init(dev, g->arch, g->stem, g->head_dim), g->options);
     cJSON *block = json(text);
@@ -233,11 +233,13 @@ static void check_training(struct device *dev, const struct golden_training *g)
 static void trainings_on(struct device *dev)
 {
     static const struct golden_training all[] = {
-        { "self", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"infonce\", \"projector_dim\": 8", 8, false, "", 1e-5, 3e-5 },
-        { "theft", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"infonce\"", 0, true, "", 1e-5, 3e-5 },
-        { "regression", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"mse\", \"head\": \"mlp\"", 16, true, "", 1e-5, 3e-5 },
-        { "bottleneck", "resnet26", "imagenet", 64, "\"lr\": 0.0005, \"loss\": \"mse\", \"head\": \"mlp\"", 16, true, "layer1.0.",
+        { "self", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"infonce\", \"projector_dim\": 8", 8, false, "",
           1e-5, 3e-5 },
+        { "theft", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"infonce\"", 0, true, "", 1e-5, 3e-5 },
+        { "regression", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"mse\", \"head\": \"mlp\"", 16, true, "",
+          1e-5, 3e-5 },
+        { "bottleneck", "resnet26", "imagenet", 64, "\"lr\": 0.0005, \"loss\": \"mse\", \"head\": \"mlp\"", 16, true,
+          "layer1.0.", 1e-5, 3e-5 },
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         check_training(dev, &all[i]);

@@ -140,7 +140,8 @@ static void test_refused_trainings(void **state)
     one.n = 1;
     none.n = 0;
     flat.h = 4;
-    refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.0625, \"loss\": \"mse\"}", &im, NULL, 0, "needs a victim's answers");
+    refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.0625, \"loss\": \"mse\"}", &im, NULL, 0,
+           "needs a victim's answers");
     refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.0625}", &im, target, 8,
            "representation has 16 dimensions, the victim's answers have 8");
     refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.0625}", &one, NULL, 0, "at least two images");
