@@ -13,10 +13,14 @@
 #include "base/mem.h"
 #include "device/linalg_tables.h"
 
-void cpu_blas_threads(const struct device *dev)
+void cpu_blas_begin(const struct device *dev, double work)
 {
-    if (openblas_get_num_threads() != dev->threads)
-        openblas_set_num_threads(dev->threads);
+    omp_set_num_threads(cpu_threads_for(dev, work));
+}
+
+void cpu_blas_end(const struct device *dev)
+{
+    omp_set_num_threads(dev->threads);
 }
 
 static enum CBLAS_TRANSPOSE blas_trans(enum trans t)
@@ -29,8 +33,9 @@ static int cpu_dgemm(struct device *dev, enum trans ta, enum trans tb, int m, in
                      struct err *err)
 {
     (void)err;
-    cpu_blas_threads(dev);
+    cpu_blas_begin(dev, (double)m * n * k);
     cblas_dgemm(CblasRowMajor, blas_trans(ta), blas_trans(tb), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    cpu_blas_end(dev);
     return 0;
 }
 
@@ -38,8 +43,9 @@ static int cpu_dsyrk(struct device *dev, int n, int d, double alpha, const doubl
                      int ldc, struct err *err)
 {
     (void)err;
-    cpu_blas_threads(dev);
+    cpu_blas_begin(dev, 0.5 * n * d * (double)d);
     cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, d, n, alpha, a, lda, beta, c, ldc);
+    cpu_blas_end(dev);
     return 0;
 }
 
@@ -48,8 +54,9 @@ static int cpu_dpotrf(struct device *dev, int d, double *a, int lda, int *info, 
 {
     blasint n = d, ld = lda, status = 0;
     char upper = 'U';
-    cpu_blas_threads(dev);
+    cpu_blas_begin(dev, (double)d * d * d / 6.0);
     BLASFUNC(dpotrf)(&upper, &n, a, &ld, &status);
+    cpu_blas_end(dev);
     *info = (int)status;
     return status < 0 ? err_set(err, "dpotrf refused its argument %d", -(int)status) : 0;
 }
@@ -58,23 +65,26 @@ static int cpu_dtrtri(struct device *dev, int d, double *a, int lda, struct err 
 {
     blasint n = d, ld = lda, status = 0;
     char upper = 'U', non_unit = 'N';
-    cpu_blas_threads(dev);
+    cpu_blas_begin(dev, (double)d * d * d / 6.0);
     BLASFUNC(dtrtri)(&upper, &non_unit, &n, a, &ld, &status);
+    cpu_blas_end(dev);
     return status ? err_set(err, "a triangular matrix of order %d has a zero on its diagonal", d) : 0;
 }
 
 static int cpu_dtrsm(struct device *dev, int n, int d, const double *l, int ldl, double *x, int ldx, struct err *err)
 {
     (void)err;
-    cpu_blas_threads(dev);
+    cpu_blas_begin(dev, 0.5 * n * d * (double)d);
     cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, d, 1.0, l, ldl, x, ldx);
+    cpu_blas_end(dev);
     return 0;
 }
 
 static int cpu_log_sum_exp_rows(struct device *dev, int64_t n, int k, double *x, double *y, struct err *err)
 {
     (void)err;
-#pragma omp parallel for num_threads(dev->threads) schedule(static)
+    int threads = cpu_threads_for(dev, 20.0 * (double)n * k);
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t i = 0; i < n; i++)
         y[i] = cpu_log_sum_exp(k, x + i * k);
     return 0;
@@ -93,7 +103,8 @@ static int cpu_square_distances(struct device *dev, int64_t n, int d, const doub
                                 double *out, struct err *err)
 {
     (void)err;
-#pragma omp parallel for num_threads(dev->threads) schedule(static)
+    int threads = cpu_threads_for(dev, (double)n * m * d);
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t i = 0; i < n; i++)
         for (int j = 0; j < m; j++)
             out[i * m + j] = square_distance(d, x + i * d, c + (size_t)j * d);
@@ -141,7 +152,7 @@ static void nearest_tile(int d, const double *x, const double *square, int64_t i
 static int cpu_nearest_rows(struct device *dev, int64_t n, int d, const double *x, int64_t *index, double *distance,
                             struct err *err)
 {
-    int threads = dev->threads, rc = -1;
+    int threads = cpu_threads_for(dev, (double)n * (double)n * d), rc = -1;
     int64_t tiles = (n + TILE - 1) / TILE;
     double *square = mem_alloc((size_t)n, sizeof *square, err);
     double *products = mem_alloc((size_t)threads * TILE * TILE, sizeof *products, err);
@@ -150,7 +161,7 @@ static int cpu_nearest_rows(struct device *dev, int64_t n, int d, const double *
         goto out;
     for (int64_t i = 0; i < threads * n; i++)
         best[i] = (struct nearest){ INFINITY, INT64_MAX };
-    cpu_blas_threads(dev);
+    cpu_blas_begin(dev, (double)n * (double)n * d);
 #pragma omp parallel num_threads(threads)
     {
         int me = omp_get_thread_num();
@@ -174,6 +185,7 @@ static int cpu_nearest_rows(struct device *dev, int64_t n, int d, const double *
                 index[i] = best[i].index;
         }
     }
+    cpu_blas_end(dev);
     rc = 0;
 out:
     mem_free(best);

@@ -7,9 +7,17 @@
 
 #include "device/linalg.h"
 
-/* Before every use of BLAS: a parallel region of one thread does not count as
- * parallel for OpenBLAS, which would then use as many threads as it was told last. */
-void cpu_blas_threads(const struct device *dev);
+/* Threads for a pass over rows: one where `work` (multiplications, about) would be
+ * done before the others have started. Depends on shapes and dev->threads alone. */
+static inline int cpu_threads_for(const struct device *dev, double work)
+{
+    return work < 2e6 ? 1 : dev->threads;
+}
+
+/* Around every use of BLAS. OpenBLAS takes as many threads as OpenMP's default, one
+ * inside a parallel region; a region of one thread does not count as parallel. */
+void cpu_blas_begin(const struct device *dev, double work);
+void cpu_blas_end(const struct device *dev);
 
 /* Returns y = log sum_j exp(x[j]); x becomes exp(x - y). */
 static inline double cpu_log_sum_exp(int k, double *x)

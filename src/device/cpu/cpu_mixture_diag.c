@@ -140,7 +140,7 @@ int cpu_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const double 
                       const double *linear, const double *offset, double *loglik, double *count, double *sum,
                       double *sum_square, struct err *err)
 {
-    int threads = dev->threads, rc = -1;
+    int threads = cpu_threads_for(dev, 4.0 * (double)n * d * k), rc = -1;
     size_t kd = (size_t)k * d;
     int64_t rows = BLOCK_BYTES / (int64_t)sizeof *x / d;
     rows = rows < BLOCK_MIN ? BLOCK_MIN : rows > BLOCK_MAX ? BLOCK_MAX : rows / ROWS * ROWS;
@@ -152,7 +152,7 @@ int cpu_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const double 
     double *sums = mem_alloc((size_t)threads, 2 * kd * sizeof *sums, err);
     if (!curve || !squares || !resps || !counts || !sums)
         goto out;
-    cpu_blas_threads(dev);
+    cpu_blas_begin(dev, 4.0 * (double)n * d * k);
     for (size_t i = 0; i < kd; i++)
         curve[i] = -0.5 * precision[i];
 #pragma omp parallel num_threads(threads)
@@ -166,6 +166,7 @@ int cpu_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const double 
                        sums + (size_t)me * 2 * kd);
         }
     }
+    cpu_blas_end(dev);
     if (count) {
         memset(count, 0, (size_t)k * sizeof *count);
         memset(sum, 0, kd * sizeof *sum);

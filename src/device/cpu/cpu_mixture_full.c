@@ -75,24 +75,31 @@ static void screen_component(int d, int k, int j, int m, const double *whiten, c
 }
 
 /* rows (k m, d), shift (k m) of all components. */
-static int screen_create(int d, int k, int m, const double *whiten, const double *centre, double *rows,
+static int screen_create(int threads, int d, int k, int m, const double *whiten, const double *centre, double *rows,
                          double *shift, struct err *err)
 {
     double *means = mem_alloc((size_t)k, (size_t)d * sizeof *means, err);
-    double *apart = means ? mem_alloc((size_t)m + 1, (size_t)d * sizeof *apart, err) : NULL;
+    double *aparts = means ? mem_alloc((size_t)threads * ((size_t)m + 1), (size_t)d * sizeof *aparts, err) : NULL;
     int rc = -1;
-    if (!apart)
+    if (!aparts)
         goto out;
-    for (int j = 0; j < k; j++) {
-        cblas_dcopy(d, centre + (size_t)j * d, 1, means + (size_t)j * d, 1);
-        cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, d, whiten + (size_t)j * d * d, d,
-                    means + (size_t)j * d, 1);
+#pragma omp parallel num_threads(threads)
+    {
+        double *apart = aparts + (size_t)omp_get_thread_num() * (m + 1) * d;
+#pragma omp for schedule(static)
+        for (int j = 0; j < k; j++) {
+            cblas_dcopy(d, centre + (size_t)j * d, 1, means + (size_t)j * d, 1);
+            cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, d, whiten + (size_t)j * d * d, d,
+                        means + (size_t)j * d, 1);
+        }
+#pragma omp for schedule(static)
+        for (int j = 0; j < k; j++)
+            screen_component(d, k, j, m, whiten, centre, means, apart, rows + (size_t)j * m * d,
+                             shift + (size_t)j * m);
     }
-    for (int j = 0; j < k; j++)
-        screen_component(d, k, j, m, whiten, centre, means, apart, rows + (size_t)j * m * d, shift + (size_t)j * m);
     rc = 0;
 out:
-    mem_free(apart);
+    mem_free(aparts);
     mem_free(means);
     return rc;
 }
@@ -261,7 +268,7 @@ static int single_init(struct single *single, int threads, int64_t n, int d, int
 /* Exact values under component j of the listed rows, in parallel. With `single`,
  * only of those that pass the second screen: it is tried on the first chunk, and
  * left out if it does not help there. */
-static void component_exact(struct device *dev, int64_t listed, const int64_t *list, int d, int k, int j,
+static void component_exact(int threads, int64_t listed, const int64_t *list, int d, int k, int j,
                             const double *x, const double *whiten, const double *centre, double offset,
                             const struct single *single, struct chunk_scratch *scratch, double *resp)
 {
@@ -274,7 +281,7 @@ static void component_exact(struct device *dev, int64_t listed, const int64_t *l
         chunk_exact(left, scratch->survivor, d, k, j, x, whiten, centre, offset, floor, scratch, resp);
         begin = CHUNK;
     }
-#pragma omp parallel for num_threads(dev->threads) schedule(dynamic)
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (int64_t first = begin; first < listed; first += CHUNK) {
         struct chunk_scratch *w = &scratch[omp_get_thread_num()];
         int rows = (int)(listed - first < CHUNK ? listed - first : CHUNK);
@@ -290,7 +297,7 @@ static void component_exact(struct device *dev, int64_t listed, const int64_t *l
 int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const double *x, const double *whiten,
                          const double *centre, const double *offset, double *loglik, double *resp, struct err *err)
 {
-    int threads = dev->threads, rc = -1, m = k - 1 < SCREEN_MAX ? k - 1 : SCREEN_MAX;
+    int threads = cpu_threads_for(dev, (double)n * d * d), rc = -1, m = k - 1 < SCREEN_MAX ? k - 1 : SCREEN_MAX;
     m = m < d / 8 ? m : d / 8; /* in few dimensions a screen costs what it saves */
     size_t km = (size_t)k * m;
     struct chunk_scratch *scratch = mem_alloc((size_t)threads, sizeof *scratch, err);
@@ -307,10 +314,10 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
         scratch[t].gathered = buffers + (size_t)t * CHUNK * (d + STRIPE);
         scratch[t].y = scratch[t].gathered + (size_t)CHUNK * d;
     }
-    cpu_blas_threads(dev);
     if (single_init(&single, threads, n, d, k, x, whiten, floor, err) != 0)
         goto out;
-    if (m > 0 && screen_create(d, k, m, whiten, centre, screen, shift, err) != 0)
+    cpu_blas_begin(dev, (double)n * d * d);
+    if (m > 0 && screen_create(threads, d, k, m, whiten, centre, screen, shift, err) != 0)
         goto out;
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (int64_t first = 0; first < n; first += SCREEN_ROWS) {
@@ -335,7 +342,7 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
                         resp[i * k + j] = -INFINITY;
                 }
             }
-            component_exact(dev, listed, list, d, k, j, x, whiten, centre, offset[j], others ? &single : NULL,
+            component_exact(threads, listed, list, d, k, j, x, whiten, centre, offset[j], others ? &single : NULL,
                             scratch, resp);
             for (int64_t l = 0; l < listed; l++) {
                 double floor_now = resp[list[l] * k + j] - LINALG_HOPELESS, *f = &floor[list[l]];
@@ -348,6 +355,7 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
         loglik[i] = cpu_log_sum_exp(k, resp + i * k);
     rc = 0;
 out:
+    cpu_blas_end(dev);
     single_fini(&single);
     mem_free(list);
     mem_free(guess);
@@ -364,7 +372,7 @@ out:
 int cpu_weighted_scatter(struct device *dev, int64_t n, int d, const double *x, const double *weight, int stride,
                          const double *centre, double *scatter, struct err *err)
 {
-    int threads = dev->threads, rc = -1;
+    int threads = cpu_threads_for(dev, (double)n * d * d), rc = -1;
     double total = 0.0;
     int64_t listed = 0;
     size_t dd = (size_t)d * d;
@@ -373,7 +381,7 @@ int cpu_weighted_scatter(struct device *dev, int64_t n, int d, const double *x, 
     double *parts = mem_alloc((size_t)threads, dd * sizeof *parts, err);
     if (!list || !scaled || !parts)
         goto out;
-    cpu_blas_threads(dev);
+    cpu_blas_begin(dev, (double)n * d * d);
     for (int64_t i = 0; i < n; i++)
         total += weight[i * stride];
     for (int64_t i = 0; i < n; i++)
@@ -395,6 +403,7 @@ int cpu_weighted_scatter(struct device *dev, int64_t n, int d, const double *x, 
             cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, d, rows, 1.0, mine, d, 1.0, part, d);
         }
     }
+    cpu_blas_end(dev);
     memcpy(scatter, parts, dd * sizeof *scatter);
     for (int t = 1; t < threads; t++)
         for (size_t i = 0; i < dd; i++)
