@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "nn/encoder.h"
 #include "store/safetensors.h"
@@ -136,17 +137,25 @@ static inline void on_devices(void (*test)(struct device *))
         }
 }
 
-/* A folder of its own for each test program; NAME in it. */
+static char scratch_folder[64];
+
+static inline void scratch_remove(void)
+{
+    fs_remove_tree(scratch_folder, NULL);
+}
+
+/* A path in this program's own folder, which goes when the program ends. */
 static inline const char *scratch(const char *name)
 {
-    static char folder[64], path[4][160];
+    static char path[4][160];
     static int at;
-    if (folder[0] == 0) {
-        snprintf(folder, sizeof folder, "/tmp/dinf-nn-XXXXXX");
-        assert_non_null(mkdtemp(folder));
+    if (scratch_folder[0] == 0) {
+        snprintf(scratch_folder, sizeof scratch_folder, "/tmp/dinf-nn-XXXXXX");
+        assert_non_null(mkdtemp(scratch_folder));
+        atexit(scratch_remove);
     }
     char *out = path[at++ % 4];
-    snprintf(out, sizeof path[0], "%s/%s", folder, name);
+    snprintf(out, sizeof path[0], "%s/%s", scratch_folder, name);
     return out;
 }
 
