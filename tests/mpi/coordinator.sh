@@ -105,7 +105,7 @@ case_stop() { # a signal, 75, and the same command goes on
 
 case_lock() {
     local pid
-    $DINF_MPIRUN -n 2 "$DINF" run long.cfg --out k </dev/null 2>first.err &
+    $DINF_MPIRUN -n 2 "$DINF" run long.cfg --set mock.long.seconds=60 --out k </dev/null 2>first.err &
     pid=$!
     started k 1
     cp k/plan.json plan.before

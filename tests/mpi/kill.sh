@@ -2,6 +2,7 @@
 # kill -9 of a child, of a worker rank, of rank 0 and of mpirun at random moments,
 # then the same command again: the results are those of an undisturbed run.
 #   DINF=build/dinf tests/mpi/kill.sh [SEED [CONFIG [LONGEST WAIT IN SECONDS]]]
+# KINDS: which of them (child worker leader mpirun)
 . "$(dirname "$0")/lib.sh"
 RANDOM=${1:-1}
 config=${2:-} longest=${3:-1.5}
@@ -25,7 +26,7 @@ victim() { # KIND MPIRUN: a process to kill, or nothing if there is none now
     esac
 }
 
-for kind in child worker leader mpirun; do
+for kind in ${KINDS:-child worker leader mpirun}; do
     rm -rf broken
     kills=0 launches=0
     while :; do
