@@ -6,7 +6,9 @@
 #include "tasks/task.h"
 
 /* Strings and numbers: version, revision, host, device, threads, task id, kind,
- * name, attempt and its parameters as canonical JSON, inputs. `dev` may be NULL. */
+ * name, its parameters as canonical JSON, inputs. Nothing that differs between an
+ * interrupted and an undisturbed run (the journal has attempts and times).
+ * `dev` may be NULL. */
 cJSON *provenance_create(const struct task_context *ctx, const struct task_kind *kind, const struct device *dev,
                          int threads, struct err *err);
 
