@@ -137,15 +137,16 @@ static void test_neighbours(void **state)
 static void test_diag_pass(void **state)
 {
     (void)state;
-    static const int sizes[][3] = { { 1, 1, 1 }, { 50, 3, 2 }, { 1000, 70, 5 }, { 130, 1030, 3 } };
+    static const int sizes[][3] = { { 1, 1, 1 },     { 50, 3, 2 },   { 1000, 70, 5 },
+                                   { 130, 1030, 7 }, { 130, 1030, 3 } };
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         int64_t n = sizes[s][0];
         int d = sizes[s][1], k = sizes[s][2], kd = k * d;
         double *x = random_matrix(n, d, 10), *precision = random_matrix(k, d, 11), *linear = random_matrix(k, d, 12);
         double *offset = random_matrix(k, 1, 13), *out[2];
         for (int i = 0; i < kd; i++) {
-            precision[i] = 0.1 + precision[i] * precision[i];
-            linear[i] *= 0.2;
+            precision[i] = s % 2 ? 1.0 + 0.01 * fabs(precision[i]) : 0.1 + precision[i] * precision[i];
+            linear[i] *= s % 2 ? 0.02 : 0.2; /* all components near, or one */
         }
         for (int which = 0; which < 2; which++) {
             struct device *dev = both_devices[which];
