@@ -31,8 +31,10 @@ static const struct option mock_table[] = {
     { "index", OPTION_INT, AT(index), "0", 0, 1e9, NULL, NULL, "position in its block: tells equal mocks apart" },
     { "fail", OPTION_INT, AT(fail), "0", 0, 1000, NULL, NULL, "attempts that end with an error" },
     { "crash", OPTION_INT, AT(crash), "0", 0, 1000, NULL, NULL, "attempts that die of a segmentation fault" },
-    { "hang", OPTION_INT, AT(hang), "0", 0, 2, NULL, NULL, "1: never ends, but can be stopped; 2: cannot even be stopped" },
-    { "in_process", OPTION_BOOL, AT(in_process), "false", 0, 0, NULL, NULL, "run in the worker itself, without a child" },
+    { "hang", OPTION_INT, AT(hang), "0", 0, 2, NULL, NULL,
+      "1: never ends, but can be stopped; 2: cannot even be stopped" },
+    { "in_process", OPTION_BOOL, AT(in_process), "false", 0, 0, NULL, NULL,
+      "run in the worker itself, without a child" },
     { .name = NULL },
 };
 
