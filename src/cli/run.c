@@ -43,10 +43,10 @@ enum { EXIT_RANK_LOST = 70 };
 static int check_world(const struct transport *t, struct err *err)
 {
     const char *tasks = getenv("SLURM_NTASKS"), *step = getenv("SLURM_STEP_NUM_TASKS");
-    int n = atoi(step != NULL ? step : tasks != NULL ? tasks : "1");
+    long n = strtol(step != NULL ? step : tasks != NULL ? tasks : "1", NULL, 10);
     if (n > 1 && transport_size(t) == 1)
         return err_set(err,
-                       "Slurm gave %d tasks, but MPI sees one rank: start dinf with mpirun, or with srun --mpi=pmix",
+                       "Slurm gave %ld tasks, but MPI sees one rank: start dinf with mpirun, or with srun --mpi=pmix",
                        n);
     return 0;
 }

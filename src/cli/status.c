@@ -138,7 +138,8 @@ int cli_status(int argc, char **argv)
     struct journal_summary summary;
     const char *dir = NULL;
     int n = 0;
-    int rc = cli_parse(argc, argv, usage, "What is done, running and failed in a run directory, and how long the rest takes.",
+    int rc = cli_parse(argc, argv, usage,
+                       "What is done, running and failed in a run directory, and how long the rest takes.",
                        table, &o, &dir, 1, &n, &err);
     if (rc == 1)
         return EXIT_DONE;

@@ -142,7 +142,8 @@ static void last_words(const struct child *c, char *out, size_t size)
         return;
     tail[n] = '\0';
     bool found_error = false;
-    for (char *line = strtok(tail, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    char *rest = tail, *line;
+    while ((line = strsep(&rest, "\n")) != NULL) {
         bool is_error = starts_with(line, "error: ");
         while (isspace((unsigned char)*line))
             line++;

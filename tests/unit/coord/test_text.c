@@ -41,7 +41,8 @@ static void report_round_trip(void **state)
 static void report_refuses_noise(void **state)
 {
     (void)state;
-    static const char *const noise[] = { "", "progress", "progress x y z - a", "progress 0.1 0.2", "hello", "progress 1 2 3" };
+    static const char *const noise[] = { "",     "progress", "progress x y z - a", "progress 0.1 0.2", "hello",
+                                         "progress 1 2 3" };
     struct task_report r;
     report_init(&r);
     r.fraction = 0.5;
@@ -92,9 +93,8 @@ static void settings_round_trip(void **state)
 {
     (void)state;
     struct err err;
-    struct run_settings s = { .dir = "/a b/c", .device = "cpu", .threads = 3, .task_seconds = 0.1, .grace_seconds = 60,
-                              .in_process = true },
-                        back;
+    struct run_settings back, s = { .dir = "/a b/c", .device = "cpu", .threads = 3, .task_seconds = 0.1,
+                                    .grace_seconds = 60, .in_process = true };
     char *text = settings_print(&s, &err);
     assert_int_equal(settings_parse(text, &back, &err), 0);
     assert_memory_equal(&s, &back, sizeof s);
@@ -224,9 +224,11 @@ static void snapshot_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(report_round_trip), cmocka_unit_test(report_refuses_noise), cmocka_unit_test(spec_round_trip),
-        cmocka_unit_test(spec_refuses),      cmocka_unit_test(settings_round_trip),  cmocka_unit_test(estimates),
-        cmocka_unit_test(frames_fit),        cmocka_unit_test(frames_say),           cmocka_unit_test(snapshot_round_trip),
+        cmocka_unit_test(report_round_trip),   cmocka_unit_test(report_refuses_noise),
+        cmocka_unit_test(spec_round_trip),     cmocka_unit_test(spec_refuses),
+        cmocka_unit_test(settings_round_trip), cmocka_unit_test(estimates),
+        cmocka_unit_test(frames_fit),          cmocka_unit_test(frames_say),
+        cmocka_unit_test(snapshot_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
