@@ -56,9 +56,10 @@ static int child_main(void)
         dprintf(3, "ch 1/2\n");
         pause();
     }
-    if (strcmp(what, "deaf") == 0)
+    if (strcmp(what, "deaf") == 0) {
         signal(SIGTERM, SIG_IGN);
-    dprintf(3, "progress 0 0 0 - ready\n");
+        dprintf(3, "progress 0 0 0 - ready\n");
+    }
     if (strcmp(what, "saves") == 0) {
         stop_install();
         dprintf(3, "progress 0 0 0 - ready\n");
