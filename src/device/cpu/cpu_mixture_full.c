@@ -6,8 +6,8 @@
  * subspace that tells a component's mean from the others' (a few directions a
  * component). The component that looks best is then computed to its end. The
  * others are screened again in single precision, a stripe of W at a time for as
- * long as they can come within LINALG_HOPELESS of the best, with a bound of the
- * rounding error on their side; what is left is computed exactly. */
+ * long as they can come within LINALG_HOPELESS of it, with a bound of the rounding
+ * error on their side. What is left, which is little, is computed exactly. */
 #include "device/cpu/cpu_linalg.h"
 
 #include <cblas.h>
@@ -123,175 +123,240 @@ static void screen_rows(int rows, int d, int k, int m, const double *x, const do
     }
 }
 
-/* -- exact log densities of chosen rows -- */
+/* -- chosen rows of every component -- */
 
-struct chunk_scratch {
-    double *gathered; /* (CHUNK, d) */
-    double *y;        /* (CHUNK, STRIPE) */
-    double value[CHUNK];
-    int64_t row[CHUNK], survivor[CHUNK];
+/* Rows of component j: row[begin[j]] ... row[begin[j + 1] - 1]. Cut into chunks,
+ * chunks of all components are one parallel loop. */
+struct pairs {
+    int64_t *row;   /* (n k) */
+    int64_t *begin; /* (k + 1) */
+    int64_t *chunk; /* (k + 1): chunks of the components before */
 };
 
-/* resp[row][j] of the listed rows: exact, or -infinity if it falls below
- * floor[row] on the way (floor NULL: always exact). */
-static void chunk_exact(int rows, const int64_t *list, int d, int k, int j, const double *x, const double *whiten,
-                        const double *centre, double offset, const double *floor, struct chunk_scratch *w,
-                        double *resp)
-{
-    for (int i = 0; i < rows; i++) {
-        memcpy(w->gathered + (size_t)i * d, x + list[i] * d, (size_t)d * sizeof *x);
-        w->value[i] = offset;
-        w->row[i] = list[i];
-    }
-    for (int first = 0; first < d && rows > 0; first += STRIPE) {
-        int size = d - first < STRIPE ? d - first : STRIPE, kept = 0;
-        const double *c = centre + (size_t)j * d + first;
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, size, first + size, 1.0, w->gathered, d,
-                    whiten + ((size_t)j * d + first) * d, d, 0.0, w->y, STRIPE);
-        for (int i = 0; i < rows; i++) {
-            const double *y = w->y + (size_t)i * STRIPE;
-            double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-            for (int l = 0; l < size; l++)
-                sum += (y[l] - c[l]) * (y[l] - c[l]);
-            w->value[i] -= 0.5 * sum;
-        }
-        for (int i = 0; i < rows; i++) {
-            if (floor && w->value[i] < floor[w->row[i]]) {
-                resp[w->row[i] * k + j] = -INFINITY;
-                continue;
-            }
-            if (kept < i) {
-                memcpy(w->gathered + (size_t)kept * d, w->gathered + (size_t)i * d, (size_t)d * sizeof *x);
-                w->value[kept] = w->value[i];
-                w->row[kept] = w->row[i];
-            }
-            kept++;
-        }
-        rows = kept;
-    }
-    for (int i = 0; i < rows; i++)
-        resp[w->row[i] * k + j] = w->value[i];
-}
-
-/* What the second screen knows of all components and rows. */
-struct single {
-    float *whiten;        /* (k, d, d) */
+struct full {
+    int threads, d, k;
+    int64_t n;
+    const double *x, *whiten, *centre, *offset;
+    double *resp;         /* (n, k): upper bounds of log densities, then exact ones */
+    double *floor;        /* (n): what lies below is hopeless */
+    int *guess;           /* (n): component whose value is exact */
+    struct pairs pairs;
+    float *single;        /* (k, d, d): whiten */
     double *whiten_norm;  /* (k, stripes): Frobenius norm of the stripes to this one */
     double *row_norm;     /* (n) */
-    const double *floor;  /* (n) */
+    bool *screened;       /* (k): went through the screen in single precision */
+    double *gathered;     /* (threads, CHUNK, d) */
+    double *y;            /* (threads, CHUNK, STRIPE) */
 };
 
-/* The rows of the list that may reach their floor under component j, into
- * w->survivor; returns their number. The others' resp becomes -infinity.
+static int stripes_of(int d)
+{
+    return (d + STRIPE - 1) / STRIPE;
+}
+
+/* Lists the guesses, or the others that are not below their floor; what is below
+ * becomes -infinity. */
+static void pairs_list(struct full *f, bool guesses)
+{
+    struct pairs *p = &f->pairs;
+    int64_t listed = 0, chunks = 0;
+    for (int j = 0; j < f->k; j++) {
+        p->begin[j] = listed;
+        p->chunk[j] = chunks;
+        for (int64_t i = 0; i < f->n; i++) {
+            double *value = &f->resp[i * f->k + j];
+            if (guesses != (f->guess[i] == j))
+                continue;
+            if (guesses || *value >= f->floor[i])
+                p->row[listed++] = i;
+            else
+                *value = -INFINITY;
+        }
+        chunks += (listed - p->begin[j] + CHUNK - 1) / CHUNK;
+    }
+    p->begin[f->k] = listed;
+    p->chunk[f->k] = chunks;
+}
+
+/* Component, first row and number of rows of chunk `at`. */
+static int chunk_rows(const struct full *f, int64_t at, int *component, const int64_t **rows)
+{
+    const struct pairs *p = &f->pairs;
+    int j = 0;
+    while (p->chunk[j + 1] <= at)
+        j++;
+    int64_t first = p->begin[j] + (at - p->chunk[j]) * CHUNK, left = p->begin[j + 1] - first;
+    *component = j;
+    *rows = p->row + first;
+    return (int)(left < CHUNK ? left : CHUNK);
+}
+
+/* Exact log densities under component j of the listed rows. */
+static void chunk_exact(struct full *f, int thread, int j, const int64_t *list, int rows)
+{
+    int d = f->d;
+    double *gathered = f->gathered + (size_t)thread * CHUNK * d, *y = f->y + (size_t)thread * CHUNK * STRIPE;
+    double quadratic[CHUNK] = { 0 };
+    for (int i = 0; i < rows; i++)
+        memcpy(gathered + (size_t)i * d, f->x + list[i] * d, (size_t)d * sizeof *gathered);
+    for (int first = 0; first < d; first += STRIPE) {
+        int size = d - first < STRIPE ? d - first : STRIPE;
+        const double *c = f->centre + (size_t)j * d + first;
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, size, first + size, 1.0, gathered, d,
+                    f->whiten + ((size_t)j * d + first) * d, d, 0.0, y, STRIPE);
+        for (int i = 0; i < rows; i++) {
+            double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+            for (int l = 0; l < size; l++) {
+                double apart = y[(size_t)i * STRIPE + l] - c[l];
+                sum += apart * apart;
+            }
+            quadratic[i] += sum;
+        }
+    }
+    for (int i = 0; i < rows; i++)
+        f->resp[list[i] * f->k + j] = f->offset[j] - 0.5 * quadratic[i];
+}
+
+/* Replaces resp of the listed rows under component j by tighter upper bounds, or
+ * by -infinity as soon as they are below the floor; returns how many are not.
  *
  * Products of d terms in single precision are off by at most
- * (d + 2) 2^-24 |W_r| |x| each, rounding of the operands included. */
-static int chunk_survivors(int rows, const int64_t *list, int d, int k, int j, const double *x,
-                           const double *centre, double offset, const struct single *single,
-                           struct chunk_scratch *w, double *resp)
+ * (d + 2) 2^-24 |W_r| |x| each, rounding of the operands included; the norm of
+ * the whitened row is therefore off by at most that with W's Frobenius norm. */
+static int chunk_screen(struct full *f, int thread, int j, const int64_t *list, int rows)
 {
-    float *gathered = (float *)w->gathered, *y = (float *)w->y;
-    int stripes = (d + STRIPE - 1) / STRIPE;
+    int d = f->d, stripes = stripes_of(d);
+    float *gathered = (float *)(f->gathered + (size_t)thread * CHUNK * d);
+    float *y = (float *)(f->y + (size_t)thread * CHUNK * STRIPE);
+    double quadratic[CHUNK] = { 0 };
+    int64_t alive[CHUNK];
     for (int i = 0; i < rows; i++) {
-        const double *v = x + list[i] * d;
+        const double *v = f->x + list[i] * d;
         for (int c = 0; c < d; c++)
             gathered[(size_t)i * d + c] = (float)v[c];
-        w->value[i] = 0.0;
-        w->survivor[i] = list[i];
+        alive[i] = list[i];
     }
     for (int s = 0; s < stripes && rows > 0; s++) {
         int first = s * STRIPE, size = d - first < STRIPE ? d - first : STRIPE, kept = 0;
-        const double *c = centre + (size_t)j * d + first;
-        double unit = (d + 2) * 0x1p-24 * single->whiten_norm[j * stripes + s];
+        const double *c = f->centre + (size_t)j * d + first;
+        double unit = (d + 2) * 0x1p-24 * f->whiten_norm[j * stripes + s];
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, size, first + size, 1.0f, gathered, d,
-                    single->whiten + ((size_t)j * d + first) * d, d, 0.0f, y, STRIPE);
+                    f->single + ((size_t)j * d + first) * d, d, 0.0f, y, STRIPE);
         for (int i = 0; i < rows; i++) {
-            int64_t row = w->survivor[i];
+            int64_t row = alive[i];
             double sum = 0.0;
 #pragma omp simd reduction(+ : sum)
             for (int l = 0; l < size; l++) {
                 double apart = (double)y[(size_t)i * STRIPE + l] - c[l];
                 sum += apart * apart;
             }
-            double quadratic = w->value[i] + sum, least = sqrt(quadratic) - unit * single->row_norm[row];
-            if (least > 0.0 && offset - 0.5 * least * least < single->floor[row]) {
-                resp[row * k + j] = -INFINITY;
+            sum += quadratic[i];
+            double least = fmax(sqrt(sum) - unit * f->row_norm[row], 0.0);
+            double *bound = &f->resp[row * f->k + j];
+            *bound = fmin(*bound, f->offset[j] - 0.5 * least * least);
+            if (*bound < f->floor[row]) {
+                *bound = -INFINITY;
                 continue;
             }
             if (kept < i)
                 memcpy(gathered + (size_t)kept * d, gathered + (size_t)i * d, (size_t)d * sizeof *gathered);
-            w->value[kept] = quadratic;
-            w->survivor[kept++] = row;
+            quadratic[kept] = sum;
+            alive[kept++] = row;
         }
         rows = kept;
     }
     return rows;
 }
 
-static void single_fini(struct single *single)
+static void exact(struct full *f)
 {
-    mem_free(single->whiten);
-    mem_free(single->whiten_norm);
-    mem_free(single->row_norm);
+    int64_t chunks = f->pairs.chunk[f->k];
+#pragma omp parallel for num_threads(f->threads) schedule(dynamic)
+    for (int64_t at = 0; at < chunks; at++) {
+        int j;
+        const int64_t *list;
+        int rows = chunk_rows(f, at, &j, &list);
+        chunk_exact(f, omp_get_thread_num(), j, list, rows);
+    }
 }
 
-static int single_init(struct single *single, int threads, int64_t n, int d, int k, const double *x,
-                       const double *whiten, const double *floor, struct err *err)
+/* Screens all listed pairs in single precision, except those of components where
+ * it did not help in the first chunk, then raises the floors: what survives has a
+ * lower bound, too. */
+static void screen_single(struct full *f)
 {
-    int stripes = (d + STRIPE - 1) / STRIPE;
-    size_t size = (size_t)k * d * d;
-    single->floor = floor;
-    single->whiten = mem_alloc(size, sizeof *single->whiten, err);
-    single->whiten_norm = mem_alloc((size_t)k, (size_t)stripes * sizeof *single->whiten_norm, err);
-    single->row_norm = mem_alloc((size_t)n, sizeof *single->row_norm, err);
-    if (!single->whiten || !single->whiten_norm || !single->row_norm) {
-        single_fini(single);
-        return -1;
+    int64_t chunks = f->pairs.chunk[f->k];
+    int k = f->k, stripes = stripes_of(f->d);
+    for (int first = 1; first >= 0; first--) {
+#pragma omp parallel for num_threads(f->threads) schedule(dynamic)
+        for (int64_t at = 0; at < chunks; at++) {
+            int j;
+            const int64_t *list;
+            int rows = chunk_rows(f, at, &j, &list);
+            if (first && at == f->pairs.chunk[j])
+                f->screened[j] = chunk_screen(f, omp_get_thread_num(), j, list, rows) <= rows / 2;
+            else if (!first && at > f->pairs.chunk[j] && f->screened[j])
+                chunk_screen(f, omp_get_thread_num(), j, list, rows);
+        }
     }
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t i = 0; i < n; i++)
-        single->row_norm[i] = sqrt(dot(d, x + i * d, x + i * d));
-    for (size_t i = 0; i < size; i++)
-        single->whiten[i] = (float)whiten[i];
-    for (int j = 0; j < k; j++) {
+#pragma omp parallel for num_threads(f->threads) schedule(static)
+    for (int64_t i = 0; i < f->n; i++) {
+        for (int j = 0; j < k; j++) {
+            double bound = f->resp[i * k + j];
+            if (!f->screened[j] || j == f->guess[i] || bound == -INFINITY)
+                continue;
+            double unit = (f->d + 2) * 0x1p-24 * f->whiten_norm[(j + 1) * stripes - 1] * f->row_norm[i];
+            double most = sqrt(fmax(2.0 * (f->offset[j] - bound), 0.0)) + 2.0 * unit;
+            f->floor[i] = fmax(f->floor[i], f->offset[j] - 0.5 * most * most - LINALG_HOPELESS);
+        }
+    }
+}
+
+static void full_fini(struct full *f)
+{
+    mem_free(f->floor);
+    mem_free(f->guess);
+    mem_free(f->pairs.row);
+    mem_free(f->pairs.begin);
+    mem_free(f->pairs.chunk);
+    mem_free(f->single);
+    mem_free(f->whiten_norm);
+    mem_free(f->row_norm);
+    mem_free(f->screened);
+    mem_free(f->gathered);
+    mem_free(f->y);
+}
+
+static int full_init(struct full *f, struct err *err)
+{
+    size_t n = (size_t)f->n, d = (size_t)f->d, k = (size_t)f->k, threads = (size_t)f->threads;
+    size_t stripes = (size_t)stripes_of(f->d);
+    f->floor = mem_alloc(n, sizeof *f->floor, err);
+    f->guess = mem_alloc(n, sizeof *f->guess, err);
+    f->pairs.row = mem_alloc(n, k * sizeof *f->pairs.row, err);
+    f->pairs.begin = mem_alloc(k + 1, sizeof *f->pairs.begin, err);
+    f->pairs.chunk = mem_alloc(k + 1, sizeof *f->pairs.chunk, err);
+    f->single = mem_alloc(k * d, d * sizeof *f->single, err);
+    f->whiten_norm = mem_alloc(k, stripes * sizeof *f->whiten_norm, err);
+    f->row_norm = mem_alloc(n, sizeof *f->row_norm, err);
+    f->screened = mem_alloc(k, sizeof *f->screened, err);
+    f->gathered = mem_alloc(threads * CHUNK, d * sizeof *f->gathered, err);
+    f->y = mem_alloc(threads * CHUNK, STRIPE * sizeof *f->y, err);
+    if (!f->floor || !f->guess || !f->pairs.row || !f->pairs.begin || !f->pairs.chunk || !f->single ||
+        !f->whiten_norm || !f->row_norm || !f->screened || !f->gathered || !f->y)
+        return -1;
+    for (size_t j = 0; j < k; j++) {
         double sum = 0.0;
-        for (int r = 0; r < d; r++) {
-            const double *row = whiten + ((size_t)j * d + r) * d;
-            sum += dot(r + 1, row, row);
-            single->whiten_norm[j * stripes + r / STRIPE] = sqrt(sum);
+        for (size_t r = 0; r < d; r++) {
+            const double *row = f->whiten + (j * d + r) * d;
+            for (size_t c = 0; c < d; c++)
+                f->single[(j * d + r) * d + c] = (float)row[c];
+            sum += dot((int)r + 1, row, row);
+            f->whiten_norm[j * stripes + r / STRIPE] = sqrt(sum);
         }
     }
     return 0;
-}
-
-/* Exact values under component j of the listed rows, in parallel. With `single`,
- * only of those that pass the second screen: it is tried on the first chunk, and
- * left out if it does not help there. */
-static void component_exact(int threads, int64_t listed, const int64_t *list, int d, int k, int j,
-                            const double *x, const double *whiten, const double *centre, double offset,
-                            const struct single *single, struct chunk_scratch *scratch, double *resp)
-{
-    const double *floor = single ? single->floor : NULL;
-    int64_t begin = 0;
-    bool screen = false;
-    if (single && listed >= CHUNK) {
-        int left = chunk_survivors(CHUNK, list, d, k, j, x, centre, offset, single, scratch, resp);
-        screen = left < CHUNK / 2;
-        chunk_exact(left, scratch->survivor, d, k, j, x, whiten, centre, offset, floor, scratch, resp);
-        begin = CHUNK;
-    }
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int64_t first = begin; first < listed; first += CHUNK) {
-        struct chunk_scratch *w = &scratch[omp_get_thread_num()];
-        int rows = (int)(listed - first < CHUNK ? listed - first : CHUNK);
-        const int64_t *chosen = list + first;
-        if (screen) {
-            rows = chunk_survivors(rows, chosen, d, k, j, x, centre, offset, single, w, resp);
-            chosen = w->survivor;
-        }
-        chunk_exact(rows, chosen, d, k, j, x, whiten, centre, offset, floor, w, resp);
-    }
 }
 
 int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const double *x, const double *whiten,
@@ -300,24 +365,13 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
     int threads = cpu_threads_for(dev, (double)n * d * d), rc = -1, m = k - 1 < SCREEN_MAX ? k - 1 : SCREEN_MAX;
     m = m < d / 8 ? m : d / 8; /* in few dimensions a screen costs what it saves */
     size_t km = (size_t)k * m;
-    struct chunk_scratch *scratch = mem_alloc((size_t)threads, sizeof *scratch, err);
-    double *buffers = mem_alloc((size_t)threads * CHUNK, (size_t)(d + STRIPE) * sizeof *buffers, err);
+    struct full f = { .threads = threads, .d = d, .k = k, .n = n, .x = x, .whiten = whiten, .centre = centre,
+                      .offset = offset, .resp = resp };
     double *screen = mem_alloc(km, ((size_t)d + 1) * sizeof *screen, err), *shift = screen ? screen + km * d : NULL;
     double *coordinates = mem_alloc((size_t)threads * SCREEN_ROWS, km * sizeof *coordinates, err);
-    double *floor = mem_alloc((size_t)n, sizeof *floor, err);
-    int *guess = mem_alloc((size_t)n, sizeof *guess, err);
-    int64_t *list = mem_alloc((size_t)n, sizeof *list, err);
-    struct single single = { 0 };
-    if (!scratch || !buffers || !screen || !coordinates || !floor || !guess || !list)
-        goto out;
-    for (int t = 0; t < threads; t++) {
-        scratch[t].gathered = buffers + (size_t)t * CHUNK * (d + STRIPE);
-        scratch[t].y = scratch[t].gathered + (size_t)CHUNK * d;
-    }
-    if (single_init(&single, threads, n, d, k, x, whiten, floor, err) != 0)
-        goto out;
     cpu_blas_begin(dev, (double)n * d * d);
-    if (m > 0 && screen_create(threads, d, k, m, whiten, centre, screen, shift, err) != 0)
+    if (!screen || !coordinates || full_init(&f, err) != 0 ||
+        (m > 0 && screen_create(threads, d, k, m, whiten, centre, screen, shift, err) != 0))
         goto out;
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (int64_t first = 0; first < n; first += SCREEN_ROWS) {
@@ -325,45 +379,31 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
         screen_rows(rows, d, k, m, x + first * d, screen, shift, offset,
                     coordinates + (size_t)omp_get_thread_num() * SCREEN_ROWS * km, resp + first * k);
         for (int64_t i = first; i < first + rows; i++) {
-            guess[i] = 0;
+            f.guess[i] = 0;
             for (int j = 1; j < k; j++)
-                if (resp[i * k + j] > resp[i * k + guess[i]])
-                    guess[i] = j;
+                if (resp[i * k + j] > resp[i * k + f.guess[i]])
+                    f.guess[i] = j;
+            f.row_norm[i] = sqrt(dot(d, x + i * d, x + i * d));
         }
     }
-    for (int others = 0; others < 2; others++) { /* first the guesses, then what can still compete */
-        for (int j = 0; j < k; j++) {
-            int64_t listed = 0;
-            for (int64_t i = 0; i < n; i++) {
-                if (!others == (guess[i] == j)) {
-                    if (!others || resp[i * k + j] >= floor[i])
-                        list[listed++] = i;
-                    else
-                        resp[i * k + j] = -INFINITY;
-                }
-            }
-            component_exact(threads, listed, list, d, k, j, x, whiten, centre, offset[j], others ? &single : NULL,
-                            scratch, resp);
-            for (int64_t l = 0; l < listed; l++) {
-                double floor_now = resp[list[l] * k + j] - LINALG_HOPELESS, *f = &floor[list[l]];
-                *f = others && *f > floor_now ? *f : floor_now;
-            }
-        }
-    }
+    pairs_list(&f, true);
+    exact(&f);
+    for (int64_t i = 0; i < n; i++)
+        f.floor[i] = resp[i * k + f.guess[i]] - LINALG_HOPELESS;
+    pairs_list(&f, false);
+    if (d >= 2 * STRIPE)
+        screen_single(&f);
+    pairs_list(&f, false);
+    exact(&f);
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t i = 0; i < n; i++)
         loglik[i] = cpu_log_sum_exp(k, resp + i * k);
     rc = 0;
 out:
     cpu_blas_end(dev);
-    single_fini(&single);
-    mem_free(list);
-    mem_free(guess);
-    mem_free(floor);
+    full_fini(&f);
     mem_free(coordinates);
     mem_free(screen);
-    mem_free(buffers);
-    mem_free(scratch);
     return rc;
 }
 
