@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . jobs/lib.sh
 
-dinf_install python3-numpy python3-h5py python3-pandas python3-matplotlib python3-scipy python3-sklearn
+# peers to check against, and a Slurm of the tests' own
+dinf_install python3-scipy python3-sklearn python3-torch python3-torchvision slurm-wlm slurm-wlm-basic-plugins munge
 dinf_build build
-OMP_NUM_THREADS=2 ctest --test-dir build --output-on-failure -j2 "$@"
+OMP_NUM_THREADS=1 ctest --test-dir build --output-on-failure -j2 "$@"

@@ -133,3 +133,16 @@ for launch in mpirun srun; do
         echo "ok $name: stopped by a signal, queued again, finished"
     done
 done
+
+# ---- the demo's config, in one go; DEMO_EPOCHS=60 is the whole of it ----
+epochs=${DEMO_EPOCHS:-2} short=()
+for training in encoders.victim.train encoders.ind-other.train encoders.ind-disjoint.train "steal[0]" "steal[1]"; do
+    short+=(--set "$training.epochs=$epochs")
+done
+LAUNCH=mpirun
+demo=$(cd "$root" && DINF_OUT="$work/demo" sbatch --parsable --export=ALL --output="$work/job-demo.log" --time=30 \
+    --ntasks=3 jobs/slurm/one-node.sbatch configs/demo.cfg "${short[@]}")
+wait_state "$demo" COMPLETED $((60 + epochs * 15))
+says job-demo.log "60 done, 0 failed, 0 skipped"
+[ -s demo/results.h5 ] || fail "the demo left no results"
+echo "ok the demo's config under Slurm, $epochs epochs"

@@ -3,8 +3,8 @@
 
 usage: test_commands.py DINF
 
-audit against scikit-learn and SciPy, compare against NumPy, embed against
-torchvision (where that is installed), and what bad input gets.
+audit against scikit-learn and SciPy, compare against NumPy, and what bad input
+gets. (embed: tests/golden/nn/check_torchvision.py.)
 """
 import json
 import os
@@ -160,45 +160,6 @@ class Commands(unittest.TestCase):
         text += b" " * (-len(text) % 8)
         with open(path, "wb") as f:
             f.write(len(text).to_bytes(8, "little") + text + b"".join(blobs))
-
-    def test_embed_equals_torchvision(self):
-        try:
-            import torch
-            import torchvision
-        except ImportError:
-            self.skipTest("torchvision is not installed")
-        cases = [("resnet18", "imagenet", 64), ("resnet50", "imagenet", 64), ("resnet18", "cifar", 32),
-                 ("resnet50", "cifar", 32)]
-        for arch, stem, size in cases:
-            torch.manual_seed(3)
-            model = getattr(torchvision.models, arch)()
-            if stem == "cifar":
-                model.conv1 = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False)
-                model.maxpool = torch.nn.Identity()
-            with torch.no_grad():  # running statistics that are not 0 and 1
-                model.train()
-                model(torch.randn(8, 3, size, size))
-            state = {"module." + k: v.numpy() for k, v in model.state_dict().items()}
-            model.fc = torch.nn.Identity()
-            model.eval()
-            w = self.path(f"{arch}.safetensors")
-            self.write_safetensors(w, state)
-            pixels = self.rng.integers(0, 256, size=(5, 3, size, size), dtype=np.uint8)
-            floats = self.rng.normal(size=(5, 3, size, size)).astype(np.float32)
-            out = self.path("r.npy")
-            base = ("embed", "--weights", w, "--arch", arch, "--stem", stem, "--strip", "module.", "--out", out)
-            for images, x, more in ((floats, floats, ()),
-                                    (pixels, (pixels / np.float32(255) - np.float32(0.5)) / np.float32(0.25),
-                                     ("--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"))):
-                done = dinf(*base, "--images", self.save("x.npy", images), *more)
-                self.assertEqual(done.returncode, 0, done.stderr)
-                with torch.no_grad():
-                    want = model(torch.from_numpy(x)).numpy()
-                got = np.load(out)
-                self.assertEqual(got.dtype, np.float32)
-                worst = np.abs(got - want).max() / np.abs(want).max()
-                self.assertLess(worst, 1e-4, (arch, stem))
-                print(f"{arch} {stem} {images.dtype}: {worst:.1e}", file=sys.stderr)
 
     # ---- bad input: one clear sentence, exit 2, nothing on standard output ----
 
