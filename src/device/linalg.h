@@ -34,6 +34,12 @@ struct device_linalg {
     /* X (n, d) = X L^-T for lower L (d, d): rows become L^-1 x */
     int (*dtrsm)(struct device *, int n, int d, const double *l, int ldl, double *x, int ldx, struct err *);
 
+    /* For each of the k matrices a (k, d, d), symmetric, lower triangle given: the
+     * inverse L^-1 of its Cholesky factor into the lower triangle. info (k, host)
+     * as in dpotrf; where it is not 0 the matrix is undefined. The strict upper
+     * triangles are neither read nor written. */
+    int (*whitening_factors)(struct device *, int k, int d, double *a, int *info, struct err *);
+
     /* -- passes over rows -- */
 
     /* y (n) = log sum_j exp(x (n, k)) for every row, without overflow; x becomes

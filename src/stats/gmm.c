@@ -173,28 +173,28 @@ static int full_set(struct em *em, const struct gmm *g, struct err *err)
     int64_t k = em->k, d = em->d, dd = d * d;
     double *mean = em->buffer[EM_SUM]; /* free until the M step */
     double *offset = mem_alloc((size_t)k, sizeof *offset, err);
+    int *info = mem_alloc((size_t)k, sizeof *info, err);
     int rc = -1;
-    if (!offset)
-        return -1;
-    for (int64_t i = 0; i < k * dd; i++) /* lower triangles, zeros above */
-        em->host[i] = i % d <= i % dd / d ? g->cov[i] : 0.0;
+    if (!offset || !info)
+        goto out;
+    for (int64_t row = 0; row < k * d; row++) /* lower triangles, zeros above */
+        for (int64_t c = 0; c < d; c++)
+            em->host[row * d + c] = c <= row % d ? g->cov[row * d + c] : 0.0;
     if (em_upload(em, EM_SHAPE, em->host, (size_t)(k * dd), err) != 0)
         goto out;
     for (int64_t i = 0; i < k * d; i++)
         em->host[i] = g->mean[i] - em->rows.shift[i % d];
     if (em_upload(em, EM_SUM, em->host, (size_t)(k * d), err) != 0)
         goto out;
+    if (la->whitening_factors(dev, (int)k, (int)d, em->buffer[EM_SHAPE], info, err) != 0)
+        goto out;
     for (int64_t j = 0; j < k; j++) {
         double *shape = em->buffer[EM_SHAPE] + j * dd;
-        int info = 0;
-        if (la->dpotrf(dev, (int)d, shape, (int)d, &info, err) != 0)
-            goto out;
-        if (info != 0) {
-            singular(j, info, err);
+        if (info[j] != 0) {
+            singular(j, info[j], err);
             goto out;
         }
-        if (la->dtrtri(dev, (int)d, shape, (int)d, err) != 0 ||
-            la->dgemm(dev, TRANS_NO, TRANS_YES, 1, (int)d, (int)d, 1.0, mean + j * d, (int)d, shape, (int)d, 0.0,
+        if (la->dgemm(dev, TRANS_NO, TRANS_YES, 1, (int)d, (int)d, 1.0, mean + j * d, (int)d, shape, (int)d, 0.0,
                       em->buffer[EM_PLACE] + j * d, (int)d, err) != 0 ||
             dev->ops->download(dev, em->host, shape, (size_t)dd * sizeof *em->host, err) != 0)
             goto out;
@@ -205,6 +205,7 @@ static int full_set(struct em *em, const struct gmm *g, struct err *err)
     }
     rc = em_upload(em, EM_OFFSET, offset, (size_t)k, err);
 out:
+    mem_free(info);
     mem_free(offset);
     return rc;
 }

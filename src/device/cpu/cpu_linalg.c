@@ -71,6 +71,27 @@ static int cpu_dtrtri(struct device *dev, int d, double *a, int lda, struct err 
     return status ? err_set(err, "a triangular matrix of order %d has a zero on its diagonal", d) : 0;
 }
 
+/* A matrix a thread: one of a few hundred columns is too small to share. */
+static int cpu_whitening_factors(struct device *dev, int k, int d, double *a, int *info, struct err *err)
+{
+    double work = (double)k * d * d * d / 3.0;
+    int threads = cpu_threads_for(dev, work), refused = 0;
+    cpu_blas_begin(dev, work);
+#pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(| : refused)
+    for (int j = 0; j < k; j++) {
+        double *matrix = a + (size_t)j * d * d;
+        blasint n = d, status = 0;
+        char upper = 'U', non_unit = 'N';
+        BLASFUNC(dpotrf)(&upper, &n, matrix, &n, &status);
+        info[j] = (int)status;
+        if (status == 0)
+            BLASFUNC(dtrtri)(&upper, &non_unit, &n, matrix, &n, &status);
+        refused |= status < 0;
+    }
+    cpu_blas_end(dev);
+    return refused ? err_set(err, "LAPACK refused a matrix of order %d", d) : 0;
+}
+
 static int cpu_dtrsm(struct device *dev, int n, int d, const double *l, int ldl, double *x, int ldx, struct err *err)
 {
     (void)err;
@@ -200,6 +221,7 @@ const struct device_linalg cpu_linalg = {
     .dpotrf = cpu_dpotrf,
     .dtrtri = cpu_dtrtri,
     .dtrsm = cpu_dtrsm,
+    .whitening_factors = cpu_whitening_factors,
     .log_sum_exp_rows = cpu_log_sum_exp_rows,
     .square_distances = cpu_square_distances,
     .nearest_rows = cpu_nearest_rows,

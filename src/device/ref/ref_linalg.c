@@ -82,6 +82,17 @@ static int ref_dtrtri(struct device *dev, int d, double *a, int lda, struct err 
     return 0;
 }
 
+static int ref_whitening_factors(struct device *dev, int k, int d, double *a, int *info, struct err *err)
+{
+    for (int j = 0; j < k; j++) {
+        double *matrix = a + (size_t)j * d * d;
+        ref_dpotrf(dev, d, matrix, d, &info[j], err);
+        if (info[j] == 0)
+            ref_dtrtri(dev, d, matrix, d, err);
+    }
+    return 0;
+}
+
 static int ref_dtrsm(struct device *dev, int n, int d, const double *l, int ldl, double *x, int ldx, struct err *err)
 {
     (void)dev, (void)err;
@@ -236,6 +247,7 @@ const struct device_linalg ref_linalg = {
     .dpotrf = ref_dpotrf,
     .dtrtri = ref_dtrtri,
     .dtrsm = ref_dtrsm,
+    .whitening_factors = ref_whitening_factors,
     .log_sum_exp_rows = ref_log_sum_exp_rows,
     .square_distances = ref_square_distances,
     .nearest_rows = ref_nearest_rows,

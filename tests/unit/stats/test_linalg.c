@@ -70,6 +70,15 @@ static void test_triangles(void **state)
                 for (int j = 0; j <= i; j++)
                     y[r * D + i] += w[i * D + j] * x0[r * D + j];
         check_all_near(x, y, N * D, 1e-10, 1.0);
+        double *two = random_matrix(2, D * D, 6); /* the second is not positive definite */
+        int infos[2];
+        memcpy(two, c, D * D * sizeof *c);
+        memcpy(two + D * D, c, D * D * sizeof *c);
+        two[D * D + 5 * D + 5] = -1.0;
+        assert_int_equal(la->whitening_factors(dev, 2, D, two, infos, NULL), 0);
+        assert_true(infos[0] == 0 && infos[1] == 6);
+        check_all_near(two, w, D * D, 1e-12, 1.0);
+        mem_free(two);
         mem_free(y);
         mem_free(w);
         mem_free(x0);
