@@ -19,9 +19,11 @@ static const char VIOLATED[] = "assumptions violated";
 
 #define AT(member) offsetof(struct inference_options, member)
 const struct option inference_options_table[] = {
-    { "components", OPTION_INT, AT(components), "10", 1, 10000, NULL, NULL, "components of the mixture (statistic gap)" },
+    { "components", OPTION_INT, AT(components), "10", 1, 10000, NULL, NULL,
+      "components of the mixture (statistic gap)" },
     { "covariance", OPTION_CHOICE, AT(covariance), "diag", 0, 0, covariances, NULL, "covariances of the mixtures" },
-    { "seed", OPTION_INT, AT(seed), "0", 0, 9007199254740992.0, NULL, NULL, "seed of cuts and of the mixtures' starts" },
+    { "seed", OPTION_INT, AT(seed), "0", 0, 9007199254740992.0, NULL, NULL,
+      "seed of cuts and of the mixtures' starts" },
     { "alpha", OPTION_FLOAT, AT(alpha), "0.05", 0, 1, NULL, NULL, "level: stolen if p < alpha" },
     { "starts", OPTION_INT, AT(starts), "3", 1, 1000, NULL, NULL, "k-means++ starts of a mixture; the best wins" },
     { "max_iterations", OPTION_INT, AT(max_iterations), "100", 1, 100000, NULL, NULL, "of EM, per start" },

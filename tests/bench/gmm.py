@@ -93,7 +93,8 @@ def main():
                          "ratio": theirs["seconds_per_iteration"] / ours["seconds_per_iteration"],
                          "loglik_dinf": ours["loglik"], "loglik_sklearn": theirs["loglik"],
                          "loglik_difference": abs(ours["loglik"] - theirs["loglik"]) / abs(theirs["loglik"])})
-    print(f"{'EM iteration':<28}{'dinf [s]':>10}{'sklearn [s]':>13}{'ratio':>8}{'rel. difference of log-likelihood':>36}")
+    print(f"{'EM iteration':<28}{'dinf [s]':>10}{'sklearn [s]':>13}{'ratio':>8}"
+          f"{'rel. difference of log-likelihood':>36}")
     for r in rows:
         name = f"{r['covariance']} {r['n']} x {r['d']} x {r['components']}"
         print(f"{name:<28}{r['dinf']:>10.3f}{r['sklearn']:>13.3f}{r['ratio']:>8.1f}{r['loglik_difference']:>36.1e}")

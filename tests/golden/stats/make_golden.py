@@ -50,7 +50,6 @@ def gmm():
         g = GaussianMixture(k, covariance_type=covariance, reg_covar=1e-6)
         resp = np.eye(k)[scipy.spatial.distance.cdist(x, means).argmin(axis=1)]
         g._initialize(x, resp)
-        # scikit-learn 1.2.1 sets the precisions with the parameters
         loglik = []
         for _ in range(iterations):
             mean_log_prob, log_resp = g._e_step(x)
@@ -77,7 +76,8 @@ def tests():
             tail.append([df, t, float(log_upper)])
     rng = np.random.default_rng(2)
     samples = []
-    for na, nb, shift, scale in ((12, 17, 0.5, 1), (300, 200, 0.3, 3), (50, 50, -1, 1), (2, 3, 0.1, 1), (400, 500, 9, 2)):
+    sizes = (12, 17, 0.5, 1), (300, 200, 0.3, 3), (50, 50, -1, 1), (2, 3, 0.1, 1), (400, 500, 9, 2)
+    for na, nb, shift, scale in sizes:
         a, b = 1e3 + shift + rng.normal(size=na), 1e3 + scale * rng.normal(size=nb)
         w = scipy.stats.ttest_ind(a, b, equal_var=False, alternative="greater")
         s = scipy.stats.ttest_ind(a, b, equal_var=True, alternative="greater")
