@@ -4,6 +4,7 @@
 #include "stats/similarity.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -128,11 +129,53 @@ static int device_entropy(struct device *dev, const double *x, int64_t n, int64_
     return rc;
 }
 
+/* x (n, *d) without its last constant columns, as many as it takes to come down
+ * to `least` of them; *d is what is left. What is constant tells nothing, but it
+ * would count as a dimension, and every dimension has its share of the bias. */
+static double *without_constants(const double *x, int64_t n, int64_t least, int64_t *d, struct err *err)
+{
+    int64_t wide = *d, left = wide, narrow = 0;
+    bool *keep = mem_alloc((size_t)wide, sizeof *keep, err);
+    double *out = NULL;
+    if (!keep)
+        return NULL;
+    for (int64_t c = wide - 1; c >= 0; c--) {
+        for (int64_t i = 1; i < n && !keep[c]; i++)
+            keep[c] = x[i * wide + c] != x[c];
+        keep[c] = keep[c] || left <= least;
+        left -= !keep[c];
+    }
+    out = mem_alloc((size_t)n, (size_t)left * sizeof *out, err);
+    for (int64_t c = 0; out && c < wide; c++) {
+        for (int64_t i = 0; keep[c] && i < n; i++)
+            out[i * left + narrow] = x[i * wide + c];
+        narrow += keep[c];
+    }
+    mem_free(keep);
+    *d = left;
+    return out;
+}
+
+/* As prepared(), of a side that may be padded beyond the other side's `least` columns. */
+static double *prepared_narrow(const double *x, int64_t n, int64_t *d, int64_t least, const char *what,
+                               struct err *err)
+{
+    if (n < 2 || *d <= least)
+        return prepared(x, n, *d, what, err);
+    if (rows_check(x, n, *d, what, err) != 0)
+        return NULL;
+    double *narrow = without_constants(x, n, least, d, err);
+    double *out = narrow ? prepared(narrow, n, *d, what, err) : NULL;
+    mem_free(narrow);
+    return out;
+}
+
 int mutual_information(struct device *dev, const double *a, int64_t da, const double *b, int64_t db, int64_t n,
                        double *out, struct err *err)
 {
-    double *pa = prepared(a, n, da, "the first representations", err);
-    double *pb = pa ? prepared(b, n, db, "the second representations", err) : NULL;
+    int64_t least = da < db ? da : db;
+    double *pa = prepared_narrow(a, n, &da, least, "the first representations", err);
+    double *pb = pa ? prepared_narrow(b, n, &db, least, "the second representations", err) : NULL;
     double *joint = pb ? mem_alloc((size_t)n, (size_t)(da + db) * sizeof *joint, err) : NULL;
     double ha, hb, hab;
     int rc = -1;

@@ -26,9 +26,10 @@ int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, s
 
 /* I(a; b) = H(a) + H(b) - H(a, b) in nats, each H by the 1-nearest-neighbour
  * Kozachenko-Leonenko estimator (eps 1e-10), after the preprocessing above.
- * a (n, da), b (n, db), n >= 2; da may differ from db. The estimator is biased by
- * dimension and sample size: compare only values with the same n, as mi_score
- * does. */
+ * a (n, da), b (n, db), n >= 2. Where one side is longer, its columns that are the
+ * same for all rows (padding) are left out until both are equally long. The
+ * estimator is biased by dimension and sample size: compare only values with the
+ * same n and, after that, the same lengths. */
 int mutual_information(struct device *dev, const double *a, int64_t da, const double *b, int64_t db, int64_t n,
                        double *out, struct err *err);
 
