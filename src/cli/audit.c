@@ -18,7 +18,6 @@ struct audit_options {
     bool json;
 };
 
-static const char *const statistic_names[] = { "gap", "learned", NULL };
 static const char *const normalizations[] = { "none", "l2", "standardize", NULL };
 
 #define OPTION(name, type, preset, min, max, choices, help) \

@@ -40,22 +40,22 @@ static const struct option common_options[] = {
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 static const struct option train_bench_options[] = {
-    OPTION(arch, OPTION_STRING, "resnet18", 0, 0, NULL, NULL, "architecture"),
+    OPTION(arch, OPTION_STRING, "resnet18", 0, 0, NULL, NULL, "see `dinf list archs`"),
     OPTION(stem, OPTION_CHOICE, "cifar", 0, 0, stems, NULL, "first layers"),
     OPTION(width, OPTION_FLOAT, "1", 0.01, 64, NULL, NULL, "multiplier of the channel numbers"),
-    OPTION(loss, OPTION_STRING, "infonce", 0, 0, NULL, NULL, "loss"),
-    OPTION(augment, OPTION_STRING, "simclr", 0, 0, NULL, NULL, "augmentation"),
+    OPTION(loss, OPTION_STRING, "infonce", 0, 0, NULL, NULL, "see `dinf list losses`"),
+    OPTION(augment, OPTION_STRING, "simclr", 0, 0, NULL, NULL, "see `dinf list augments`"),
     OPTION(size, OPTION_INT, "32", 1, 4096, NULL, "pixels", "input size"),
-    OPTION(batch, OPTION_INT, "64", 2, 65536, NULL, "images", "batch: two views of each image"),
+    OPTION(batch, OPTION_INT, "64", 2, 65536, NULL, "images", "images in a step, each in two views"),
     OPTION(steps, OPTION_INT, "5", 1, 1e6, NULL, NULL, "timed steps"),
-    OPTION(warmup, OPTION_INT, "2", 0, 1e6, NULL, NULL, "steps before"),
+    OPTION(warmup, OPTION_INT, "2", 0, 1e6, NULL, NULL, "steps before these, not timed"),
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 static const struct option gmm_bench_options[] = {
     OPTION(n, OPTION_INT, "50000", 1, 1e9, NULL, NULL, "rows"),
     OPTION(dim, OPTION_INT, "2048", 1, 1e6, NULL, NULL, "columns"),
     OPTION(components, OPTION_INT, "20", 1, 1e5, NULL, NULL, "mixture components"),
-    OPTION(covariance, OPTION_CHOICE, "diag", 0, 0, covariances, NULL, "covariance"),
+    OPTION(covariance, OPTION_CHOICE, "diag", 0, 0, covariances, NULL, "covariances of the mixture"),
     OPTION(iterations, OPTION_INT, "5", 1, 1e6, NULL, NULL, "timed iterations of EM"),
     OPTION(data, OPTION_STRING, "", 0, 0, NULL, NULL, "use this .npy instead of synthetic data"),
     OPTION(means, OPTION_STRING, "", 0, 0, NULL, NULL, "start from these means (.npy) instead of k-means++"),
@@ -70,6 +70,10 @@ static const struct option augment_bench_options[] = {
 static const struct option mi_bench_options[] = {
     OPTION(n, OPTION_INT, "20000", 2, 1e7, NULL, NULL, "rows"),
     OPTION(dim, OPTION_INT, "512", 1, 1e6, NULL, NULL, "columns of each of the two"),
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+static const struct option schedule_bench_options[] = {
+    OPTION(json, OPTION_BOOL, "false", 0, 0, NULL, NULL, "one JSON object on standard output"),
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 static const struct option no_options[] = { { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
@@ -261,7 +265,7 @@ static const struct bench {
     { "gmm", "iterations of expectation-maximisation", gmm_bench_options, bench_gmm },
     { "augment", "SimCLR augmentation", augment_bench_options, bench_augment },
     { "mutual-information", "one mutual-information estimate", mi_bench_options, bench_mi },
-    { "schedule", "simulated makespan against its lower bound", no_options, NULL },
+    { "schedule", "simulated makespan against its lower bound", schedule_bench_options, NULL },
 };
 enum { BENCHES = sizeof benches / sizeof benches[0] };
 
@@ -284,19 +288,23 @@ int cli_bench(int argc, char **argv)
     char usage[128];
     int unused;
     const struct bench *b = NULL;
-    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
+    if (argc < 2) {
+        err_set(&err, "say what to measure: `dinf bench --help` lists it");
+        return cli_error(&err);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         printf("usage: dinf bench WHAT [options]\n\n");
         for (int i = 0; i < BENCHES; i++)
             printf("  %-20s%s\n", benches[i].name, benches[i].help);
         printf("\n`dinf bench WHAT --help` lists the options.\n");
-        return argc < 2 ? EXIT_USAGE : EXIT_DONE;
+        return EXIT_DONE;
     }
     for (int i = 0; i < BENCHES; i++)
         if (strcmp(argv[1], benches[i].name) == 0)
             b = &benches[i];
     if (b == NULL)
         return unknown_bench(argv[1], &err);
-    options_merge(b->options, common_options, table);
+    options_merge(b->options, b->run != NULL ? common_options : no_options, table);
     snprintf(usage, sizeof usage, "bench %s [options]", b->name);
     int rc = cli_parse(argc - 1, argv + 1, usage, b->help, table, &o, NULL, 0, &unused, &err);
     if (rc != 0)

@@ -1,7 +1,11 @@
 /* dinf embed: representations of images by somebody's weights. */
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/table.h"
@@ -28,12 +32,14 @@ static const struct option options[] = {
     OPTION(images, OPTION_STRING, NULL, 0, 0, NULL, NULL,
            ".npy: uint8 (n, 3, h, w) or (n, h, w, 3); or float32 (n, 3, h, w), already normalised, used as it is"),
     OPTION(out, OPTION_STRING, NULL, 0, 0, NULL, NULL, ".npy to write: float32 (n, dim)"),
-    OPTION(arch, OPTION_STRING, "", 0, 0, NULL, NULL, "architecture; not needed for encoders written by dinf"),
-    OPTION(stem, OPTION_CHOICE, "cifar", 0, 0, stems, NULL, "first layers"),
+    OPTION(arch, OPTION_STRING, "", 0, 0, NULL, NULL, "see `dinf list archs`; not needed for encoders written by dinf"),
+    OPTION(stem, OPTION_CHOICE, "cifar", 0, 0, stems, NULL,
+           "first layers: cifar for small images, imagenet for large ones"),
     OPTION(width, OPTION_FLOAT, "1", 0.01, 64, NULL, NULL, "multiplier of the channel numbers"),
     OPTION(strip, OPTION_STRING, "", 0, 0, NULL, NULL, "prefix to remove from tensor names, such as module."),
     OPTION(size, OPTION_INT, "0", 0, 4096, NULL, "pixels", "resize uint8 images to this; 0: as they are"),
-    OPTION(mean, OPTION_FLOATS, "0,0,0", -10, 10, NULL, NULL, "mean of each channel of uint8 images, on the 0..1 scale"),
+    OPTION(mean, OPTION_FLOATS, "0,0,0", -10, 10, NULL, NULL,
+           "mean of each channel of uint8 images, on the 0..1 scale"),
     OPTION(std, OPTION_FLOATS, "1,1,1", 1e-6, 10, NULL, NULL, "standard deviation of each channel"),
     OPTION(batch, OPTION_INT, "64", 1, 65536, NULL, "images", "images at a time"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, NULL, NULL, "0: all processors"),
@@ -61,6 +67,17 @@ static int planes_first(struct npy *im, struct err *err)
     return 0;
 }
 
+/* ReLU turns NaN to 0, so that nobody would see it afterwards. */
+static int check_finite(const struct npy *im, const char *path, struct err *err)
+{
+    const float *x = im->data;
+    size_t n = im->bytes / sizeof *x, image = n / (size_t)im->dims[0];
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return err_set(err, "%s: image %zu (from 0) holds %s", path, i / image, isnan(x[i]) ? "NaN" : "infinity");
+    return 0;
+}
+
 static int images_load(const char *path, struct npy *im, struct err *err)
 {
     if (npy_read(path, im, err) != 0)
@@ -73,7 +90,44 @@ static int images_load(const char *path, struct npy *im, struct err *err)
         return planes_first(im, err);
     if (im->dims[1] != 3)
         return err_set(err, "%s: %lld channels in dimension 1; an encoder takes 3", path, (long long)im->dims[1]);
+    if (im->dims[2] < 1 || im->dims[3] < 1)
+        return err_set(err, "%s: images of %lld x %lld pixels", path, (long long)im->dims[2], (long long)im->dims[3]);
+    return im->type == NPY_F32 ? check_finite(im, path, err) : 0;
+}
+
+/* Hours of work should not end in a folder that is not there. */
+static int check_out(const char *path, struct err *err)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return 0;
+    if (fs_path(folder, sizeof folder, err, "%.*s", slash == path ? 1 : (int)(slash - path), path) != 0)
+        return -1;
+    if (access(folder, W_OK | X_OK) != 0)
+        return err_errno(err, "cannot write %s", path);
     return 0;
+}
+
+/* The prefix of all names, where the stem is only found under one: a likely slip. */
+static void suggest_strip(const struct embed_options *o, struct err *err)
+{
+    static const char stem[] = "conv1.weight";
+    struct safetensors file;
+    const struct tensor_view *best = NULL;
+    struct err unused;
+    if (o->strip[0] == '\0' && safetensors_open(o->weights, &file, &unused) == 0) {
+        for (int i = 0; i < file.n && safetensors_find(&file, stem) == NULL; i++) {
+            const char *name = file.tensors[i].name;
+            size_t n = strlen(name), tail = strlen(stem);
+            if (n > tail && strcmp(name + n - tail, stem) == 0 && (best == NULL || n < strlen(best->name)))
+                best = &file.tensors[i];
+        }
+        if (best != NULL)
+            err_set(err, "%s has no tensor %s, but %s: try --strip %.*s", o->weights, stem, best->name,
+                    (int)(strlen(best->name) - strlen(stem)), best->name);
+        safetensors_close(&file);
+    }
 }
 
 /* Does the file carry dinf's own metadata? */
@@ -117,7 +171,10 @@ static struct encoder *open_encoder(struct device *dev, const struct embed_optio
         std[c] = (float)o->std.v[c];
     }
     int size = o->size > 0 ? (int)o->size : (int)im->dims[2];
-    return encoder_import(dev, o->weights, o->arch, o->stem, o->width, o->strip, size, mean, std, err);
+    struct encoder *e = encoder_import(dev, o->weights, o->arch, o->stem, o->width, o->strip, size, mean, std, err);
+    if (e == NULL)
+        suggest_strip(o, err);
+    return e;
 }
 
 static int embed(struct encoder *e, const struct embed_options *o, const struct npy *im, float *out, struct err *err)
@@ -127,6 +184,15 @@ static int embed(struct encoder *e, const struct embed_options *o, const struct 
         return encoder_embed_plain(e, im->data, im->dims[0], h, w, (int)o->batch, out, err);
     struct images set = { .n = im->dims[0], .c = 3, .h = h, .w = w, .pixels = im->data };
     return encoder_embed(e, &set, (int)o->batch, out, NULL, NULL, err);
+}
+
+static int check_representations(const float *out, const int64_t dims[2], const char *weights, struct err *err)
+{
+    for (int64_t i = 0; i < dims[0] * dims[1]; i++)
+        if (!isfinite(out[i]))
+            return err_set(err, "the representation of image %lld (from 0) is not finite: look at the weights in %s",
+                           (long long)(i / dims[1]), weights);
+    return 0;
 }
 
 int cli_embed(int argc, char **argv)
@@ -146,7 +212,7 @@ int cli_embed(int argc, char **argv)
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);
     stop_install();
-    if (images_load(o.images, &im, &err) != 0)
+    if (check_out(o.out, &err) != 0 || images_load(o.images, &im, &err) != 0)
         goto out;
     dev = device_open(o.device, cli_threads(o.threads), &err);
     e = dev != NULL ? open_encoder(dev, &o, &im, &err) : NULL;
@@ -159,7 +225,8 @@ int cli_embed(int argc, char **argv)
     rc = embed(e, &o, &im, out, &err);
     if (rc == STOPPED)
         err_set(&err, "stopped; nothing was written");
-    if (rc != 0 || npy_write_float(o.out, out, 2, dims, &err) != 0)
+    if (rc != 0 || check_representations(out, dims, o.weights, &err) != 0 ||
+        npy_write_float(o.out, out, 2, dims, &err) != 0)
         goto out;
     printf("%s: %lld x %lld\n", o.out, (long long)dims[0], (long long)dims[1]);
     status = EXIT_DONE;

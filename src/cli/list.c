@@ -10,9 +10,32 @@
 #include "stats/similarity.h"
 #include "tasks/task.h"
 
+/* Words of `text` from column 22 on, broken before column 80. */
+static void print_wrapped(const char *text)
+{
+    enum { LEFT = 22, RIGHT = 79 };
+    int column = LEFT;
+    while (*text != '\0') {
+        int n = (int)strcspn(text, " ");
+        if (column > LEFT && column + 1 + n > RIGHT) {
+            printf("\n%*s", LEFT, "");
+            column = LEFT;
+        } else if (column > LEFT) {
+            putchar(' ');
+            column++;
+        }
+        printf("%.*s", n, text);
+        column += n;
+        text += n;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
 static void print_row(const char *name, const char *help, const struct option *options)
 {
-    printf("  %-20s%s\n", name, help);
+    printf("  %-20s", name);
+    print_wrapped(help);
     if (options != NULL && options[0].name != NULL)
         options_print(options, "      ", "");
 }
@@ -65,8 +88,10 @@ static void list_devices(void)
     for (int i = 0; device_kinds[i] != NULL; i++) {
         struct err why;
         bool usable = device_kinds[i]->available(&why) == 0;
-        printf("  %-20s%s%s%s%s\n", device_kinds[i]->name, device_kinds[i]->help, usable ? "" : " [not here: ",
-               usable ? "" : why.text, usable ? "" : "]");
+        char text[sizeof why.text + 256];
+        snprintf(text, sizeof text, "%s%s%s%s", device_kinds[i]->help, usable ? "" : " [not here: ",
+                 usable ? "" : why.text, usable ? "" : "]");
+        print_row(device_kinds[i]->name, text, NULL);
     }
 }
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/names.h"
+
 int cli_error(const struct err *err)
 {
     fprintf(stderr, "error: %s\n", err->text);
@@ -20,6 +22,22 @@ static const struct option *find_flag(const struct option *table, const char *fl
         name[i] = flag[i] == '-' ? '_' : flag[i];
     name[length] = '\0';
     return option_find(table, name);
+}
+
+static int unknown_flag(const struct option *table, const char *flag, size_t length, const char *usage,
+                        struct err *err)
+{
+    enum { MOST = 64 };
+    const char *names[MOST];
+    char name[OPTION_NAME];
+    int n = 0;
+    for (; table[n].name != NULL && n < MOST; n++)
+        names[n] = table[n].name;
+    snprintf(name, sizeof name, "%.*s", (int)length, flag);
+    const char *nearest = names_nearest(name, names, (size_t)n);
+    if (nearest == NULL)
+        return err_set(err, "unknown option '--%s' (usage: dinf %s)", name, usage);
+    return err_set(err, "unknown option '--%s'; did you mean '--%s'?", name, nearest);
 }
 
 static int check_required(const struct option *table, const bool *given, struct err *err)
@@ -59,18 +77,17 @@ int cli_parse(int argc, char **argv, const char *usage, const char *help, const 
         const char *flag = word + 2, *value = strchr(flag, '=');
         size_t length = value != NULL ? (size_t)(value - flag) : strlen(flag);
         const struct option *row = find_flag(table, flag, length);
+        if (row == NULL)
+            return unknown_flag(table, flag, length, usage, err);
         if (value != NULL)
             value++;
-        else if (row != NULL && row->type == OPTION_BOOL)
+        else if (row->type == OPTION_BOOL)
             value = "true";
-        else if (row != NULL && i + 1 < argc)
+        else if (i + 1 < argc)
             value = argv[++i];
-        else if (row != NULL)
+        else
             return err_set(err, "%s wants a value: %s", word, row->help);
-        char name[OPTION_NAME];
-        snprintf(name, sizeof name, "%.*s", (int)length, flag);
-        /* an unknown name fails here too, with the nearest valid one */
-        if (options_set_text(table, name, value != NULL ? value : "", out, err) != 0)
+        if (options_set_text(table, row->name, value, out, err) != 0)
             return -1;
         if (row - table < MOST)
             given[row - table] = true;
