@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,28 +84,124 @@ void frame_summary(const struct snapshot *s, char *out, size_t size)
              left);
 }
 
-/* Columns of a worker's line, the most wanted first: the rest is cut off. */
-static void add_worker(struct text *t, const struct snapshot_worker *w)
+/* The cells of a worker's line; every column is as wide as its widest cell. */
+struct cells {
+    char name[192], bar[8], what[64], loss[24], rate[40], time[32];
+    int percent;
+};
+
+struct layout {
+    int name, what, loss, rate, time; /* columns; 0: left out */
+    bool bar;
+};
+
+static void fill_cells(const struct snapshot_worker *w, struct cells *c)
 {
-    char loss[32] = "", rate[48] = "", again[24] = "", time[32], bar[16];
-    char name[sizeof w->task + sizeof again];
-    if (isfinite(w->report.loss))
-        snprintf(loss, sizeof loss, "  loss %.4g", w->report.loss);
-    if (isfinite(w->report.rate))
-        snprintf(rate, sizeof rate, "  %.3g %s/s", w->report.rate, w->report.unit[0] ? w->report.unit : "steps");
+    const struct task_report *r = &w->report;
+    memset(c, 0, sizeof *c);
     if (w->attempt > 1)
-        snprintf(again, sizeof again, " (try %d)", w->attempt);
-    clock_duration(w->seconds, time, sizeof time);
-    draw_bar(w->report.fraction, 6, bar, sizeof bar);
-    int room = t->columns <= 80 ? t->columns - 54 : 26 + (t->columns - 80) / 2;
-    room = room < 12 ? 12 : room > 60 ? 60 : room;
-    snprintf(name, sizeof name, "%s%s", w->task, again);
-    size_t n = fitting(name, room);
-    int characters = 0;
-    for (size_t i = 0; i < n; i++)
-        characters += ((unsigned char)name[i] & 0xC0) != 0x80;
-    add_line(t, "%5d  %.*s%*s  [%s] %3d%%  %s%s%s  %s", w->rank, (int)n, name, room - characters, "", bar,
-             percent(w->report.fraction), w->report.what, loss, rate, time);
+        snprintf(c->name, sizeof c->name, "%s (try %d)", w->task, w->attempt);
+    else
+        snprintf(c->name, sizeof c->name, "%s", w->task);
+    snprintf(c->what, sizeof c->what, "%s", r->what);
+    if (isfinite(r->loss))
+        snprintf(c->loss, sizeof c->loss, "loss %.4g", r->loss);
+    if (isfinite(r->rate))
+        snprintf(c->rate, sizeof c->rate, fabs(r->rate) < 999.5 ? "%.3g %s/s" : "%.0f %s/s", r->rate,
+                 r->unit[0] ? r->unit : "steps");
+    clock_duration(w->seconds, c->time, sizeof c->time);
+    draw_bar(r->fraction, 6, c->bar, sizeof c->bar);
+    c->percent = percent(r->fraction);
+}
+
+static int width_of(const char *s)
+{
+    int n = 0;
+    for (; *s != '\0'; s++)
+        n += ((unsigned char)*s & 0xC0) != 0x80;
+    return n;
+}
+
+static void widen(int *width, const char *cell)
+{
+    int n = width_of(cell);
+    *width = n > *width ? n : *width;
+}
+
+/* What is left for names after rank, percentage and the columns of the layout. */
+static int room_for_names(const struct layout *l, int columns)
+{
+    const int widths[] = { l->what, l->loss, l->rate, l->time };
+    int room = columns - 5 - 2 - 2 - 4 - (l->bar ? 9 : 0);
+    for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++)
+        room -= widths[i] > 0 ? widths[i] + 2 : 0;
+    return room;
+}
+
+/* Percentage, epoch, loss and rate are always shown: where that is too much, the
+ * time goes, then the bar, and then the names shrink. */
+static struct layout lay_out(const struct snapshot *s, int n, int columns)
+{
+    enum { ENOUGH = 24, SCANT = 16, LEAST = 8 };
+    struct layout l = { .bar = true };
+    struct cells c;
+    for (int i = 0; i < n; i++) {
+        fill_cells(&s->workers[i], &c);
+        widen(&l.name, c.name);
+        widen(&l.what, c.what);
+        widen(&l.loss, c.loss);
+        widen(&l.rate, c.rate);
+        widen(&l.time, c.time);
+    }
+    if (l.what > columns / 4)
+        l.what = columns / 4;
+    if (room_for_names(&l, columns) < (l.name < ENOUGH ? l.name : ENOUGH))
+        l.time = 0;
+    if (room_for_names(&l, columns) < (l.name < SCANT ? l.name : SCANT))
+        l.bar = false;
+    int room = room_for_names(&l, columns);
+    room = room < LEAST ? LEAST : room;
+    l.name = l.name < room ? l.name : room;
+    return l;
+}
+
+/* Names differ mostly at their ends: what is too long loses its middle. */
+static void shorten(const char *name, int room, char *out, size_t size)
+{
+    int width = width_of(name), head = (room - 2) / 3, tail = room - 2 - head;
+    if (width <= room)
+        snprintf(out, size, "%s", name);
+    else
+        snprintf(out, size, "%.*s..%s", (int)fitting(name, head), name, name + fitting(name, width - tail));
+}
+
+/* Two spaces and the cell, cut or filled up to its column's width; nothing for 0. */
+static void add_cell(char *line, size_t size, const char *cell, int width)
+{
+    size_t used = strlen(line), n = fitting(cell, width);
+    int missing = width - width_of(cell);
+    if (width > 0)
+        snprintf(line + used, size - used, "  %.*s%*s", (int)n, cell, missing > 0 ? missing : 0, "");
+}
+
+static void add_worker(struct text *t, const struct snapshot_worker *w, const struct layout *l)
+{
+    struct cells c;
+    char line[LINE], name[2 * sizeof c.name];
+    fill_cells(w, &c);
+    shorten(c.name, l->name, name, sizeof name);
+    snprintf(line, sizeof line, "%5d", w->rank);
+    add_cell(line, sizeof line, name, l->name);
+    size_t used = strlen(line);
+    if (l->bar)
+        snprintf(line + used, sizeof line - used, "  [%s] %3d%%", c.bar, c.percent);
+    else
+        snprintf(line + used, sizeof line - used, "  %3d%%", c.percent);
+    add_cell(line, sizeof line, c.what, l->what);
+    add_cell(line, sizeof line, c.loss, l->loss);
+    add_cell(line, sizeof line, c.rate, l->rate);
+    add_cell(line, sizeof line, c.time, l->time);
+    add_line(t, "%s", line);
 }
 
 int frame_render(const struct snapshot *s, int columns, int rows, char *out, size_t size)
@@ -122,12 +219,11 @@ int frame_render(const struct snapshot *s, int columns, int rows, char *out, siz
     add_line(&t, "%s[%s]%s", head, bar, tail);
     if (rows >= 2)
         add_line(&t, "  %s", summary);
-    for (int i = 0; i < s->n_workers && t.lines < rows; i++) {
-        if (t.lines == rows - 1 && s->n_workers - i > 1) {
-            add_line(&t, "       and %d more workers", s->n_workers - i);
-            break;
-        }
-        add_worker(&t, &s->workers[i]);
-    }
+    int left = rows - t.lines, shown = s->n_workers <= left ? s->n_workers : left > 1 ? left - 1 : 0;
+    struct layout layout = lay_out(s, shown, t.columns);
+    for (int i = 0; i < shown; i++)
+        add_worker(&t, &s->workers[i], &layout);
+    if (shown < s->n_workers && left > 0)
+        add_line(&t, "       and %d more workers", s->n_workers - shown);
     return t.lines;
 }

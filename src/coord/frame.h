@@ -7,7 +7,8 @@
 #include "coord/snapshot.h"
 
 /* Writes at most `rows` lines of at most `columns` columns, each ended by a
- * newline: the bar with the time left, the counts, then one line a busy worker;
+ * newline: the bar, the counts with the time left, then one line a busy worker (in
+ * 80 columns with its percentage, epoch, loss and rate: names are shortened);
  * where workers do not fit, a line says how many more there are. Returns the
  * number of lines. */
 int frame_render(const struct snapshot *s, int columns, int rows, char *out, size_t size);

@@ -194,6 +194,33 @@ static void frames_say(void **state)
     assert_null(strstr(out, "nan"));
 }
 
+/* In 80 columns names give way: everything else of a long training's line is whole. */
+static void frames_keep_numbers(void **state)
+{
+    (void)state;
+    struct snapshot_worker workers[3];
+    char out[4096];
+    struct snapshot s = example(workers, 3);
+    for (int i = 0; i < 3; i++) {
+        workers[i].rank = 1000 + i;
+        workers[i].report = (struct task_report){ .fraction = 0.625, .loss = 0.04321, .rate = i == 0 ? 61.3 : 12626.4 };
+        snprintf(workers[i].report.what, sizeof workers[i].report.what, "epoch %d/1000", 98 + i);
+        snprintf(workers[i].report.unit, sizeof workers[i].report.unit, "images");
+    }
+    for (int columns = 79; columns <= 80; columns++) {
+        frame_render(&s, columns, 24, out, sizeof out);
+        assert_non_null(strstr(out, " 62%  epoch 98/1000   loss 0.04321  61.3 images/s\n"));
+        assert_non_null(strstr(out, " 62%  epoch 99/1000   loss 0.04321  12626 images/s\n"));
+        assert_non_null(strstr(out, " 62%  epoch 100/1000  loss 0.04321  12626 images/s\n"));
+        /* with its end: that is where names differ */
+        assert_non_null(strstr(out, columns == 79 ? " 1001  steal:..rs.1 (try 2)   62%"
+                                                  : " 1001  steal:..ers.1 (try 2)   62%"));
+    }
+    frame_render(&s, 200, 24, out, sizeof out); /* with room enough nothing is cut */
+    assert_non_null(strstr(out, "  steal:victim.\xc3\xbc""berlang.half.members.1 (try 2)  [####..]  62%  epoch"));
+    assert_non_null(strstr(out, "12626 images/s  1 min 01 s\n"));
+}
+
 static void snapshot_round_trip(void **state)
 {
     (void)state;
@@ -228,6 +255,7 @@ int main(void)
         cmocka_unit_test(spec_round_trip),     cmocka_unit_test(spec_refuses),
         cmocka_unit_test(settings_round_trip), cmocka_unit_test(estimates),
         cmocka_unit_test(frames_fit),          cmocka_unit_test(frames_say),
+        cmocka_unit_test(frames_keep_numbers),
         cmocka_unit_test(snapshot_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
