@@ -45,6 +45,13 @@ const struct statistic *const statistics[] = {
     NULL,
 };
 
+const char *const statistic_names[] = {
+#define STATISTIC(name) #name,
+#include "stats/statistics.def"
+#undef STATISTIC
+    NULL,
+};
+
 const struct statistic *statistic_find(const char *name)
 {
     for (int i = 0; statistics[i]; i++)

@@ -55,7 +55,8 @@ struct statistic {
     int (*run)(struct device *, const struct inference_data *, const struct inference_options *,
                struct inference_result *, struct err *);
 };
-extern const struct statistic *const statistics[]; /* NULL-terminated: gap, learned */
+extern const struct statistic *const statistics[]; /* NULL-terminated */
+extern const char *const statistic_names[];         /* likewise, for options */
 
 const struct statistic *statistic_find(const char *name); /* NULL if there is none */
 

@@ -19,6 +19,13 @@ const struct obfuscation *const obfuscations[] = {
     NULL,
 };
 
+const char *const obfuscation_names[] = {
+#define OBFUSCATION(name) #name,
+#include "stats/obfuscations.def"
+#undef OBFUSCATION
+    NULL,
+};
+
 const struct obfuscation *obfuscation_find(const char *name)
 {
     for (int i = 0; obfuscations[i]; i++)

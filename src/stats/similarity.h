@@ -43,7 +43,8 @@ struct obfuscation {
     const char *name, *help;
     int (*run)(const double *x, int64_t n, int64_t d, uint64_t seed, double **out, int64_t *d_out, struct err *err);
 };
-extern const struct obfuscation *const obfuscations[];
+extern const struct obfuscation *const obfuscations[]; /* NULL-terminated */
+extern const char *const obfuscation_names[];          /* likewise, for options */
 
 const struct obfuscation *obfuscation_find(const char *name); /* NULL if there is none */
 

@@ -15,7 +15,6 @@ struct own_options {
     char normalize[OPTION_NAME];
 };
 
-static const char *const statistic_names[] = { "gap", "learned", NULL };
 static const char *const normalizations[] = { "l2", "standardize", "none", NULL };
 
 static const struct option own_options[] = {

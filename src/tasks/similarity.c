@@ -14,8 +14,6 @@ struct similarity_options {
     struct string_list obfuscations;
 };
 
-static const char *const obfuscation_names[] = { "none", "shuffle", "pad", "transform", NULL };
-
 static const struct option similarity_options[] = {
     { "sample", OPTION_INT, offsetof(struct similarity_options, sample), "20000", 2, 1000000, NULL, "images",
       "at most this many of the victim's training images, chosen by the seed" },

@@ -59,6 +59,19 @@ static void check_row(const char *name, const char *help)
     assert_true(help != NULL && help[0] != 0);
 }
 
+/* A kind's option takes the name of every row of a table. */
+static void check_offered(const char *kind, const char *option, const char *name)
+{
+    const struct option *o = option_find(task_kind_find(kind)->options, option);
+    int i = 0;
+    assert_non_null(o);
+    assert_non_null(o->choices);
+    while (o->choices[i] != NULL && strcmp(o->choices[i], name) != 0)
+        i++;
+    if (o->choices[i] == NULL)
+        fail_msg("%s: %s does not take %s", kind, option, name);
+}
+
 static void check_nn(const void *const *rows)
 {
     assert_non_null(rows[0]);
@@ -108,10 +121,12 @@ static void other_tables(void **state)
     for (int i = 0; statistics[i] != NULL; i++) {
         check_row(statistics[i]->name, statistics[i]->help);
         assert_ptr_equal(statistic_find(statistics[i]->name), statistics[i]);
+        check_offered("dataset_inference", "statistics", statistics[i]->name);
     }
     for (int i = 0; obfuscations[i] != NULL; i++) {
         check_row(obfuscations[i]->name, obfuscations[i]->help);
         assert_ptr_equal(obfuscation_find(obfuscations[i]->name), obfuscations[i]);
+        check_offered("similarity", "obfuscations", obfuscations[i]->name);
     }
     check_options(inference_options_table, sizeof(struct inference_options));
 }
