@@ -1,7 +1,6 @@
 /* Similarity of a suspect's and the victim's representations of the victim's
  * training images, plain and after the obfuscations a thief might apply. */
 #include <math.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
@@ -64,11 +63,9 @@ struct samples {
 /* Keeps the rows `order[0 .. keep)`; x is replaced. */
 static int take_rows(double **x, int64_t d, const uint32_t *order, int64_t keep, struct err *err)
 {
-    double *kept = mem_alloc((size_t)keep, (size_t)d * sizeof *kept, err);
+    double *kept = rows_gather(*x, order, keep, d, err);
     if (kept == NULL)
         return -1;
-    for (int64_t i = 0; i < keep; i++)
-        memcpy(kept + i * d, *x + (int64_t)order[i] * d, (size_t)d * sizeof *kept);
     mem_free(*x);
     *x = kept;
     return 0;
@@ -105,15 +102,6 @@ out:
     return rc;
 }
 
-/* Rows of `x` (n, d) with zeros behind, (n, wide). */
-static double *widen(const double *x, int64_t n, int64_t d, int64_t wide, struct err *err)
-{
-    double *out = mem_alloc((size_t)n, (size_t)wide * sizeof *out, err);
-    for (int64_t i = 0; out != NULL && i < n; i++)
-        memcpy(out + i * wide, x + i * d, (size_t)d * sizeof *out);
-    return out;
-}
-
 /* Distances want equal lengths: an obfuscated (padded) suspect is compared with
  * the victim padded likewise; encoders of different dimensions have none. */
 static int distances(const struct samples *s, const double *x, int64_t d, struct similarity *out, struct err *err)
@@ -125,7 +113,7 @@ static int distances(const struct samples *s, const double *x, int64_t d, struct
     }
     if (d == s->dv)
         return similarity_compute(s->victim, x, s->n, d, out, err);
-    double *wide = widen(s->victim, s->n, s->dv, d, err);
+    double *wide = rows_widen(s->victim, s->n, s->dv, d, err);
     int rc = wide == NULL ? -1 : similarity_compute(wide, x, s->n, d, out, err);
     mem_free(wide);
     return rc;
