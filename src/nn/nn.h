@@ -28,6 +28,9 @@ extern const struct loss_kind *const loss_kinds[];
 extern const struct optim_kind *const optim_kinds[];
 extern const struct augment_kind *const augment_kinds[];
 
+/* Choices of `arch` and `stem`; NULL-terminated. */
+extern const char *const arch_names[], *const stem_names[];
+
 /* Options of an encoder: arch, stem (cifar|imagenet), width multiplier, ... */
 extern const struct option encoder_options[];
 /* Options of a training besides those of its loss, optimiser and augmentation:

@@ -45,7 +45,7 @@ const struct augment_kind *const augment_kinds[] = {
     NULL
 };
 
-static const char *const arch_names[] = {
+const char *const arch_names[] = {
 #define ARCH(id) #id,
 #include "nn/archs.def"
 #undef ARCH
@@ -69,7 +69,7 @@ static const char *const augment_names[] = {
 #undef AUGMENT
     NULL
 };
-static const char *const stem_names[] = { "cifar", "imagenet", NULL };
+const char *const stem_names[] = { "cifar", "imagenet", NULL };
 static const char *const head_names[] = { "none", "mlp", NULL };
 
 #define FIELD(field) offsetof(struct encoder_config, field)

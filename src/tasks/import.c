@@ -4,20 +4,17 @@
 #include "tasks/common.h"
 
 struct import_options {
-    char weights[OPTION_TEXT], arch[OPTION_TEXT], strip[OPTION_TEXT], stem[OPTION_NAME];
+    char weights[OPTION_TEXT], strip[OPTION_TEXT], arch[OPTION_NAME], stem[OPTION_NAME];
     double width;
     int64_t size;
     struct float_list mean, std;
 };
 
-static const char *const stems[] = { "cifar", "imagenet", NULL };
-
 static const struct option import_options[] = {
     { "weights", OPTION_STRING, offsetof(struct import_options, weights), NULL, 0, 0, NULL, NULL,
       "safetensors file with torchvision's tensor names" },
-    { "arch", OPTION_STRING, offsetof(struct import_options, arch), NULL, 0, 0, NULL, NULL,
-      "architecture (see `dinf list archs`)" },
-    { "stem", OPTION_CHOICE, offsetof(struct import_options, stem), "cifar", 0, 0, stems, NULL,
+    { "arch", OPTION_CHOICE, offsetof(struct import_options, arch), NULL, 0, 0, arch_names, NULL, "architecture" },
+    { "stem", OPTION_CHOICE, offsetof(struct import_options, stem), "cifar", 0, 0, stem_names, NULL,
       "first layers: 3x3 convolution, or 7x7 convolution and max-pool" },
     { "width", OPTION_FLOAT, offsetof(struct import_options, width), "1", 0.01, 64, NULL, NULL,
       "multiplier of all channel numbers" },

@@ -129,6 +129,8 @@ static void other_tables(void **state)
         check_offered("similarity", "obfuscations", obfuscations[i]->name);
     }
     check_options(inference_options_table, sizeof(struct inference_options));
+    for (int i = 0; arch_kinds[i] != NULL; i++)
+        check_offered("import", "arch", ((const struct nn_row *)arch_kinds[i])->name);
 }
 
 int main(void)
