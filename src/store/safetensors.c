@@ -342,6 +342,10 @@ int safetensors_parse(const void *bytes, size_t n, const char *what, struct safe
     }
     const unsigned char *b = bytes;
     uint64_t header = 0;
+    if (memcmp(b, "PK\3\4", 4) == 0) {
+        err_set(err, "a ZIP archive as torch.save writes it: save the state dict with safetensors.torch.save_file");
+        goto out;
+    }
     for (int i = PREFIX - 1; i >= 0; i--)
         header = header << 8 | b[i];
     if (header > (uint64_t)header_cap) {

@@ -2,10 +2,14 @@
 #include "data/readers/cifar.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
@@ -59,13 +63,20 @@ int cifar_open(const struct cifar_variant *v, const struct cifar_options *o, str
     return strcmp(o->split, "train") != 0 ? add_file(f, o->path, v->test, shape, err) : 0;
 }
 
+static int check_label(int label, int classes, const char *what, int64_t number, struct err *err)
+{
+    if (label < classes)
+        return 0;
+    return err_set(err, "%s: record %" PRId64 " has label %d, but the set has classes = %d", what, number,
+                   label, classes);
+}
+
 static int take_record(const uint8_t *record, int label_bytes, int classes, const char *what, int64_t number,
                        uint8_t *pixels, int32_t *label, struct err *err)
 {
     *label = record[label_bytes - 1];
-    if (*label >= classes)
-        return err_set(err, "%s: record %" PRId64 " has label %d, but there are %d classes", what, number, *label,
-                       classes);
+    if (check_label(*label, classes, what, number, err) != 0)
+        return -1;
     memcpy(pixels, record + label_bytes, CIFAR_PIXELS);
     return 0;
 }
@@ -138,11 +149,58 @@ int cifar_read(const struct cifar_files *f, const int64_t *wanted, int64_t n, st
     return 0;
 }
 
+/* Every label of file i, before a campaign starts on it. */
+static int check_labels(const struct cifar_files *f, int i, struct err *err)
+{
+    int64_t record = f->label_bytes + CIFAR_PIXELS;
+    int rc = 0, fd = open(f->path[i], O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "cannot open %s", f->path[i]);
+    for (int64_t k = 0; rc == 0 && k < f->n[i]; k++) {
+        uint8_t label;
+        if (pread(fd, &label, 1, (off_t)(k * record + f->label_bytes - 1)) != 1)
+            rc = err_set(err, "cannot read record %" PRId64 " of %s", k, f->path[i]);
+        else
+            rc = check_label(label, f->classes, f->path[i], k, err);
+    }
+    close(fd);
+    return rc;
+}
+
+/* The same files are asked about often, and good contents stay good. */
+static bool labels_known(const struct cifar_files *f, const char *hex, bool add)
+{
+    enum { REMEMBERED = 64 };
+    static struct known {
+        char hex[HASH_HEX];
+        int label_bytes, classes;
+    } known[REMEMBERED];
+    static unsigned used;
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    bool found = false;
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < used && i < REMEMBERED && !found; i++)
+        found = known[i].label_bytes == f->label_bytes && known[i].classes == f->classes &&
+                strcmp(known[i].hex, hex) == 0;
+    if (add && !found) {
+        struct known *k = &known[used++ % REMEMBERED];
+        *k = (struct known){ .label_bytes = f->label_bytes, .classes = f->classes };
+        memcpy(k->hex, hex, HASH_HEX);
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
 int cifar_parts(const struct cifar_files *f, struct dataset_part *parts, int *n, struct err *err)
 {
     for (int i = 0; i < f->n_files; i++) {
         if (file_hash(f->path[i], parts[i].hex, err) != 0)
             return -1;
+        if (!labels_known(f, parts[i].hex, false)) {
+            if (check_labels(f, i, err) != 0)
+                return -1;
+            labels_known(f, parts[i].hex, true);
+        }
         parts[i].labels[0] = 0;
         parts[i].begin = 0;
         parts[i].n = f->n[i];

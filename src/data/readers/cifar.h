@@ -38,7 +38,7 @@ struct cifar_files {
  * truncated files are errors. */
 int cifar_open(const struct cifar_variant *v, const struct cifar_options *o, struct cifar_files *f,
                struct images *shape, struct err *err);
-/* As dataset_format's read and parts. */
+/* As dataset_format's read and parts; both refuse labels that are not below `classes`. */
 int cifar_read(const struct cifar_files *f, const int64_t *wanted, int64_t n, struct images *out, struct err *err);
 int cifar_parts(const struct cifar_files *f, struct dataset_part *parts, int *n, struct err *err);
 

@@ -8,7 +8,7 @@ static const struct option options[] = {
     { "path", OPTION_STRING, offsetof(struct cifar_options, path), NULL, 0, 0, NULL, NULL,
       "folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin" },
     { "split", OPTION_CHOICE, offsetof(struct cifar_options, split), "train", 0, 0, cifar_splits, NULL,
-      "which files: train, test or both" },
+      "which files; all: those of train, then those of test" },
     { "classes", OPTION_INT, offsetof(struct cifar_options, classes), "10", 1, 256, NULL, NULL,
       "labels must be below this; more than 10 for sets in the same form" },
     { 0 }

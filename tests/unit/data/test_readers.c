@@ -113,9 +113,15 @@ static void refuses_broken_cifar(void **state)
     refused(spec, message, true);
     bytes[3073] = 10; /* inconsistent */
     put(&f, "data_batch_3.bin", bytes, 3 * 3073);
-    snprintf(message, sizeof message, "cifar10: %s/data_batch_3.bin: record 1 has label 10, but there are 10 classes",
-             f.path);
+    snprintf(message, sizeof message,
+             "cifar10: %s/data_batch_3.bin: record 1 has label 10, but the set has classes = 10", f.path);
     refused(spec, message, false);
+    char hex[HASH_HEX];
+    struct err err = { "" };
+    cJSON *object = parse(spec); /* a plan needs the identity: told before anything starts */
+    assert_int_equal(dataset_fingerprint(object, hex, &err), -1);
+    assert_string_equal(err.text, message);
+    cJSON_Delete(object);
     struct images im; /* another number of records is fine, and so is the label where there are more classes */
     read_set(with_path("{\"format\":\"cifar10\",\"path\":\"%s\",\"classes\":11}", f.path), &im);
     assert_int_equal(im.n, 11);
