@@ -284,3 +284,10 @@ void conf_destroy(struct conf *conf)
     mem_free(conf->text);
     mem_free(conf);
 }
+
+void conf_library(struct library *out)
+{
+    out->name = "libconfig"; /* which does not tell its version at run time */
+    snprintf(out->version, sizeof out->version, "%d.%d.%d", LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR,
+             LIBCONFIG_VER_REVISION);
+}

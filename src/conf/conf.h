@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/version.h"
 #include "conf/option.h"
 
 enum conf_type { CONF_GROUP, CONF_LIST, CONF_INT, CONF_FLOAT, CONF_BOOL, CONF_STRING };
@@ -66,5 +67,7 @@ struct conf_sweep {
 int conf_sweep(struct conf *conf, const struct conf_node *group, const char *const *keep, struct conf_sweep *out,
                struct err *err);
 void conf_sweep_free(struct conf_sweep *s);
+
+void conf_library(struct library *out);
 
 #endif

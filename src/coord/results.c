@@ -14,7 +14,9 @@
 #include "base/version.h"
 #include "coord/process.h"
 #include "coord/snapshot.h"
+#include "coord/transport.h"
 #include "store/collect.h"
+#include "tasks/provenance.h"
 
 static const char *state_name(enum task_state state)
 {
@@ -42,7 +44,9 @@ static void read_hosts(const char *dir, char *out, size_t size)
 static cJSON *root_attributes(const char *dir, const struct plan *plan, struct err *err)
 {
     char hosts[1024];
+    struct library mpi;
     read_hosts(dir, hosts, sizeof hosts);
+    transport_library(&mpi);
     cJSON *o = cJSON_CreateObject();
     if (o == NULL || !cJSON_AddNumberToObject(o, "schema_version", RESULTS_SCHEMA) ||
         !cJSON_AddStringToObject(o, "campaign", plan->campaign.name) ||
@@ -51,7 +55,8 @@ static cJSON *root_attributes(const char *dir, const struct plan *plan, struct e
         !cJSON_AddNumberToObject(o, "seed", (double)plan->campaign.seed) ||
         !cJSON_AddNumberToObject(o, "threads", (double)plan->campaign.threads) ||
         !cJSON_AddStringToObject(o, "dinf_version", dinf_version()) ||
-        !cJSON_AddStringToObject(o, "revision", dinf_revision()) || !cJSON_AddStringToObject(o, "hosts", hosts)) {
+        !cJSON_AddStringToObject(o, "revision", dinf_revision()) || !cJSON_AddStringToObject(o, "hosts", hosts) ||
+        !cJSON_AddStringToObject(o, "library_mpi", mpi.version) || provenance_libraries(o) != 0) {
         err_set(err, "out of memory");
         cJSON_Delete(o);
         return NULL;

@@ -3,6 +3,7 @@
 #include "coord/transport.h"
 
 #include <mpi.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -147,4 +148,14 @@ _Noreturn void transport_abort(const struct transport *t, int status)
     if (!transport_orphaned(t)) /* without its launcher the library may wait for ever */
         MPI_Abort(MPI_COMM_WORLD, status);
     _Exit(status);
+}
+
+void transport_library(struct library *out)
+{
+    char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int length = 0;
+    MPI_Get_library_version(text, &length);
+    text[strcspn(text, ",\n")] = '\0'; /* "Open MPI v4.1.4, package: ..." */
+    out->name = "mpi";
+    snprintf(out->version, sizeof out->version, "%.63s", text);
 }

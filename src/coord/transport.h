@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/version.h"
 #include "coord/report.h"
 
 enum message_kind {
@@ -48,5 +49,8 @@ int transport_receive(struct transport *t, struct message *m, char **text, int *
 void transport_close(struct transport *t);
 /* Ends every rank of the job at once; does not return. */
 _Noreturn void transport_abort(const struct transport *t, int status);
+
+/* Also without an open transport. */
+void transport_library(struct library *out);
 
 #endif

@@ -56,3 +56,12 @@ void device_close(struct device *dev)
     if (dev)
         dev->ops->close(dev);
 }
+
+int device_libraries(struct library *out, int max)
+{
+    int n = 0;
+    for (int i = 0; i < DEVICE_KINDS; i++)
+        if (device_kinds[i]->libraries != NULL)
+            n += device_kinds[i]->libraries(out + n, max - n);
+    return n;
+}

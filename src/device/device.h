@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/version.h"
 
 struct device;
 struct device_linalg; /* device/linalg.h: double-precision linear algebra for stats */
@@ -184,6 +185,8 @@ struct device_kind {
     int (*available)(struct err *);
     /* threads >= 1 */
     struct device *(*open)(int threads, struct err *);
+    /* Fills at most `max`, returns how many; NULL: no library but C's */
+    int (*libraries)(struct library *out, int max);
 };
 
 extern const struct device_kind *const device_kinds[]; /* NULL-terminated */
@@ -191,5 +194,8 @@ extern const struct device_kind *const device_kinds[]; /* NULL-terminated */
 /* name: a row's, or "auto" (the fastest that is available). */
 struct device *device_open(const char *name, int threads, struct err *err);
 void device_close(struct device *dev);
+
+/* The libraries of all devices: fills at most `max`, returns how many. */
+int device_libraries(struct library *out, int max);
 
 #endif

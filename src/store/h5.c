@@ -260,3 +260,11 @@ int h5_write_table(hid_t file, const char *path, const char *description, const 
     H5Tclose(type);
     return rc;
 }
+
+void result_library(struct library *out)
+{
+    unsigned major = 0, minor = 0, release = 0;
+    H5get_libversion(&major, &minor, &release);
+    out->name = "hdf5";
+    snprintf(out->version, sizeof out->version, "%u.%u.%u", major, minor, release);
+}

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/version.h"
 
 enum column_type { COLUMN_INT, COLUMN_FLOAT, COLUMN_STRING }; /* int64, float64, variable-length UTF-8 */
 
@@ -46,5 +47,7 @@ void result_abandon(struct result *r);
 int result_read_float(const char *file, const char *path, int rank, int64_t *dims, float **data, struct err *err);
 int result_read_double(const char *file, const char *path, int rank, int64_t *dims, double **data, struct err *err);
 int result_read_int(const char *file, const char *path, int rank, int64_t *dims, int64_t **data, struct err *err);
+
+void result_library(struct library *out);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 #include "base/version.h"
+#include "conf/conf.h"
+#include "store/result.h"
 
 static int add_string(cJSON *o, const char *name, const char *value)
 {
@@ -31,6 +33,22 @@ static int add_inputs(cJSON *o, const struct task_context *ctx, struct err *err)
     return rc;
 }
 
+int provenance_libraries(cJSON *object)
+{
+    enum { OF_DEVICES = 16 };
+    struct library all[2 + OF_DEVICES];
+    conf_library(&all[0]);
+    result_library(&all[1]);
+    int n = 2 + device_libraries(all + 2, OF_DEVICES);
+    for (int i = 0; i < n; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "library_%s", all[i].name);
+        if (add_string(object, name, all[i].version) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 cJSON *provenance_create(const struct task_context *ctx, const struct task_kind *kind, const struct device *dev,
                          int threads, struct err *err)
 {
@@ -44,7 +62,7 @@ cJSON *provenance_create(const struct task_context *ctx, const struct task_kind 
         add_number(o, "threads", threads) != 0 || add_string(o, "task", ctx->id) != 0 ||
         add_string(o, "kind", kind->name) != 0 || add_string(o, "name", ctx->name) != 0 ||
         add_string(o, "params", params) != 0 ||
-        add_inputs(o, ctx, err) != 0) {
+        add_inputs(o, ctx, err) != 0 || provenance_libraries(o) != 0) {
         err_set(err, "out of memory");
         cJSON_Delete(o);
         o = NULL;

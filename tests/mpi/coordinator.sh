@@ -27,6 +27,12 @@ case_ranks() { # the same results on any number of ranks; inputs before what nee
     [ "$(count r2 '"event":"start"')" = 16 ] || fail "what was done was done again"
     ls r2/work | grep -q . && fail "work folders are left behind"
     [ -f r2/results.h5 ] || fail "no results.h5"
+    "$DINF_PYTHON" - r2/results.h5 >last.out <<'PY'
+import sys, h5py
+for name, value in sorted(h5py.File(sys.argv[1]).attrs.items()):
+    print(name, value)
+PY
+    for l in mpi hdf5 onednn openblas libconfig; do says last.out "library_$l .*[0-9]"; done
     rm r2/results.h5
     "$DINF" collect r2
     same alone r2

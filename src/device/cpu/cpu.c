@@ -163,9 +163,24 @@ static struct device *open_cpu(int threads, struct err *err)
     return &cpu->base;
 }
 
+static int libraries(struct library *out, int max)
+{
+    if (max > 0) {
+        out[0].name = "onednn";
+        onednn_version(out[0].version, sizeof out[0].version);
+    }
+    if (max > 1) {
+        out[1].name = "openblas"; /* "OpenBLAS 0.3.21 USE_OPENMP DYNAMIC_ARCH ..." */
+        if (sscanf(openblas_get_config(), "%*s %63s", out[1].version) != 1)
+            snprintf(out[1].version, sizeof out[1].version, "unknown");
+    }
+    return max < 2 ? max : 2;
+}
+
 const struct device_kind device_kind_cpu = {
     .name = "cpu",
     .help = "oneDNN and OpenBLAS, blocked layouts, all its threads",
     .available = available,
     .open = open_cpu,
+    .libraries = libraries,
 };
