@@ -405,15 +405,12 @@ static int finish(struct leader *l, int *status, struct err *err)
     bool all = schedule_finished(l->schedule);
     if (journal_end(l->journal, c.done, c.failed, c.skipped, err) != 0 || journal_sync(l->journal, err) != 0)
         return -1;
-    *status = !all ? EXIT_STOPPED : c.failed + c.skipped > 0 ? EXIT_TASKS_FAILED : EXIT_DONE;
     if (show(l, true, err) != 0)
         return -1;
     /* after a stop there may be little time: the next run collects */
-    char path[PATH_MAX];
-    if (fs_path(path, sizeof path, err, "%s/results.h5", l->settings->dir) != 0)
+    if (all && results_finish(&l->results, err) != 0)
         return -1;
-    if (!l->stopping && results_finish(&l->results, !fs_exists(path), err) != 0)
-        return -1;
+    *status = !all ? EXIT_STOPPED : c.failed + c.skipped > 0 ? EXIT_TASKS_FAILED : EXIT_DONE;
     char time[32];
     clock_duration(clock_monotonic() - l->began, time, sizeof time);
     progress_say(l->progress, "%s after %s: %d done, %d failed, %d skipped%s", all ? "finished" : "stopped", time, c.done,

@@ -18,12 +18,6 @@
 #include "store/collect.h"
 #include "tasks/provenance.h"
 
-static const char *state_name(enum task_state state)
-{
-    static const char *const names[] = { "waiting", "ready", "running", "done", "failed", "skipped" };
-    return names[state];
-}
-
 /* The hosts of the last run, from its status file; empty if there is none. */
 static void read_hosts(const char *dir, char *out, size_t size)
 {
@@ -76,7 +70,7 @@ int results_collect(const char *dir, const struct plan *plan, bool pack, struct 
     for (int i = 0; i < n; i++) {
         const struct plan_task *t = &plan->tasks[i];
         tasks[i] = (struct collect_task){ .id = t->id, .kind = t->kind->name, .name = t->name,
-                                          .state = state_name(t->state), .device = plan->campaign.device,
+                                          .state = task_state_name(t->state), .device = plan->campaign.device,
                                           .error = t->error, .attempt = t->attempts, .rank = t->rank,
                                           .start = t->start, .seconds = t->seconds, .labels = t->labels };
         if (t->state != TASK_DONE)
@@ -102,6 +96,7 @@ void results_init(struct results *r, const char *dir)
     memset(r, 0, sizeof *r);
     r->dir = dir;
     r->ended = clock_monotonic();
+    r->stale = true;
 }
 
 static int start(struct results *r, struct err *err)
@@ -150,11 +145,11 @@ int results_poll(struct results *r, struct err *err)
     return start(r, err);
 }
 
-int results_finish(struct results *r, bool always, struct err *err)
+int results_finish(struct results *r, struct err *err)
 {
     if (r->pid != 0)
         reap(r, 0, NULL); /* a failure is made good now, or told then */
-    if (!r->stale && !always)
+    if (!r->stale)
         return 0;
     if (start(r, err) != 0)
         return -1;

@@ -19,7 +19,8 @@ struct results {
     const char *dir;
     pid_t pid;               /* 0: none at work */
     double started, took, ended;
-    bool stale;              /* something has finished since the last rebuild began */
+    bool stale;              /* something has finished since the last rebuild began; at first
+                                nobody knows: the run before may have been killed, or the config changed */
 };
 
 void results_init(struct results *r, const char *dir);
@@ -27,7 +28,7 @@ void results_init(struct results *r, const char *dir);
  * minute and twenty times its own duration ago. Notices the end of the one at
  * work; -1 if that failed (DIR/logs/collect.log has the reason). */
 int results_poll(struct results *r, struct err *err);
-/* Waits for the one at work, then rebuilds if something is new (or `always`). */
-int results_finish(struct results *r, bool always, struct err *err);
+/* Waits for the one at work, then rebuilds if something is new. */
+int results_finish(struct results *r, struct err *err);
 
 #endif

@@ -36,6 +36,14 @@ PY
     rm r2/results.h5
     "$DINF" collect r2
     same alone r2
+    echo old >r2/results.h5 # as after a kill before the last rebuild
+    run 0 2 graph.cfg --out r2
+    same alone r2
+    local task=$(ls r2/tasks/*.h5 | head -n 1)
+    : >"$task"
+    run 75 0 graph.cfg --out r2 # what could not be collected is no success
+    says last.err "results.h5 could not be rebuilt"
+    grep -q "$(basename "$task")" r2/logs/collect.log || fail "collect.log does not name the broken file"
     return 0
 }
 
