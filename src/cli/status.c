@@ -25,12 +25,6 @@ static const struct option table[] = {
 static const char usage[] = "status DIR [--json] [--all]";
 static const double silence = 60; /* seconds without news after which a run seems dead */
 
-static const char *state_name(enum task_state state)
-{
-    static const char *const names[] = { "waiting", "ready", "running", "done", "failed", "skipped" };
-    return names[state];
-}
-
 /* The running tasks' details, if the run that wrote them is still at it. */
 static int read_details(const char *dir, struct snapshot *s, struct err *err)
 {
@@ -75,7 +69,7 @@ static void print_tasks(const struct plan *plan)
         char time[32] = "";
         if (t->state == TASK_DONE)
             clock_duration(t->seconds, time, sizeof time);
-        printf("%-8s %.12s  %-10s %s\n", state_name(t->state), t->id, time, t->name);
+        printf("%-8s %.12s  %-10s %s\n", task_state_name(t->state), t->id, time, t->name);
     }
 }
 
@@ -112,7 +106,7 @@ static int print_json(const struct plan *plan, const struct snapshot *s, const s
         cJSON *row = cJSON_CreateObject();
         if (row == NULL || !cJSON_AddItemToArray(list, row) || !cJSON_AddStringToObject(row, "id", t->id) ||
             !cJSON_AddStringToObject(row, "kind", t->kind->name) || !cJSON_AddStringToObject(row, "name", t->name) ||
-            !cJSON_AddStringToObject(row, "state", state_name(t->state)) ||
+            !cJSON_AddStringToObject(row, "state", task_state_name(t->state)) ||
             !cJSON_AddNumberToObject(row, "attempts", t->attempts) ||
             !cJSON_AddNumberToObject(row, "seconds", t->seconds) ||
             !cJSON_AddStringToObject(row, "error", t->error != NULL ? t->error : ""))
