@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "plan/edges.h"
 #include "plan/heap.h"
@@ -195,21 +194,4 @@ bool schedule_finished(const struct schedule *s)
 struct schedule_counts schedule_counts(const struct schedule *s)
 {
     return s->counts;
-}
-
-double schedule_remaining(const struct schedule *s, int workers, double scale)
-{
-    double work = 0, longest = 0, now = clock_wall();
-    for (int i = 0; i < s->plan->n_tasks; i++) {
-        const struct plan_task *t = &s->plan->tasks[i];
-        if (is_final(t->state))
-            continue;
-        double spent = t->state == TASK_RUNNING && now > t->start ? now - t->start : 0;
-        double own = t->cost * scale - spent, path = t->path * scale - spent;
-        work += own > 0 ? own : 0;
-        if (longest < path)
-            longest = path;
-    }
-    work /= workers < 1 ? 1 : workers;
-    return work > longest ? work : longest;
 }

@@ -48,10 +48,6 @@ struct schedule_counts schedule_counts(const struct schedule *s);
 /* Each task's `path`: its cost plus the longest path among its dependants. */
 void schedule_paths(struct plan *plan);
 
-/* Estimated wall seconds of what is not yet finished on `workers` ranks if every
- * cost estimate is multiplied by `scale`; for "time left". */
-double schedule_remaining(const struct schedule *s, int workers, double scale);
-
 /* Simulation of the same policy with the estimated costs of all tasks, whatever
  * their state, on `workers` ranks (rank 0 of several only coordinates). */
 struct simulation {
