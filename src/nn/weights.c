@@ -3,6 +3,7 @@
  * encoder that is silently half random makes every verdict about it worthless. */
 #include "nn/weights.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,11 +49,25 @@ void tensor_list_fini(struct tensor_list *list)
     *list = (struct tensor_list){ 0 };
 }
 
+/* ReLU may turn NaN into 0, so that nobody would see later that an encoder is
+ * broken. An optimiser's state may overflow without harm. */
+static int check_finite(const struct network *net, const struct parameter *p, const float *flat, const float *x,
+                        const char *name, struct err *err)
+{
+    if (flat != net->weights && flat != net->running)
+        return 0;
+    for (int64_t i = 0; i < parameter_elements(p); i++)
+        if (!isfinite(x[i]))
+            return err_set(err, "the tensor %s holds values that are not finite", name);
+    return 0;
+}
+
 static int add_parameter(struct tensor_list *list, const struct network *net, const struct parameter *p,
                          const float *flat, const char *name, struct err *err)
 {
     float *host = mem_alloc((size_t)parameter_elements(p), sizeof *host, err);
     int rc = host == NULL || parameter_get(net, p, flat, host, err) != 0 ||
+                     check_finite(net, p, flat, host, name, err) != 0 ||
                      tensor_list_add(list, name, TENSOR_F32, p->rank, p->dims, host, err) != 0 ?
                  -1 :
                  0;
@@ -154,6 +169,8 @@ static int read_parameter(struct weights_reader *r, const struct network *net, c
         return -1;
     float *host = mem_alloc((size_t)parameter_elements(p), sizeof *host, err);
     int rc = host == NULL ? -1 : tensor_to_float(t, host, err);
+    if (rc == 0 && check_finite(net, p, flat, host, name, err) != 0)
+        rc = err_prefix(err, "%s", r->path);
     if (rc == 0)
         rc = parameter_set(net, p, flat, host, err);
     mem_free(host);

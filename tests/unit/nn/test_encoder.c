@@ -102,6 +102,29 @@ static void test_answers(void **state)
     encoder_destroy(e);
 }
 
+/* What the victim says about the first images does not depend, to the bit, on how
+ * many more it is asked about: thefts with small budgets use the answers of a large one. */
+static void test_answers_prefix(void **state)
+{
+    (void)state;
+    enum { MOST = 20, BATCH = 8, DIM = 512 };
+    static float most[MOST * DIM], few[MOST * DIM];
+    struct images im = make_images(MOST, 12);
+    cJSON *block = json("{\"arch\": \"resnet26\", \"width\": 0.25}"), *none = json("{\"augment\": \"none\"}");
+    struct encoder *e = encoder_random(dev, block, 3, 12, mean, std, &the_err);
+    made(e);
+    ok(encoder_answer(e, &im, NULL, 1, none, BATCH, most, NULL, NULL, &the_err));
+    for (int64_t n = 1; n < MOST; n++) {
+        im.n = n;
+        ok(encoder_answer(e, &im, NULL, 1, none, BATCH, few, NULL, NULL, &the_err));
+        assert_memory_equal(few, most, (size_t)n * DIM * sizeof *few);
+    }
+    mem_free(im.pixels);
+    cJSON_Delete(block);
+    cJSON_Delete(none);
+    encoder_destroy(e);
+}
+
 /* Copies a file's tensors under changed names: -`drop`, +`extra`, `prefix` before all. */
 static const char *rewrite(const char *from, const char *to, const char *drop, const char *extra, const char *prefix,
                            bool keep_metadata)
@@ -155,6 +178,15 @@ static void test_strict(void **state)
     refuse_load(rewrite(good, bad, NULL, "module.extra", "", true), "module.extra belongs to nothing");
     refuse_load(rewrite(good, bad, NULL, NULL, "", false), "metadata lack \"format\"");
     refuse_load("/nowhere/at.all", "/nowhere/at.all");
+    struct safetensors broken;
+    ok(safetensors_open(good, &broken, &the_err));
+    struct tensor_view *gamma = (struct tensor_view *)safetensors_find(&broken, "bn1.weight");
+    float values[8] = { 1, 1, 1, NAN, 1, 1, 1, 1 };
+    assert_int_equal(gamma->bytes, sizeof values);
+    gamma->data = values;
+    ok(safetensors_write(bad, broken.tensors, broken.n, broken.metadata, &the_err));
+    safetensors_close(&broken);
+    refuse_load(bad, "bad.safetensors: the tensor bn1.weight holds values that are not finite");
     refuse_import(good, "resnet10", "cifar", "", "layer4.0.conv1.weight is missing");
     refuse_import(good, "resnet8", "imagenet", "", "shape (8, 3, 3, 3) where (8, 3, 7, 7) is wanted");
     refuse_import(good, "resnet9", "cifar", "", "resnet8");
@@ -222,7 +254,8 @@ static int close_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_roundtrip), cmocka_unit_test(test_batches),
-                                        cmocka_unit_test(test_answers),   cmocka_unit_test(test_strict),
+                                        cmocka_unit_test(test_answers),   cmocka_unit_test(test_answers_prefix),
+                                        cmocka_unit_test(test_strict),
                                         cmocka_unit_test(test_import),    cmocka_unit_test(test_bad_metadata) };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
