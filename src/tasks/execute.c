@@ -16,8 +16,8 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
         fs_path(folder, sizeof folder, err, "%s/tasks", ctx->dir) != 0 ||
         fs_path(ctx->work, sizeof ctx->work, err, "%s/work/%s", ctx->dir, ctx->id) != 0)
         return -1;
-    if (fs_exists(result))
-        return 0;
+    if (fs_exists(result)) /* perhaps since just before the end of an earlier attempt */
+        return fs_remove_tree(ctx->work, err);
     if (fs_mkdirs(folder, err) != 0 || fs_mkdirs(ctx->work, err) != 0)
         return -1;
     if (kind->needs_device) {
