@@ -68,6 +68,19 @@ out:
     return rc;
 }
 
+/* A budget counts unique images, so that the set that they are taken from must have each once. */
+static int query_check_set(const struct task_context *ctx, int64_t n, struct err *err)
+{
+    int64_t unique;
+    const cJSON *set = cJSON_GetObjectItemCaseSensitive(ctx->params, "dataset");
+    if (dataset_overlap(set, set, &unique, err) != 0)
+        return -1;
+    if (unique < n)
+        return err_set(err, "the query set has %lld images, but only %lld different ones: a budget counts unique images",
+                       (long long)n, (long long)unique);
+    return 0;
+}
+
 static int query_write(const struct task_context *ctx, const struct query_options *o, const int64_t *chosen,
                        const float *answers, int64_t dim, struct err *err)
 {
@@ -98,7 +111,7 @@ static int query_run(struct task_context *ctx, struct err *err)
     float *answers = NULL;
     if (options_from_json(query_options, ctx->params, &o, err) != 0 ||
         task_input_path(ctx, "victim", ".safetensors", weights, err) != 0 || task_images(ctx, &all, err) != 0 ||
-        query_choose(&o, all.n, &chosen, err) != 0 || task_take_images(&all, chosen, o.budget, &asked, err) != 0)
+        query_check_set(ctx, all.n, err) != 0 || query_choose(&o, all.n, &chosen, err) != 0 || task_take_images(&all, chosen, o.budget, &asked, err) != 0)
         goto out;
     victim = encoder_load(ctx->device, weights, err);
     if (victim == NULL)
