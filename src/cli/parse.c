@@ -1,10 +1,12 @@
 /* Command lines through the same option tables as configs. */
 #include "cli/cli.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/names.h"
+#include "cli/table.h"
 
 int cli_error(const struct err *err)
 {
@@ -51,8 +53,7 @@ static int check_required(const struct option *table, const bool *given, struct 
 int cli_parse(int argc, char **argv, const char *usage, const char *help, const struct option *table, void *out,
               const char **operands, int max, int *n_operands, struct err *err)
 {
-    enum { MOST = 64 };
-    bool given[MOST] = { false };
+    bool given[MERGED_OPTIONS] = { false };
     int n = 0;
     if (options_defaults(table, out, err) != 0)
         return -1;
@@ -89,8 +90,8 @@ int cli_parse(int argc, char **argv, const char *usage, const char *help, const 
             return err_set(err, "%s wants a value: %s", word, row->help);
         if (options_set_text(table, row->name, value, out, err) != 0)
             return -1;
-        if (row - table < MOST)
-            given[row - table] = true;
+        assert(row - table < MERGED_OPTIONS);
+        given[row - table] = true;
     }
     *n_operands = n;
     return check_required(table, given, err);
