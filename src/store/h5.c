@@ -30,7 +30,7 @@ int h5_fail(struct err *err, const char *format, ...)
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, &why);
     snprintf(reason, sizeof reason, "%s", why == NULL ? "HDF5 gave no reason" : why);
     H5Eclear2(H5E_DEFAULT);
-    const char *hint = strstr(reason, "lock") == NULL
+    const char *hint = strstr(reason, "lock file") == NULL
                            ? ""
                            : " (on a network file system without locks, set HDF5_USE_FILE_LOCKING=FALSE)";
     return err_set(err, "%s: %s%s", what, reason, hint);
