@@ -83,7 +83,7 @@ static const struct plan_task *find_task(const struct plan *plan, const char *wo
         found = t;
     }
     if (found == NULL)
-        err_set(err, "no task has the id or name '%s'; `dinf status` lists them", word);
+        err_set(err, "no task has the id or name '%s'; `dinf status DIR --all` lists them", word);
     return found;
 }
 
