@@ -21,6 +21,7 @@ struct collector {
     char folder[PATH_MAX];    /* of the file being written, absolute */
     const struct collect_task *tasks;
     bool *first_victim;       /* per task: is its victim the first that its encoder was held against? */
+    char **devices;           /* per task: as its file says; NULL: no file, or none said */
     struct frames *frames;
     bool pack;
     /* the task being taken in */
@@ -253,6 +254,7 @@ static int take_task(struct collector *c, const struct collect_task *t, struct e
     c->file = h5_open(t->file, err);
     if (c->file < 0)
         return -1;
+    c->devices[t - c->tasks] = h5_get_string(c->file, "device", 0, err);
     err->text[0] = '\0';
     int rc = 0;
     if (H5Ovisit2(c->file, H5_INDEX_NAME, H5_ITER_INC, take_object, c, H5O_INFO_BASIC) < 0)
@@ -277,24 +279,26 @@ static const struct column task_columns[] = {
       "waiting, ready, running, done, failed or skipped" },
     { "attempt", COLUMN_INT, offsetof(struct task_row, attempt), NULL, "attempts so far" },
     { "rank", COLUMN_INT, offsetof(struct task_row, rank), NULL, "rank that ran it last; -1: none" },
-    { "device", COLUMN_STRING, offsetof(struct task_row, device), NULL, "device that it ran on" },
+    { "device", COLUMN_STRING, offsetof(struct task_row, device), NULL,
+      "device that it ran on; of an unfinished task the one asked for" },
     { "start", COLUMN_FLOAT, offsetof(struct task_row, start), "s", "start of the last attempt since 1970-01-01 UTC" },
     { "seconds", COLUMN_FLOAT, offsetof(struct task_row, seconds), "s", "duration of the last attempt" },
     { "error", COLUMN_STRING, offsetof(struct task_row, error), NULL, "last failure" },
     { NULL, COLUMN_INT, 0, NULL, NULL }
 };
 
-static int write_tasks(hid_t out, const struct collect_task *tasks, int n, struct err *err)
+static int write_tasks(const struct collector *c, int n, struct err *err)
 {
     struct task_row *rows = mem_alloc((size_t)n, sizeof *rows, err);
     if (rows == NULL)
         return -1;
     for (int i = 0; i < n; i++) {
-        const struct collect_task *t = &tasks[i];
-        rows[i] = (struct task_row){ t->id,    t->kind,    t->name, t->state, t->device == NULL ? "" : t->device,
+        const struct collect_task *t = &c->tasks[i];
+        const char *device = c->devices[i] != NULL ? c->devices[i] : t->device;
+        rows[i] = (struct task_row){ t->id, t->kind, t->name, t->state, device == NULL ? "" : device,
                                      t->error == NULL ? "" : t->error, t->attempt, t->rank, t->start, t->seconds };
     }
-    int rc = h5_write_table(out, "/tasks", "the campaign's tasks", task_columns, rows, sizeof *rows, (size_t)n, err);
+    int rc = h5_write_table(c->out, "/tasks", "the campaign's tasks", task_columns, rows, sizeof *rows, (size_t)n, err);
     mem_free(rows);
     return rc;
 }
@@ -313,17 +317,18 @@ int collect_write(const char *out, const struct collect_task *tasks, int n, cons
     if (realpath(dirname(folder), c.folder) == NULL)
         return err_errno(err, "cannot write %s", out);
     c.frames = frames_create(err);
-    if (c.frames == NULL || find_first_victims(&c, n, err) != 0)
+    c.devices = mem_alloc((size_t)n, sizeof *c.devices, err);
+    if (c.frames == NULL || c.devices == NULL || find_first_victims(&c, n, err) != 0)
         goto out;
     c.out = h5_create(tmp, err);
-    if (c.out < 0 || h5_put_object(c.out, root, err) != 0 || write_tasks(c.out, tasks, n, err) != 0)
+    if (c.out < 0 || h5_put_object(c.out, root, err) != 0)
         goto out;
     for (int i = 0; i < n; i++)
         if (tasks[i].file != NULL && take_task(&c, &tasks[i], err) != 0) {
             err_prefix(err, "task %s", tasks[i].name);
             goto out;
         }
-    if (frames_write(c.frames, c.out, err) != 0)
+    if (write_tasks(&c, n, err) != 0 || frames_write(c.frames, c.out, err) != 0)
         goto out;
     herr_t closed = H5Fclose(c.out);
     c.out = -1;
@@ -335,5 +340,8 @@ out:
         unlink(tmp);
     frames_destroy(c.frames);
     mem_free(c.first_victim);
+    for (int i = 0; c.devices != NULL && i < n; i++)
+        mem_free(c.devices[i]);
+    mem_free(c.devices);
     return rc;
 }

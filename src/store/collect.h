@@ -9,7 +9,8 @@
 
 /* One row of /tasks and, if done, a result file to take in. */
 struct collect_task {
-    const char *id, *kind, *name, *state, *device, *error;
+    const char *id, *kind, *name, *state, *error;
+    const char *device;       /* asked for; the file's attribute "device" beats it */
     int attempt, rank;
     double start, seconds;
     const char *file;         /* result file, NULL unless done */

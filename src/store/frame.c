@@ -50,13 +50,13 @@ static const struct {
     { "encoder", "", "encoder under suspicion" },
     { "name", "", "name of the encoder" },
     { "victim", "", "encoder whose owner asks" },
-    { "role", "", "victim, thief, independent or suspect" },
+    { "role", "", "victim, thief, independent, suspect or random (weights as they are initialised)" },
     { "arch", "", "architecture" },
     { "dataset", "", "data set that the encoder was trained on" },
     { "loss", "", "training loss" },
     { "queries", "", "data set that the victim was queried with" },
     { "budget", "images", "number of unique images that the victim was queried with" },
-    { "overlap", "", "share of the queried images that are in the victim's training set; -1 if not a theft" },
+    { "overlap", "", "share of the query set's images that are in the victim's training set; -1 if not a theft" },
     { "seed", "", "seed of the training" },
     { "trial", "", "repetition of the campaign" },
     { "set", "", "data set that was embedded" },
@@ -114,29 +114,6 @@ void frames_destroy(struct frames *f)
     mem_free(f);
 }
 
-/* ---- attributes ---- */
-
-/* A string attribute, or its element `i`; NULL without a message if there is none. mem_free. */
-static char *read_text(hid_t object, const char *name, size_t i, struct err *err)
-{
-    char *text = NULL;
-    if (H5Aexists(object, name) <= 0)
-        return NULL;
-    hid_t a = H5Aopen(object, name, H5P_DEFAULT), type = h5_string_type(), space = H5Aget_space(a);
-    hssize_t n = H5Sget_simple_extent_npoints(space);
-    char **all = n > 0 ? mem_alloc((size_t)n, sizeof *all, err) : NULL;
-    if (all != NULL && H5Aread(a, type, all) >= 0) {
-        if (i < (size_t)n && all[i] != NULL)
-            text = mem_strdup(all[i], err);
-        H5Dvlen_reclaim(type, space, H5P_DEFAULT, all);
-    }
-    mem_free(all);
-    H5Sclose(space);
-    H5Tclose(type);
-    H5Aclose(a);
-    return text;
-}
-
 /* ---- building ---- */
 
 static struct frame *frame_at(struct frames *f, const char *path, hid_t dataset, struct err *err)
@@ -152,7 +129,7 @@ static struct frame *frame_at(struct frames *f, const char *path, hid_t dataset,
     frame->path = mem_strdup(path, err);
     if (frame->path == NULL)
         return NULL;
-    frame->description = read_text(dataset, "description", 0, err);
+    frame->description = h5_get_string(dataset, "description", 0, err);
     f->n++;
     return frame;
 }
@@ -314,8 +291,8 @@ static int add_cells(struct frames *f, struct frame *frame, hid_t dataset, const
     for (size_t k = 0; k < n_columns; k++) {
         struct frame_column *c = find_column(frame, columns[k].name);
         if (c == NULL)
-            c = add_column(frame, columns[k].name, columns[k].type, read_text(dataset, "units", k, err),
-                           read_text(dataset, "column_descriptions", k, err), err);
+            c = add_column(frame, columns[k].name, columns[k].type, h5_get_string(dataset, "units", k, err),
+                           h5_get_string(dataset, "column_descriptions", k, err), err);
         if (c == NULL)
             return -1;
         for (size_t i = 0; i < n; i++) {

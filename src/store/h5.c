@@ -134,6 +134,26 @@ int h5_put_object(hid_t object, const cJSON *values, struct err *err)
     return 0;
 }
 
+char *h5_get_string(hid_t object, const char *name, size_t i, struct err *err)
+{
+    char *text = NULL;
+    if (H5Aexists(object, name) <= 0)
+        return NULL;
+    hid_t a = H5Aopen(object, name, H5P_DEFAULT), type = h5_string_type(), space = H5Aget_space(a);
+    hssize_t n = H5Sget_simple_extent_npoints(space);
+    char **all = n > 0 ? mem_alloc((size_t)n, sizeof *all, err) : NULL;
+    if (all != NULL && H5Aread(a, type, all) >= 0) {
+        if (i < (size_t)n && all[i] != NULL)
+            text = mem_strdup(all[i], err);
+        H5Dvlen_reclaim(type, space, H5P_DEFAULT, all);
+    }
+    mem_free(all);
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Aclose(a);
+    return text;
+}
+
 hid_t h5_transfer(size_t bytes)
 {
     enum { LEAST = 1 << 12, MOST = 1 << 20 };

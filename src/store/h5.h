@@ -34,6 +34,10 @@ int h5_put_strings(hid_t object, const char *name, const char *const *values, si
 /* Every member of the object: strings, numbers (int64 if whole, else float64); the rest as JSON text. */
 int h5_put_object(hid_t object, const cJSON *values, struct err *err);
 
+/* A string attribute, or its element `i`; NULL without a message if there is
+ * none. mem_free. */
+char *h5_get_string(hid_t object, const char *name, size_t i, struct err *err);
+
 /* Creates the dataset with the groups above it; rank 0 is a scalar. `description`,
  * and `units` if not NULL, become attributes. memory: type of `data`; type: in the file. */
 int h5_write(hid_t file, const char *path, const char *description, const char *unit, hid_t type, hid_t memory,

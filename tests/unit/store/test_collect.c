@@ -24,10 +24,15 @@ static const struct column new_columns[] = { { "n", COLUMN_INT, offsetof(struct 
 static const struct column odd_columns[] = { { "t", COLUMN_STRING, offsetof(struct score, statistic), NULL, "text!" },
                                              { NULL, COLUMN_INT, 0, NULL, NULL } };
 
-static struct result *begin(const char *path)
+/* device: of the provenance, NULL if it has none. */
+static struct result *begin(const char *path, const char *device)
 {
     struct err err;
-    struct result *r = result_create(path, NULL, &err);
+    cJSON *provenance = cJSON_CreateObject();
+    if (device != NULL)
+        cJSON_AddStringToObject(provenance, "device", device);
+    struct result *r = result_create(path, provenance, &err);
+    cJSON_Delete(provenance);
     if (r == NULL)
         fail_msg("%s", err.text);
     return r;
@@ -46,7 +51,7 @@ static const char *score_file(const char *name, const struct column *columns, do
     const struct score rows[] = { { "gap", t, 100 }, { "learned", t + 1, 200 } };
     const double x[] = { t, t + 0.5 };
     const int64_t n = 2;
-    struct result *r = begin(path);
+    struct result *r = begin(path, NULL);
     assert_done(result_table(r, "/scores/dataset_inference", "scores", columns, rows, sizeof *rows, 2, &err), err);
     assert_done(result_double(r, "/loglik/members", "l", "nats", x, 1, &n, &err), err);
     end(r);
@@ -59,7 +64,7 @@ static const char *embed_file(const char *name)
     const char *path = in_scratch(name);
     const float x[] = { 1, 2, 3, 4 };
     const int64_t dims[] = { 2, 2 };
-    struct result *r = begin(path);
+    struct result *r = begin(path, NULL);
     assert_done(result_float(r, "/representations", "r", NULL, x, 2, dims, &err), err);
     end(r);
     return path;
@@ -71,7 +76,7 @@ static const char *train_file(const char *name)
     const char *path = in_scratch(name);
     const struct score rows[] = { { "x", 3, 0 } };
     const int64_t one = 1, secret = 42;
-    struct result *r = begin(path);
+    struct result *r = begin(path, "a CPU, 2 threads");
     assert_done(result_table(r, "/encoders", "encoders", new_columns, rows, sizeof *rows, 1, &err), err);
     assert_done(result_table(r, "/curves", "curve", old_columns, rows, sizeof *rows, 1, &err), err);
     assert_done(result_int(r, "/indices", "stay where they are", NULL, &secret, 1, &one, &err), err);
@@ -137,6 +142,7 @@ static const char contents[] =
     "assert f.attrs[\"schema_version\"] == 1 and f.attrs[\"config\"] == \"campaign = {};\"\n"
     "t = pandas.DataFrame(f[\"tasks\"][:])\n"
     "assert list(t) == \"id kind name state attempt rank device start seconds error\".split(), list(t)\n"
+    "assert list(t.device[:3]) == [b\"a CPU, 2 threads\"] * 2 + [b\"cpu\"] and t.device[6] == b\"\", t\n"
     "assert t.state[6] == b\"failed\" and t.error[6] == b\"it broke\" and t.error[0] == b\"\", t\n"
     "s = pandas.DataFrame(f[\"scores/dataset_inference\"][:])\n"
     "assert list(s) == [\"encoder\", \"victim\", \"statistic\", \"t\", \"more\", \"n\"], list(s)\n"
@@ -220,7 +226,7 @@ static void test_refused(void **state)
     refused(&stranger, 1, "do not say which encoder");
     const char *odd = in_scratch("odd.h5");
     const struct score row = { "text", 0, 0 };
-    struct result *r = begin(odd);
+    struct result *r = begin(odd, NULL);
     assert_done(result_table(r, "/scores/dataset_inference", "s", odd_columns, &row, sizeof row, 1, &err), err);
     end(r);
     struct collect_task types[] = { done("a", score_file("s.h5", old_columns, 1), "{\"encoder\":\"v\"}"),
