@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 struct run_lock {
@@ -60,6 +61,24 @@ static bool is_dead(struct holder h)
     return h.pid > 0 && strcmp(h.host, host) == 0 && kill((pid_t)h.pid, 0) != 0 && errno == ESRCH;
 }
 
+/* Removes the file of a dead holder. Of several that notice, one moves it away; what
+ * a slower one moves may be the faster one's new lock, which it then puts back. */
+static int bury(const char *path, struct err *err)
+{
+    char grave[PATH_MAX];
+    if (fs_path(grave, sizeof grave, err, "%s.%ld", path, (long)getpid()) != 0)
+        return -1;
+    if (rename(path, grave) != 0)
+        return 0;
+    int fd = open(grave, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && !is_dead(read_holder(fd)) && link(grave, path) != 0)
+        log_warn("two runs may have taken %s: stop one of them", path);
+    if (fd >= 0)
+        close(fd);
+    unlink(grave);
+    return 0;
+}
+
 /* One attempt; 1: held by somebody, err says who. */
 static int try_creation(const char *dir, struct run_lock *lock, struct err *err)
 {
@@ -71,17 +90,15 @@ static int try_creation(const char *dir, struct run_lock *lock, struct err *err)
     if (errno != EEXIST)
         return err_errno(err, "cannot create %s", lock->created);
     int fd = open(lock->created, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 1; /* released this moment */
+    if (fd < 0) {
+        held_by(dir, (struct holder){ .pid = 0 }, err); /* and released this moment */
+        return 1;
+    }
     struct holder h = read_holder(fd);
     close(fd);
     if (is_dead(h)) {
-        /* of several that notice, one succeeds in moving it away */
-        char grave[PATH_MAX];
-        if (fs_path(grave, sizeof grave, err, "%s.%ld", lock->created, (long)getpid()) != 0)
+        if (bury(lock->created, err) != 0)
             return -1;
-        if (rename(lock->created, grave) == 0)
-            unlink(grave);
         held_by(dir, h, err);
         return 1;
     }
@@ -125,6 +142,8 @@ static struct run_lock *take(const char *dir, double wait, struct err *err,
         clock_sleep(0.1);
     if (rc == 0)
         return lock;
+    if (lock->fd >= 0 && lock->created[0] != '\0')
+        unlink(lock->created); /* made, but not written */
     if (lock->fd >= 0)
         close(lock->fd);
     mem_free(lock);

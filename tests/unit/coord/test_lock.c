@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,6 +121,28 @@ static void another_host_is_believed(void **state)
     unlink(path);
 }
 
+/* A full disk, here by a limit on file sizes, leaves no lock of nobody behind. */
+static void nothing_stays_of_a_lock_that_failed(void **state)
+{
+    (void)state;
+    char path[256];
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit none = { 0, 0 };
+        struct err err = { .text = "" };
+        signal(SIGXFSZ, SIG_IGN);
+        if (setrlimit(RLIMIT_FSIZE, &none) != 0)
+            _exit(2);
+        _exit(lock_take_by_creation(dir, 0, &err) == NULL && strstr(err.text, "cannot write") != NULL ? 0 : 1);
+    }
+    waitpid(pid, &status, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    snprintf(path, sizeof path, "%s/lock.held", dir);
+    assert_false(fs_exists(path));
+}
+
 static void a_folder_that_is_not_there(void **state)
 {
     (void)state;
@@ -136,6 +159,7 @@ int main(void)
         cmocka_unit_test(by_creation),
         cmocka_unit_test(waits_for_the_dying),
         cmocka_unit_test(another_host_is_believed),
+        cmocka_unit_test(nothing_stays_of_a_lock_that_failed),
         cmocka_unit_test(a_folder_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
