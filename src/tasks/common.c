@@ -125,7 +125,8 @@ struct encoder_row {
 
 static const struct column encoder_columns[] = {
     { "dim", COLUMN_INT, offsetof(struct encoder_row, dim), NULL, "length of a representation" },
-    { "parameters", COLUMN_INT, offsetof(struct encoder_row, parameters), NULL, "learnable parameters of the encoder, heads excluded" },
+    { "parameters", COLUMN_INT, offsetof(struct encoder_row, parameters), NULL,
+      "learnable parameters of the encoder, heads excluded" },
     { "images", COLUMN_INT, offsetof(struct encoder_row, images), NULL, "unique training images" },
     { "epochs", COLUMN_INT, offsetof(struct encoder_row, epochs), NULL, "epochs trained" },
     { "steps", COLUMN_INT, offsetof(struct encoder_row, steps), NULL, "optimiser steps" },

@@ -1,4 +1,6 @@
 /* Asking the victim: each image (and view) once, for every theft that needs it.
+ * Images of another size are resized to the victim's input before all else; thefts
+ * do the same, so that both see the same views.
  *
  * The images are the prefix of a seeded order of the query set, so that a theft
  * with N queries uses the first N whatever the largest budget is. */
@@ -8,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "data/resize.h"
 #include "nn/query_views.h"
 
 struct query_options {
@@ -76,14 +79,16 @@ static int query_check_set(const struct task_context *ctx, int64_t n, struct err
     if (dataset_overlap(set, set, &unique, err) != 0)
         return -1;
     if (unique < n)
-        return err_set(err, "the query set has %lld images, but only %lld different ones: a budget counts unique images",
+        return err_set(err,
+                       "the query set has %lld images, but only %lld different ones: a budget counts unique images",
                        (long long)n, (long long)unique);
     return 0;
 }
 
 static int query_write(const struct task_context *ctx, const struct query_options *o, const int64_t *chosen,
-                       const float *answers, int64_t dim, struct err *err)
+                       const float *answers, int64_t dim, int64_t size, struct err *err)
 {
+    const int64_t one = 1;
     char path[PATH_MAX];
     if (task_output_path(ctx, ".h5", path, err) != 0)
         return -1;
@@ -92,6 +97,8 @@ static int query_write(const struct task_context *ctx, const struct query_option
         return -1;
     int64_t rows[2] = { o->budget * o->views, dim };
     if (result_int(r, "/indices", "queried images, in the order of the queries", NULL, chosen, 1, &o->budget, err) ||
+        result_int(r, "/size", "the victim's input size, to which the images were resized", "pixels", &size, 1, &one,
+                   err) ||
         result_float(r, "/answers", "the victim's representations: image major, then view", NULL, answers, 2, rows,
                      err)) {
         result_abandon(r);
@@ -111,10 +118,11 @@ static int query_run(struct task_context *ctx, struct err *err)
     float *answers = NULL;
     if (options_from_json(query_options, ctx->params, &o, err) != 0 ||
         task_input_path(ctx, "victim", ".safetensors", weights, err) != 0 || task_images(ctx, &all, err) != 0 ||
-        query_check_set(ctx, all.n, err) != 0 || query_choose(&o, all.n, &chosen, err) != 0 || task_take_images(&all, chosen, o.budget, &asked, err) != 0)
+        query_check_set(ctx, all.n, err) != 0 || query_choose(&o, all.n, &chosen, err) != 0 ||
+        task_take_images(&all, chosen, o.budget, &asked, err) != 0)
         goto out;
     victim = encoder_load(ctx->device, weights, err);
-    if (victim == NULL)
+    if (victim == NULL || images_resize(&asked, encoder_size(victim), err) != 0)
         goto out;
     int64_t dim = encoder_dim(victim);
     answers = mem_alloc((size_t)(o.budget * o.views), (size_t)dim * sizeof *answers, err);
@@ -123,7 +131,7 @@ static int query_run(struct task_context *ctx, struct err *err)
     rc = encoder_answer(victim, &asked, chosen, (int)o.views, ctx->params, (int)o.batch, answers, task_report_fraction,
                         ctx, err);
     if (rc == 0)
-        rc = query_write(ctx, &o, chosen, answers, dim, err);
+        rc = query_write(ctx, &o, chosen, answers, dim, encoder_size(victim), err);
 out:
     mem_free(answers);
     mem_free(chosen);

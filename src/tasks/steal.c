@@ -2,6 +2,7 @@
 #include "tasks/common.h"
 
 #include "base/mem.h"
+#include "data/resize.h"
 
 struct steal_options {
     int64_t budget;
@@ -38,12 +39,14 @@ static double steal_cost(const cJSON *params)
  * of the query set they are. */
 struct answers {
     int64_t budget, views, dim;
+    int64_t *size;    /* (1) of the victim's input */
     int64_t *indices; /* (queried) into the query set */
     float *targets;   /* (queried * views, dim) */
 };
 
 static void answers_fini(struct answers *a)
 {
+    mem_free(a->size);
     mem_free(a->indices);
     mem_free(a->targets);
 }
@@ -51,15 +54,16 @@ static void answers_fini(struct answers *a)
 static int answers_read(const struct task_context *ctx, struct answers *a, struct err *err)
 {
     char path[PATH_MAX];
-    int64_t queried, dims[2];
+    int64_t queried, one, dims[2];
     if (task_input_path(ctx, "answers", ".h5", path, err) != 0 ||
+        result_read_int(path, "/size", 1, &one, &a->size, err) != 0 ||
         result_read_int(path, "/indices", 1, &queried, &a->indices, err) != 0 ||
         result_read_float(path, "/answers", 2, dims, &a->targets, err) != 0)
         return -1;
     if (a->budget > queried)
         return err_set(err, "%s holds answers for %lld images, %lld are wanted", path, (long long)queried,
                        (long long)a->budget);
-    if (queried < 1 || dims[0] % queried != 0)
+    if (one != 1 || queried < 1 || dims[0] % queried != 0)
         return err_set(err, "%s: %lld answers do not belong to %lld images", path, (long long)dims[0],
                        (long long)queried);
     a->views = dims[0] / queried;
@@ -75,7 +79,8 @@ static int steal_run(struct task_context *ctx, struct err *err)
     struct answers a = { 0 };
     if (task_integer(ctx->params, "seed", &seed, err) != 0 ||
         task_integer(ctx->params, "budget", &a.budget, err) != 0 || answers_read(ctx, &a, err) != 0 ||
-        task_images(ctx, &all, err) != 0 || task_take_images(&all, a.indices, a.budget, &stolen, err) != 0)
+        task_images(ctx, &all, err) != 0 || task_take_images(&all, a.indices, a.budget, &stolen, err) != 0 ||
+        images_resize(&stolen, (int)a.size[0], err) != 0)
         goto out;
     struct train_request request = { .block = ctx->params,
                                      .data = &stolen,

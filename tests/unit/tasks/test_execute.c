@@ -1,5 +1,5 @@
 /* One task in this process: results once, no remains, and queries that count
- * unique images. */
+ * unique images, and thieves that see what the victim saw. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +17,7 @@
 
 #define VICTIM "00000000000000000000000000000001"
 #define QUERY "00000000000000000000000000000002"
+#define THEFT "00000000000000000000000000000003"
 
 static char dir[] = "/tmp/dinf-test-execute-XXXXXX";
 static struct err err;
@@ -42,25 +43,33 @@ static void make_victim(void)
     cJSON_Delete(block);
 }
 
-/* Asks about 5 images of a union of two stretches of a set of 12. */
-static int run_query(int second_begin)
+/* One of the kind on device ref; `rest` are parameters besides the data set, the
+ * union of two stretches of 4 images of a set of 12. */
+static int run_task(const char *kind, const char *id, const struct task_input *input, int second_begin,
+                    const char *rest)
 {
-    char text[512];
+    char text[1024];
     snprintf(text, sizeof text,
              "{\"dataset\": {\"parts\": ["
-             "{\"of\": {\"format\": \"procedural\", \"count\": 12, \"size\": 8}, \"begin\": 0, \"count\": 4},"
-             "{\"of\": {\"format\": \"procedural\", \"count\": 12, \"size\": 8}, \"begin\": %d, \"count\": 4}]},"
-             "\"budget\": 5, \"views\": 1, \"augment\": \"none\", \"batch\": 4, \"seed\": 3}",
-             second_begin);
-    const struct task_input inputs[] = { { "victim", VICTIM } };
+             "{\"of\": {\"format\": \"procedural\", \"count\": 12, \"size\": 16}, \"begin\": 0, \"count\": 4},"
+             "{\"of\": {\"format\": \"procedural\", \"count\": 12, \"size\": 16}, \"begin\": %d, \"count\": 4}]},"
+             "%s}",
+             second_begin, rest);
     cJSON *params = cJSON_Parse(text);
     assert_non_null(params);
-    struct task_context ctx = { .dir = dir, .id = QUERY, .name = "query", .params = params, .inputs = inputs,
-                                .n_inputs = 1, .attempt = 1 };
+    struct task_context ctx = { .dir = dir, .id = id, .name = kind, .params = params, .inputs = input, .n_inputs = 1,
+                                .attempt = 1 };
     err.text[0] = 0;
-    int rc = task_execute(&ctx, task_kind_find("query"), "ref", 1, &err);
+    int rc = task_execute(&ctx, task_kind_find(kind), "ref", 1, &err);
     cJSON_Delete(params);
     return rc;
+}
+
+static int run_query(int second_begin)
+{
+    const struct task_input victim = { "victim", VICTIM };
+    return run_task("query", QUERY, &victim, second_begin,
+                    "\"budget\": 5, \"views\": 1, \"augment\": \"none\", \"batch\": 4, \"seed\": 3");
 }
 
 static void test_query(void **state)
@@ -80,6 +89,23 @@ static void test_query(void **state)
     assert_false(fs_exists(in_dir("work/" QUERY)));
 }
 
+/* The query set has images of 16 x 16 pixels, the victim takes 8 x 8: so does the thief. */
+static void test_theft_size(void **state)
+{
+    (void)state;
+    const struct task_input answers = { "answers", QUERY };
+    if (run_task("steal", THEFT, &answers, 4,
+                 "\"budget\": 4, \"seed\": 1, \"query\": {\"augment\": \"none\", \"views\": 1, \"seed\": 3},"
+                 "\"arch\": \"resnet8\", \"width\": 0.0625, \"loss\": \"mse\", \"epochs\": 1, \"batch\": 4") != 0)
+        fail_msg("%s", err.text);
+    struct device *dev = device_open("ref", 1, &err);
+    struct encoder *thief = encoder_load(dev, in_dir("tasks/" THEFT ".safetensors"), &err);
+    assert_non_null(thief);
+    assert_int_equal(encoder_size(thief), 8);
+    encoder_destroy(thief);
+    device_close(dev);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -94,6 +120,6 @@ static int remove_dir(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_query) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_query), cmocka_unit_test(test_theft_size) };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
