@@ -123,6 +123,16 @@ out:
     return rc;
 }
 
+/* Of a run that was killed nothing is running any more. */
+static void interrupt(struct plan *plan, struct snapshot *s)
+{
+    s->n_workers = 0;
+    s->stopping = false;
+    for (int i = 0; i < plan->n_tasks; i++)
+        if (plan->tasks[i].state == TASK_RUNNING)
+            plan->tasks[i].state = TASK_READY;
+}
+
 int cli_status(int argc, char **argv)
 {
     struct err err = { .text = "" };
@@ -146,10 +156,9 @@ int cli_status(int argc, char **argv)
     if (rc == 0) {
         bool live = summary.running && clock_wall() - s.time < silence;
         if (!live)
-            s.n_workers = 0;
+            interrupt(plan, &s);
         if (s.workers_total == 0)
             s.workers_total = summary.ranks > 1 ? summary.ranks - 1 : 1;
-        s.stopping = s.stopping && live;
         rc = snapshot_estimate(&s, plan, live ? s.time : clock_wall(), &err);
         if (rc == 0 && o.json)
             rc = print_json(plan, &s, &summary, live, &err);
