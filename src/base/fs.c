@@ -1,6 +1,7 @@
 /* Files that are complete or absent: temporary name, fsync, rename. */
 #include "base/fs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 bool fs_exists(const char *path)
@@ -138,6 +140,34 @@ int fs_commit(const char *tmp, const char *path, struct err *err)
     if (fs_path(folder, sizeof folder, err, "%s", path) != 0)
         return -1;
     return sync_path(dirname(folder), O_RDONLY | O_DIRECTORY, err);
+}
+
+/* NAME.tmp.PID */
+static bool is_temporary(const char *name)
+{
+    const char *suffix = NULL;
+    for (const char *p = name; (p = strstr(p, ".tmp.")) != NULL; p++)
+        suffix = p + strlen(".tmp.");
+    return suffix != NULL && *suffix != '\0' && suffix[strspn(suffix, "0123456789")] == '\0';
+}
+
+int fs_remove_temporaries(const char *folder, double age, struct err *err)
+{
+    DIR *d = opendir(folder);
+    if (d == NULL)
+        return err_errno(err, "cannot open %s", folder);
+    int rc = 0;
+    double now = clock_wall();
+    for (const struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;) {
+        struct stat st;
+        if (!is_temporary(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+            !S_ISREG(st.st_mode) || now - (double)st.st_mtime < age)
+            continue;
+        if (unlinkat(dirfd(d), e->d_name, 0) != 0 && errno != ENOENT)
+            rc = err_errno(err, "cannot remove %s/%s", folder, e->d_name);
+    }
+    closedir(d);
+    return rc;
 }
 
 int fs_write_atomic(const char *path, const void *data, size_t bytes, struct err *err)

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 
 static const double lock_wait = 5; /* seconds: ranks of a killed launcher die within */
+static const double leftover_age = 600; /* seconds: a file that is still being written is younger */
 
 bool rundir_has_result(void *dir, const char *id)
 {
@@ -29,6 +30,10 @@ int rundir_open(const char *dir, const struct plan *plan, char absolute[PATH_MAX
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         if (fs_path(path, sizeof path, err, "%s/%s", absolute, folders[i]) != 0 || fs_mkdirs(path, err) != 0)
             goto failed;
+    if (fs_path(path, sizeof path, err, "%s/tasks", absolute) != 0 ||
+        fs_remove_temporaries(path, leftover_age, err) != 0 ||
+        fs_remove_temporaries(absolute, leftover_age, err) != 0)
+        goto failed;
     if (fs_path(path, sizeof path, err, "%s/config.cfg", absolute) != 0 ||
         fs_write_atomic(path, plan->config, strlen(plan->config), err) != 0 ||
         fs_path(path, sizeof path, err, "%s/plan.json", absolute) != 0 || plan_write(plan, path, err) != 0)

@@ -1,8 +1,10 @@
 /* base: known answers of Philox and SHA-256, distributions, files, names. */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -156,6 +158,34 @@ static void files_are_whole_or_absent(void **state)
     assert_non_null(strstr(err.text, "No such file"));
 }
 
+static void leftovers_are_removed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool old, stays;
+    } files[] = { { "a.h5.tmp.12", true, false }, { "a.h5.tmp.13", false, true }, { "a.h5", true, true },
+                  { "a.tmp.x", true, true },      { "b.tmp.1.tmp.2", true, false }, { "c.tmp.", true, true } };
+    enum { FILES = sizeof files / sizeof files[0] };
+    char folder[] = "/tmp/dinf-base.XXXXXX", path[256];
+    struct err err;
+    assert_non_null(mkdtemp(folder));
+    for (int i = 0; i < FILES; i++) {
+        const struct timespec long_ago[2] = { { 1000, 0 }, { 1000, 0 } };
+        snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
+        assert_int_equal(fs_write_atomic(path, "x", 1, &err), 0);
+        if (files[i].old)
+            assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+    }
+    assert_int_equal(fs_remove_temporaries(folder, 60, &err), 0);
+    for (int i = 0; i < FILES; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
+        assert_int_equal(fs_exists(path), files[i].stays);
+    }
+    fs_remove_tree(folder, &err);
+    assert_int_equal(fs_remove_temporaries(folder, 60, &err), -1);
+}
+
 static void names_find_the_nearest(void **state)
 {
     (void)state;
@@ -200,6 +230,7 @@ int main(void)
         cmocka_unit_test(sha256_known_answers),      cmocka_unit_test(memory_is_checked),
         cmocka_unit_test(files_are_whole_or_absent), cmocka_unit_test(names_find_the_nearest),
         cmocka_unit_test(errors_are_put_together),   cmocka_unit_test(durations_are_readable),
+        cmocka_unit_test(leftovers_are_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
