@@ -27,7 +27,8 @@ static const struct option own_options[] = {
     OPTION(members, OPTION_STRING, NULL, 0, 0, NULL, "representations of the other half"),
     OPTION(heldout, OPTION_STRING, NULL, 0, 0, NULL, "representations of held-out images of the same distribution"),
     OPTION(statistic, OPTION_CHOICE, "gap", 0, 0, statistic_names,
-           "gap: the paper's, one mixture on `fit`; learned: the direction is learned"),
+           "gap: the paper's: one mixture on `fit`, are members likelier? learned: a score learned on a part of the "
+           "rows, so that a gap of either sign counts"),
     OPTION(normalize, OPTION_CHOICE, "none", 0, 0, normalizations,
            "of the files' rows: none (as they are), l2, or standardize each dimension and then l2"),
     OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, "see `dinf list devices`"),
@@ -130,7 +131,8 @@ int cli_audit(int argc, char **argv)
     options_merge(own_options, inference_options_table, table);
     int rc = cli_parse(argc, argv, "audit --fit F --members M --heldout H [options]",
                        "Dataset inference: are the members significantly more likely than held-out\n"
-                       "images? stolen: yes. inconclusive: not shown, which is not innocence.",
+                       "images? stolen: yes. inconclusive: not shown, which is not innocence. Exit\n"
+                       "status 0 whatever the verdict.",
                        table, &o, NULL, 0, &n_operands, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);

@@ -39,6 +39,8 @@ int cli_collect(int argc, char **argv)
         rc = rundir_read(dir, &plan, NULL, &err);
     if (rc == 0)
         rc = results_collect(dir, plan, o.pack, &err);
+    if (rc == 0)
+        printf("%s/results.h5\n", dir);
     plan_destroy(plan);
     return rc == 0 ? EXIT_DONE : cli_error(&err);
 }

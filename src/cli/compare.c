@@ -84,7 +84,8 @@ int cli_compare(int argc, char **argv)
     struct device *dev = NULL;
     int rc = cli_parse(argc, argv, "compare A B [options]",
                        "Cosine, distances and mutual information of two representation files (.npy or\n"
-                       "FILE.h5:/path), row i of both being the same image.",
+                       "FILE.h5:/path), row i of both being the same image. Cosine and distances are of\n"
+                       "centred, normalised rows and need equal dimensions.",
                        options, &o, files, 2, &n_files, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);

@@ -25,7 +25,8 @@ int cli_generate(int argc, char **argv)
     options_merge(own_options, procedural_option_table, table);
     int rc = cli_parse(argc, argv, "generate --out FOLDER [options]",
                        "Writes the procedural image set in CIFAR-10 binary format, as a config's data set\n"
-                       "with format = \"procedural\" and the same options has it.",
+                       "with format = \"procedural\" and the same options has it. To read the files:\n"
+                       "format = \"cifar10\" with classes as given here.",
                        table, &o, NULL, 0, &unused, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);

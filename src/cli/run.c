@@ -19,7 +19,7 @@ struct run_options {
 #define OPTION(name, type, preset, min, max, unit, help) \
     { #name, type, offsetof(struct run_options, name), preset, min, max, NULL, unit, help }
 static const struct option table[] = {
-    OPTION(out, OPTION_STRING, "", 0, 0, NULL, "run directory; runs/NAME if not given"),
+    OPTION(out, OPTION_STRING, "", 0, 0, NULL, "run directory; if not given, runs/ and the campaign's name"),
     OPTION(device, OPTION_STRING, "", 0, 0, NULL, "in place of the config's; see `dinf list devices`"),
     OPTION(grace, OPTION_FLOAT, "60", 0, 86400, "s", "time for a stopped task to save its state"),
     OPTION(in_process, OPTION_BOOL, "false", 0, 0, NULL, "run tasks in the ranks themselves, for debugging"),

@@ -28,9 +28,10 @@ struct task_options {
 static const struct option table[] = {
     OPTION(device, OPTION_STRING, "", 0, 0, "in place of the campaign's; see `dinf list devices`"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, "in place of the campaign's; 0: the campaign's"),
-    OPTION(attempt, OPTION_INT, "1", 1, 1000000, "which attempt this is"),
-    OPTION(progress_fd, OPTION_INT, "-1", -1, 1000000, "descriptor for progress lines; -1: log lines"),
-    OPTION(spec_fd, OPTION_INT, "-1", -1, 1000000, "descriptor with the task's description; -1: DIR/plan.json"),
+    OPTION(attempt, OPTION_INT, "1", 1, 1000000, "which attempt this is (workers count them)"),
+    OPTION(progress_fd, OPTION_INT, "-1", -1, 1000000, "for workers: descriptor for progress lines; -1: log lines"),
+    OPTION(spec_fd, OPTION_INT, "-1", -1, 1000000,
+           "for workers: descriptor with the task's description; -1: DIR/plan.json"),
     { .name = NULL },
 };
 

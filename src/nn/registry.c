@@ -84,8 +84,10 @@ const struct option encoder_options[] = {
 
 #define FIELD(field) offsetof(struct train_options, field)
 const struct option train_options[] = {
-    { "loss", OPTION_CHOICE, FIELD(loss), "infonce", 0, 0, loss_names, NULL, "what is minimised" },
-    { "optimizer", OPTION_CHOICE, FIELD(optimizer), "adam", 0, 0, optim_names, NULL, "how" },
+    { "loss", OPTION_CHOICE, FIELD(loss), "infonce", 0, 0, loss_names, NULL,
+      "what is minimised; its options go beside it" },
+    { "optimizer", OPTION_CHOICE, FIELD(optimizer), "adam", 0, 0, optim_names, NULL,
+      "how it is minimised; its options go beside it" },
     { "augment", OPTION_CHOICE, FIELD(augment), "simclr", 0, 0, augment_names, NULL,
       "augmentation of the views (a theft uses the queries' instead)" },
     { "epochs", OPTION_INT, FIELD(epochs), "200", 1, 1e6, NULL, NULL, "passes over the images" },

@@ -23,7 +23,7 @@ static const struct option own_options[] = {
     { "seeds", OPTION_INT, offsetof(struct own_options, seeds), "1", 1, 1000, NULL, NULL,
       "number of splits and mixture starts; each is a row" },
     { "fit_fraction", OPTION_FLOAT, offsetof(struct own_options, fit_fraction), "0.5", 0.01, 0.99, NULL, NULL,
-      "share of the members that fits, the rest is tested" },
+      "share of the members that mixtures are fitted on; the rest is tested" },
     { "normalize", OPTION_CHOICE, offsetof(struct own_options, normalize), "l2", 0, 0, normalizations, NULL,
       "of representations: l2; standardize each dimension and then l2; none" },
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }

@@ -20,7 +20,7 @@ struct query_options {
 
 static const struct option query_options[] = {
     { "budget", OPTION_INT, offsetof(struct query_options, budget), NULL, 1, 1e9, NULL, "images",
-      "number of unique images the victim is asked about" },
+      "number of unique images the victim is asked about: the largest of the thefts' budgets" },
     { "views", OPTION_INT, offsetof(struct query_options, views), "1", 1, 1000, NULL, NULL,
       "augmented views of each image the victim is asked about" },
     { "augment", OPTION_STRING, offsetof(struct query_options, augment), "none", 0, 0, NULL, NULL,

@@ -19,7 +19,8 @@ static const struct option similarity_options[] = {
     { "seed", OPTION_INT, offsetof(struct similarity_options, seed), "0", 0, 4294967295.0, NULL, NULL,
       "of the sample and of the obfuscations" },
     { "obfuscations", OPTION_STRINGS, offsetof(struct similarity_options, obfuscations), "none,shuffle,pad,transform",
-      0, 0, obfuscation_names, NULL, "each is a row" },
+      0, 0, obfuscation_names, NULL,
+      "what a thief may do to the representations before they are compared; each is a row" },
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 

@@ -10,7 +10,7 @@ struct steal_options {
 
 static const struct option steal_options[] = {
     { "budget", OPTION_INT, offsetof(struct steal_options, budget), NULL, 1, 1e9, NULL, "images",
-      "number of unique images the victim is asked about" },
+      "number of unique images the victim is asked about; in a config: budgets, one or a list" },
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 
