@@ -2,6 +2,7 @@
  * as optimizer.m.NAME, the position as progress.*. */
 #include "nn/checkpoint.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,10 +10,35 @@
 #include "base/mem.h"
 #include "nn/weights.h"
 
+/* The options as text, without what has no influence: how often checkpoints are
+ * written, and where the initial weights lie (their contents count). */
+static char *options_text(const cJSON *block, struct err *err)
+{
+    char hex[HASH_HEX], *text = NULL;
+    cJSON *copy = cJSON_Duplicate(block, true);
+    const cJSON *init = cJSON_GetObjectItemCaseSensitive(copy, "init");
+    bool has_init = cJSON_IsString(init) && init->valuestring[0] != 0;
+    if (copy == NULL) {
+        err_set(err, "out of memory");
+        return NULL;
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(copy, "checkpoint_seconds");
+    if (has_init && hash_file(init->valuestring, hex, err) != 0)
+        goto out;
+    cJSON_DeleteItemFromObjectCaseSensitive(copy, "init");
+    if (has_init && cJSON_AddStringToObject(copy, "init", hex) == NULL)
+        err_set(err, "out of memory");
+    else
+        text = json_canonical(copy, err);
+out:
+    cJSON_Delete(copy);
+    return text;
+}
+
 int checkpoint_identity(const struct train_request *r, char hex[HASH_HEX], struct err *err)
 {
     const struct images *im = r->data;
-    char *block = json_canonical(r->block, err);
+    char *block = options_text(r->block, err);
     char *query = block == NULL || r->target_augment == NULL ? NULL : json_canonical(r->target_augment, err);
     struct hash *h = block == NULL || (r->target_augment != NULL && query == NULL) ? NULL : hash_create(err);
     if (h != NULL) {
