@@ -168,9 +168,12 @@ static void describe_end(const struct child *c, int status, struct attempt_end *
                  c->killed ? " and had to be killed" : "");
         return;
     }
-    /* asked to stop and not done: whatever it left is what the next run finds */
-    if (c->stop_sent > 0 && (c->killed || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STOPPED) ||
-                             (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))) {
+    /* asked to stop and not done: whatever it left is what the next run finds. A
+     * batch system signals rank and child at once: then the child may end before
+     * its rank has asked it. */
+    bool asked = c->stop_sent > 0 || stop_requested();
+    if (asked && (c->killed || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STOPPED) ||
+                  (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))) {
         end->outcome = OUTCOME_STOPPED;
         return;
     }

@@ -215,6 +215,17 @@ static void limits(void **state)
     assert_true(end.seconds >= 1.1);
 }
 
+/* The last test: a stop cannot be taken back. */
+static void a_signal_to_all_is_a_stop(void **state)
+{
+    (void)state;
+    struct child c = start_ready("saves", 5);
+    kill(c.pid, SIGTERM);
+    stop_request();
+    assert_int_equal(finish(&c).outcome, OUTCOME_STOPPED);
+    expect("fail", OUTCOME_FAILED, "the reason");
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "task") == 0)
@@ -223,6 +234,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ends),   cmocka_unit_test(logs),
         cmocka_unit_test(stops),  cmocka_unit_test(last_words_are_of_this_attempt),
         cmocka_unit_test(limits), cmocka_unit_test(reports_come_in_pieces),
+        cmocka_unit_test(a_signal_to_all_is_a_stop),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
