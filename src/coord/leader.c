@@ -114,7 +114,8 @@ static int write_status(struct leader *l, struct err *err)
     return rc;
 }
 
-/* Now and then; how often follows from what it costs. */
+/* Now and then; how often follows from what it costs. Not more seldom than twice a
+ * minute: silence means death to `dinf status`. */
 static int show(struct leader *l, bool now, struct err *err)
 {
     double start = clock_monotonic();
@@ -128,7 +129,7 @@ static int show(struct leader *l, bool now, struct err *err)
     progress_update(l->progress, &l->snapshot);
     l->shown = clock_monotonic();
     double cost = l->shown - start;
-    l->show_every = 50 * cost > 1 ? 50 * cost : 1;
+    l->show_every = fmin(fmax(50 * cost, 1), 30);
     return 0;
 }
 
