@@ -16,7 +16,7 @@ static int replace_string(cJSON *object, const char *key, const char *value, str
     return 0;
 }
 
-static int set_number(cJSON *object, const char *key, double value, struct err *err)
+int set_number(cJSON *object, const char *key, double value, struct err *err)
 {
     cJSON_DeleteItemFromObjectCaseSensitive(object, key);
     return cJSON_AddNumberToObject(object, key, value) == NULL ? err_set(err, "out of memory") : 0;

@@ -118,6 +118,8 @@ void expansions_fini(struct expansions *e);
 /* The kind's default parameters, or those that `from` gives (other members ignored). */
 cJSON *kind_params(const struct task_kind *kind, const cJSON *from, struct err *err);
 
+/* The member `key` becomes this number, there or not. */
+int set_number(cJSON *object, const char *key, double value, struct err *err);
 /* A path option as written: relative to the folder of the file that has it. */
 int resolve_path(struct builder *b, const struct conf_node *group, const char *key, cJSON *params);
 /* String member of a group, NULL with an error if absent (`required`) or no string. */

@@ -101,12 +101,6 @@ static int want_query(struct thefts *t, const struct combination *c, cJSON *para
     return table_add(&t->known, identity, *query, b->err);
 }
 
-static int set_number(cJSON *o, const char *key, double value, struct err *err)
-{
-    cJSON_DeleteItemFromObjectCaseSensitive(o, key);
-    return cJSON_AddNumberToObject(o, key, value) == NULL ? err_set(err, "out of memory") : 0;
-}
-
 /* Parameters of a theft: its own options, the budget, and how the victim was asked. */
 static cJSON *theft_params(struct thefts *t, const struct combination *c, int query, int64_t budget)
 {
