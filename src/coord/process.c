@@ -18,12 +18,14 @@
 extern char **environ;
 
 /* A child that saw these would take itself for a rank of the job; the thread
- * counts are replaced by the campaign's. */
+ * counts are replaced by the campaign's, and nothing may lower them or pin the
+ * children of all ranks to the same cores. */
 static bool is_stripped(const char *variable)
 {
     static const char *const prefixes[] = { "OMPI_",      "PMIX_",      "PMI_",          "ORTE_",
                                             "OPAL_",      "SLURM_PMI",  "SLURM_MPI_TYPE=", "OMP_NUM_THREADS=",
-                                            "OMP_PROC_BIND=", "OMP_PLACES=", "OPENBLAS_NUM_THREADS=",
+                                            "OMP_PROC_BIND=", "OMP_PLACES=", "OMP_DYNAMIC=", "OMP_THREAD_LIMIT=",
+                                            "GOMP_CPU_AFFINITY=", "OPENBLAS_NUM_THREADS=",
                                             "GOTO_NUM_THREADS=", "DNNL_NUM_THREADS=", "DINF_PARENT=" };
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)

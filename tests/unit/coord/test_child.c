@@ -27,7 +27,7 @@ static char dir[] = "/tmp/dinf-child.XXXXXX";
 static int environment_is_clean(void)
 {
     return getenv("OMPI_COMM_WORLD_RANK") == NULL && getenv("PMIX_RANK") == NULL && getenv("PMI_RANK") == NULL &&
-           getenv("KEPT") != NULL && strcmp(getenv("OMP_NUM_THREADS"), "3") == 0 &&
+           getenv("OMP_THREAD_LIMIT") == NULL && getenv("OMP_DYNAMIC") == NULL && getenv("KEPT") != NULL && strcmp(getenv("OMP_NUM_THREADS"), "3") == 0 &&
            strcmp(getenv("OPENBLAS_NUM_THREADS"), "3") == 0 && fcntl(4, F_GETFD) == -1 && getpgrp() == getpid();
 }
 
@@ -82,6 +82,8 @@ static int make_dir(void **state)
     setenv("PMI_RANK", "1", 1);
     setenv("KEPT", "1", 1);
     setenv("OMP_NUM_THREADS", "77", 1);
+    setenv("OMP_THREAD_LIMIT", "1", 1);
+    setenv("OMP_DYNAMIC", "true", 1);
     if (mkdtemp(dir) == NULL)
         return -1;
     snprintf(logs, sizeof logs, "%s/logs", dir);
