@@ -66,15 +66,19 @@ static void make_idle(struct leader *l, int rank)
 
 /* ---- what is shown ---- */
 
+/* Where the names of hosts do not all fit, the last word is "...". */
 static void note_host(struct leader *l, const char *host)
 {
+    static const char more[] = " ...";
     char *hosts = l->snapshot.hosts;
-    size_t used = strlen(hosts), n = strlen(host);
+    size_t used = strlen(hosts), n = strlen(host), size = sizeof l->snapshot.hosts;
     for (const char *p = hosts; n > 0 && (p = strstr(p, host)) != NULL; p += n)
         if ((p == hosts || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
             return;
-    if (used + n + 2 < sizeof l->snapshot.hosts)
-        snprintf(hosts + used, sizeof l->snapshot.hosts - used, "%s%s", used > 0 ? " " : "", host);
+    if (used >= strlen(more) && strcmp(hosts + used - strlen(more), more) == 0)
+        return;
+    bool fits = used + 1 + n + sizeof more <= size;
+    snprintf(hosts + used, size - used, "%s%s", used > 0 ? " " : "", fits ? host : more + 1);
 }
 
 static int take_snapshot(struct leader *l, struct err *err)

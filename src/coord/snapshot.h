@@ -24,7 +24,7 @@ struct snapshot {
     bool stopping;
     struct snapshot_worker *workers; /* busy ones, by rank */
     int n_workers;
-    char hosts[1024];        /* of the ranks, separated by spaces */
+    char hosts[1024];        /* of the ranks, separated by spaces; "..." ends what is cut */
 };
 
 /* Counts and estimates from the plan's states: costs are scaled by what the
