@@ -1,7 +1,8 @@
 /* The mathematics of the fast devices' own kernels, once: bodies for one element
- * or one row, launched by OpenMP loops on the cpu device and usable in CUDA
+ * or one row, launched by OpenMP loops on the cpu device and used in CUDA
  * kernels. Sums over a row run in a fixed number of partial sums, so that they
- * vectorise and do not depend on alignment. */
+ * vectorise and do not depend on alignment; a CUDA block shares a row's sums out
+ * among its threads, so the rows' bodies are made of bodies for elements. */
 #ifndef DINF_DEVICE_KERNELS_H
 #define DINF_DEVICE_KERNELS_H
 
@@ -106,11 +107,22 @@ static inline DINF_HD double kernel_sum(size_t n, const float *x)
     return sum;
 }
 
+/* 1 / max(|x|, 1e-12) from |x|^2 */
+static inline DINF_HD float kernel_inverse_norm(double square)
+{
+    return (float)(1 / fmax(sqrt(square), 1e-12));
+}
+
+/* dot = y . dy */
+static inline DINF_HD float kernel_normalize_backward(float y, float inverse, float dy, float dot)
+{
+    return inverse * (dy - y * dot);
+}
+
 /* Returns 1 / max(|x|, 1e-12). */
 static inline DINF_HD float kernel_normalize_row(int d, const float *x, float *y)
 {
-    double inverse = 1 / fmax(sqrt(kernel_dot(d, x, x)), 1e-12);
-    float factor = (float)inverse;
+    float factor = kernel_inverse_norm(kernel_dot(d, x, x));
 
     for (int j = 0; j < d; j++)
         y[j] = x[j] * factor;
@@ -123,22 +135,39 @@ static inline DINF_HD void kernel_normalize_row_backward(int d, const float *y, 
     float dot = (float)kernel_dot(d, y, dy);
 
     for (int j = 0; j < d; j++)
-        dx[j] = inverse * (dy[j] - y[j] * dot);
+        dx[j] = kernel_normalize_backward(y[j], inverse, dy[j], dot);
 }
 
-/* Cross-entropy of one row of logits, see device.h; returns the loss. */
+/* Cross-entropy of a row of logits, see device.h. `masked`: the column is ignored;
+ * the positive is handled apart from the others. */
+static inline DINF_HD float kernel_contrastive_largest(float largest, float logit, bool masked)
+{
+    float value = masked ? largest : logit;
+    return value > largest ? value : largest;
+}
+
+static inline DINF_HD float kernel_contrastive_exp(float logit, float largest, bool masked)
+{
+    return masked ? 0 : expf(logit - largest);
+}
+
+/* sum of the exponentials */
+static inline DINF_HD float kernel_contrastive_loss(double sum, float largest, float chosen)
+{
+    return (float)(log(sum) + ((double)largest - chosen));
+}
+
+/* One row; returns the loss. */
 static inline DINF_HD float kernel_contrastive_row(int m, float *row, int32_t positive, int32_t row_group,
                                                    const int32_t *group, float scale)
 {
     const float chosen = row[positive];
     float largest = chosen;
 
-    for (int j = 0; j < m; j++) {
-        float value = group[j] == row_group ? largest : row[j]; /* the positive is in `largest` already */
-        largest = value > largest ? value : largest;
-    }
     for (int j = 0; j < m; j++)
-        row[j] = group[j] == row_group ? 0 : expf(row[j] - largest);
+        largest = kernel_contrastive_largest(largest, row[j], group[j] == row_group);
+    for (int j = 0; j < m; j++)
+        row[j] = kernel_contrastive_exp(row[j], largest, group[j] == row_group);
     row[positive] = expf(chosen - largest);
 
     double sum = kernel_sum((size_t)m, row);
@@ -146,7 +175,15 @@ static inline DINF_HD float kernel_contrastive_row(int m, float *row, int32_t po
     for (int j = 0; j < m; j++)
         row[j] *= factor;
     row[positive] -= scale;
-    return (float)(log(sum) + ((double)largest - chosen));
+    return kernel_contrastive_loss(sum, largest, chosen);
+}
+
+/* Squared difference of one element; its gradient is factor = 2 scale / d times the difference. */
+static inline DINF_HD double kernel_mse(float z, float target, float factor, float *dz)
+{
+    float difference = z - target;
+    *dz = factor * difference;
+    return (double)difference * difference;
 }
 
 /* Mean squared difference of one row; returns the loss. */
@@ -156,14 +193,31 @@ static inline DINF_HD float kernel_mse_row(int d, const float *z, const float *t
     double lanes[KERNEL_LANES] = { 0 }, sum = 0;
 
     for (int j = 0; j < d; j += KERNEL_LANES)
-        for (int l = 0; l < KERNEL_LANES && j + l < d; l++) {
-            float difference = z[j + l] - target[j + l];
-            lanes[l] += (double)difference * difference;
-            dz[j + l] = factor * difference;
-        }
+        for (int l = 0; l < KERNEL_LANES && j + l < d; l++)
+            lanes[l] += kernel_mse(z[j + l], target[j + l], factor, &dz[j + l]);
     for (int l = 0; l < KERNEL_LANES; l++)
         sum += lanes[l];
     return (float)(sum / d);
+}
+
+/* log sum_j exp(x[j]) of one row in double; x becomes exp(x - that), zeros if all are -infinity. */
+static inline DINF_HD double kernel_log_sum_exp_row(int k, double *x)
+{
+    double top = -INFINITY, sum = 0;
+
+    for (int j = 0; j < k; j++)
+        top = fmax(top, x[j]);
+    if (top == -INFINITY) {
+        for (int j = 0; j < k; j++)
+            x[j] = 0;
+        return top;
+    }
+    for (int j = 0; j < k; j++)
+        sum += exp(x[j] - top);
+    const double all = top + log(sum);
+    for (int j = 0; j < k; j++)
+        x[j] = exp(x[j] - all);
+    return all;
 }
 
 #endif

@@ -3,7 +3,8 @@
  * all may be captured in a CUDA graph.
  *
  * Rules. Pointers are device memory unless they say host. Activations are NHWC.
- * Shapes have been checked by the caller; any extent may be 0, then nothing is
+ * Shapes have been checked by the caller; activations are 16-byte aligned;
+ * any extent may be 0, then nothing is
  * launched (and sums are 0). All return 0, or -1 and a sentence if the launch
  * was refused (or an earlier call on this context has failed). Sums run in an
  * order that depends on shapes alone: no atomics. A workspace belongs to one
@@ -42,7 +43,9 @@ int cuda_unpack(cudaStream_t stream, int n, int c, int h, int w, const float *ac
  * rows = n h w of the output. */
 int cuda_conv_epilogue(cudaStream_t stream, size_t rows, int c, const float *bias, const float *residual, bool relu,
                        float *y, struct err *err);
-/* the slots of device.h; `where` is the input's pixel y w + x */
+
+/* -- kernels_pool.cu: the slots of device.h; `where` is the pixel y w + x of the input -- */
+
 int cuda_max_pool_forward(cudaStream_t stream, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
                           struct err *err);
 int cuda_max_pool_backward(cudaStream_t stream, int n, int c, int h, int w, const float *dy, const float *dy2,
@@ -120,7 +123,7 @@ int cuda_square_norms(cudaStream_t stream, int64_t n, int d, const double *x, do
  * the order of the tiles. */
 int cuda_nearest_tile(cudaStream_t stream, int64_t i0, int ni, int64_t j0, int nj, const double *product, int ld,
                       const double *square, bool first, double *best_distance, int64_t *best_index, struct err *err);
-/* distance (n) = |x_i - x_index[i]|^2 from differences */
+/* distance (n) = |x_i - x_index[i]|^2 from differences; NaN where index[i] is no row */
 int cuda_indexed_distances(cudaStream_t stream, int64_t n, int d, const double *x, const int64_t *index,
                            double *distance, struct err *err);
 /* out[i * stride] = *offset - |y_i - centre|^2 / 2 for rows y (n, d), centre (d): log

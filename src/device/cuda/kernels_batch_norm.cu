@@ -1,0 +1,328 @@
+/* Batch norm with residual and ReLU on NHWC, a matrix of n h w rows and c
+ * columns. Bound by memory: a pass that sums (block by block, in float for a
+ * stretch, then in double), a small one that adds the blocks' sums in their
+ * order, and a pass over the elements. The first row is the centre of the sums,
+ * so that no digits are lost where a mean is far from zero. */
+#include "device/cuda/kernels_grid.h"
+
+enum {
+    STRETCH = 64,                         /* rows summed in float at a time */
+    SUM_BLOCKS = 1024,                    /* blocks of a summing pass, about */
+    SUM_ROWS = 8,                         /* rows a thread at least */
+    FINAL_COLUMNS = 4, FINAL_LANES = 64   /* the small pass: threads across and down */
+};
+
+/* What a summing pass leaves: partials[block][which][channel], and for backward
+ * slope (c) and offset (c). */
+struct sums {
+    dim3 block, grid;
+    double *partials;
+    float *slope, *offset;
+};
+
+static size_t rows_of(const struct batch_norm_desc *d)
+{
+    return (size_t)d->n * d->h * d->w;
+}
+
+static int vector_of(const struct batch_norm_desc *d)
+{
+    return d->c % 4 == 0 ? 4 : 1;
+}
+
+static struct sums plan_sums(const struct batch_norm_desc *d, void *workspace)
+{
+    struct sums s;
+    const int v = vector_of(d);
+    s.block = columns_block(d->c, v);
+    s.grid = columns_grid(rows_of(d), d->c, v, s.block, SUM_BLOCKS, SUM_ROWS);
+    s.partials = (double *)workspace;
+    s.slope = (float *)(s.partials + (size_t)s.grid.y * 2 * d->c);
+    s.offset = s.slope + d->c;
+    return s;
+}
+
+static dim3 plan_apply(const struct batch_norm_desc *d, dim3 block)
+{
+    return columns_grid(rows_of(d), d->c, vector_of(d), block, BLOCKS_MAX, 4);
+}
+
+size_t cuda_batch_norm_workspace(const struct batch_norm_desc *d)
+{
+    struct sums s = plan_sums(d, NULL);
+    return ((size_t)s.grid.y * 2 * sizeof(double) + 2 * sizeof(float)) * d->c + 1;
+}
+
+/* A block's sums to its place among the partials. */
+template <int V>
+static inline __device__ void leave(int c, int column, const double *first, const double *second, double *partials)
+{
+    __shared__ double scratch[2][V][THREADS];
+    const unsigned me = threadIdx.y * blockDim.x + threadIdx.x;
+
+    for (int l = 0; l < V; l++) {
+        scratch[0][l][me] = first[l];
+        scratch[1][l][me] = second[l];
+    }
+    for (int l = 0; l < V; l++) {
+        block_fold(scratch[0][l]);
+        block_fold(scratch[1][l]);
+    }
+    if (threadIdx.y != 0 || column >= c)
+        return;
+    for (int l = 0; l < V; l++) {
+        partials[(size_t)blockIdx.y * 2 * c + column + l] = scratch[0][l][me];
+        partials[((size_t)blockIdx.y * 2 + 1) * c + column + l] = scratch[1][l][me];
+    }
+}
+
+/* Of x - centre: sums and sums of squares. */
+template <int V> static __global__ void add_moments(size_t rows, int c, const float *x, double *partials)
+{
+    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
+    const size_t step = (size_t)gridDim.y * blockDim.y;
+    double first[V] = {}, second[V] = {};
+
+    if (column < c) {
+        const group<V> centre = load<V>(x + column);
+        for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;) {
+            float sum[V] = {}, squares[V] = {};
+            for (int i = 0; i < STRETCH && row < rows; i++, row += step) {
+                const group<V> value = load<V>(x + row * c + column);
+                for (int l = 0; l < V; l++) {
+                    const float deviation = value.v[l] - centre.v[l];
+                    sum[l] += deviation;
+                    squares[l] += deviation * deviation;
+                }
+            }
+            for (int l = 0; l < V; l++) {
+                first[l] += sum[l];
+                second[l] += squares[l];
+            }
+        }
+    }
+    leave<V>(c, column, first, second, partials);
+}
+
+/* Both sums of a channel over the blocks, to the threads of the first row. */
+static inline __device__ bool add_partials(int blocks, int c, int channel, const double *partials, double *first,
+                                           double *second)
+{
+    __shared__ double scratch[2][FINAL_COLUMNS * FINAL_LANES];
+    const unsigned me = threadIdx.y * blockDim.x + threadIdx.x;
+    double sum[2] = { 0, 0 };
+
+    if (channel < c)
+        for (int b = (int)threadIdx.y; b < blocks; b += FINAL_LANES) {
+            sum[0] += partials[(size_t)b * 2 * c + channel];
+            sum[1] += partials[((size_t)b * 2 + 1) * c + channel];
+        }
+    scratch[0][me] = sum[0];
+    scratch[1][me] = sum[1];
+    block_fold(scratch[0]);
+    block_fold(scratch[1]);
+    *first = scratch[0][me];
+    *second = scratch[1][me];
+    return threadIdx.y == 0 && channel < c;
+}
+
+static __global__ void finish_moments(int blocks, int c, double count, double epsilon, double momentum,
+                                      const float *x, const double *partials, float *running_mean,
+                                      float *running_var, float *save_mean, float *save_invstd)
+{
+    const int channel = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    double first, second;
+
+    if (!add_partials(blocks, c, channel, partials, &first, &second))
+        return;
+    const double offset = first / count, mean = x[channel] + offset;
+    const double variance = fmax(second / count - offset * offset, 0.0);
+    save_mean[channel] = (float)mean;
+    save_invstd[channel] = (float)(1 / sqrt(variance + epsilon));
+    running_mean[channel] = (float)((1 - momentum) * running_mean[channel] + momentum * mean);
+    running_var[channel] =
+        (float)((1 - momentum) * running_var[channel] + momentum * (variance * count / (count - 1)));
+}
+
+/* invstd, or NULL and a variance to take it from. */
+template <int V>
+static __global__ void apply(size_t rows, int c, const float *x, const float *residual, const float *gamma,
+                             const float *beta, const float *mean, const float *invstd, const float *variance,
+                             double epsilon, bool relu, float *y)
+{
+    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
+    float m[V], scale[V], shift[V];
+
+    if (column >= c)
+        return;
+    for (int l = 0; l < V; l++) {
+        const int channel = column + l;
+        m[l] = mean[channel];
+        scale[l] = invstd ? gamma[channel] * invstd[channel] : (float)(gamma[channel] / sqrt(variance[channel] + epsilon));
+        shift[l] = beta[channel];
+    }
+    for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += (size_t)gridDim.y * blockDim.y) {
+        const size_t at = row * c + column;
+        group<V> value = load<V>(x + at), more = {};
+        if (residual)
+            more = load<V>(residual + at);
+        for (int l = 0; l < V; l++) {
+            const float sum = kernel_batch_norm(value.v[l], m[l], scale[l], shift[l]) + more.v[l];
+            value.v[l] = relu ? kernel_relu(sum) : sum;
+        }
+        store<V>(y + at, value);
+    }
+}
+
+/* The gradient at the normalised values: V of dy + dy2 through the ReLU (y NULL: none). */
+template <int V>
+static inline __device__ group<V> gradient(size_t at, const float *y, const float *dy, const float *dy2)
+{
+    group<V> g = load<V>(dy + at);
+    if (dy2) {
+        const group<V> more = load<V>(dy2 + at);
+        for (int l = 0; l < V; l++)
+            g.v[l] += more.v[l];
+    }
+    if (y) {
+        const group<V> out = load<V>(y + at);
+        for (int l = 0; l < V; l++)
+            g.v[l] = kernel_relu_backward(out.v[l], g.v[l]);
+    }
+    return g;
+}
+
+/* Sums of the gradient and of gradient times deviation; keeps the gradient (keep NULL: not). */
+template <int V>
+static __global__ void add_products(size_t rows, int c, const float *x, const float *y, const float *dy,
+                                    const float *dy2, const float *mean, float *keep, double *partials)
+{
+    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
+    const size_t step = (size_t)gridDim.y * blockDim.y;
+    double first[V] = {}, second[V] = {};
+
+    if (column < c) {
+        float m[V];
+        for (int l = 0; l < V; l++)
+            m[l] = mean[column + l];
+        for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;) {
+            float sum[V] = {}, product[V] = {};
+            for (int i = 0; i < STRETCH && row < rows; i++, row += step) {
+                const size_t at = row * c + column;
+                const group<V> value = load<V>(x + at), g = gradient<V>(at, y, dy, dy2);
+                for (int l = 0; l < V; l++) {
+                    sum[l] += g.v[l];
+                    product[l] += g.v[l] * (value.v[l] - m[l]);
+                }
+                if (keep)
+                    store<V>(keep + at, g);
+            }
+            for (int l = 0; l < V; l++) {
+                first[l] += sum[l];
+                second[l] += product[l];
+            }
+        }
+    }
+    leave<V>(c, column, first, second, partials);
+}
+
+static __global__ void finish_products(int blocks, int c, double count, const double *partials, const float *gamma,
+                                       const float *invstd, float *dgamma, float *dbeta, float *slope, float *offset)
+{
+    const int channel = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    double first, second;
+
+    if (!add_partials(blocks, c, channel, partials, &first, &second))
+        return;
+    const double inverse = invstd[channel], scale = gamma[channel] * inverse;
+    dgamma[channel] = (float)(second * inverse);
+    dbeta[channel] = (float)first;
+    slope[channel] = (float)(-scale * inverse * inverse * second / count);
+    offset[channel] = (float)(-scale * first / count);
+}
+
+template <int V>
+static __global__ void input_gradient(size_t rows, int c, const float *x, const float *y, const float *dy,
+                                      const float *dy2, const float *gamma, const float *mean, const float *invstd,
+                                      const float *slope, const float *offset, float *dx)
+{
+    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
+    float m[V], scale[V], s[V], o[V];
+
+    if (column >= c)
+        return;
+    for (int l = 0; l < V; l++) {
+        const int channel = column + l;
+        m[l] = mean[channel];
+        scale[l] = gamma[channel] * invstd[channel];
+        s[l] = slope[channel];
+        o[l] = offset[channel];
+    }
+    for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += (size_t)gridDim.y * blockDim.y) {
+        const size_t at = row * c + column;
+        const group<V> value = load<V>(x + at), g = gradient<V>(at, y, dy, dy2);
+        group<V> out;
+        for (int l = 0; l < V; l++)
+            out.v[l] = kernel_batch_norm_backward(g.v[l], value.v[l], m[l], scale[l], s[l], o[l]);
+        store<V>(dx + at, out);
+    }
+}
+
+/* `kernel` for the width that the channels allow. */
+#define LAUNCH_WIDTH(launch, kernel, ...) \
+    (vector_of(d) == 4 ? launch(kernel<4>, __VA_ARGS__) : launch(kernel<1>, __VA_ARGS__))
+
+static dim3 final_grid(int c)
+{
+    return dim3((unsigned)((c + FINAL_COLUMNS - 1) / FINAL_COLUMNS));
+}
+
+int cuda_batch_norm_forward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const float *x,
+                            const float *residual, const float *gamma, const float *beta, float *running_mean,
+                            float *running_var, float *save_mean, float *save_invstd, float *y, struct err *err)
+{
+    const size_t rows = rows_of(d);
+    const struct sums s = plan_sums(d, workspace);
+
+    if (LAUNCH_WIDTH(LAUNCH_SYNC, add_moments, s.grid, s.block, stream, rows, d->c, x, s.partials) != 0 ||
+        LAUNCH_SYNC(finish_moments, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES), stream, (int)s.grid.y, d->c,
+                    (double)rows, d->epsilon, d->momentum, x, s.partials, running_mean, running_var, save_mean,
+                    save_invstd) != 0)
+        return -1;
+    return LAUNCH_WIDTH(LAUNCH, apply, plan_apply(d, s.block), s.block, stream, rows, d->c, x,
+                        d->add ? residual : NULL, gamma, beta, save_mean, save_invstd, NULL, d->epsilon, d->relu, y);
+}
+
+int cuda_batch_norm_infer(cudaStream_t stream, const struct batch_norm_desc *d, const float *x, const float *residual,
+                          const float *gamma, const float *beta, const float *running_mean, const float *running_var,
+                          float *y, struct err *err)
+{
+    const dim3 block = columns_block(d->c, vector_of(d));
+
+    return LAUNCH_WIDTH(LAUNCH, apply, plan_apply(d, block), block, stream, rows_of(d), d->c, x,
+                        d->add ? residual : NULL, gamma, beta, running_mean, NULL, running_var, d->epsilon, d->relu,
+                        y);
+}
+
+int cuda_batch_norm_backward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const float *x,
+                             const float *y, const float *dy, const float *dy2, const float *gamma,
+                             const float *save_mean, const float *save_invstd, float *dx, float *dresidual,
+                             float *dgamma, float *dbeta, struct err *err)
+{
+    const size_t rows = rows_of(d);
+    const struct sums s = plan_sums(d, workspace);
+    const float *mask = d->relu ? y : NULL;
+    float *keep = d->add ? dresidual : NULL;
+
+    if (LAUNCH_WIDTH(LAUNCH_SYNC, add_products, s.grid, s.block, stream, rows, d->c, x, mask, dy, dy2, save_mean, keep,
+                     s.partials) != 0 ||
+        LAUNCH_SYNC(finish_products, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES), stream, (int)s.grid.y, d->c,
+                    (double)rows, s.partials, gamma, save_invstd, dgamma, dbeta, s.slope, s.offset) != 0)
+        return -1;
+    if (keep) { /* the first pass has left the masked gradient there */
+        mask = dy2 = NULL;
+        dy = keep;
+    }
+    return LAUNCH_WIDTH(LAUNCH, input_gradient, plan_apply(d, s.block), s.block, stream, rows, d->c, x, mask, dy, dy2,
+                        gamma, save_mean, save_invstd, s.slope, s.offset, dx);
+}

@@ -1,0 +1,113 @@
+/* Bias and ReLU, sums, and flat vectors: axpy and the optimiser. */
+#include "device/cuda/kernels_grid.h"
+
+static constexpr int SUM_PARTIALS = CUDA_SUM_WORKSPACE / (int)sizeof(double);
+
+int cuda_bias_relu(cudaStream_t stream, int n, int d, float *x, const float *bias, bool relu, struct err *err)
+{
+    return cuda_conv_epilogue(stream, (size_t)n, d, bias, NULL, relu, x, err);
+}
+
+static __global__ void relu_backward(size_t n, const float *y, float *dy)
+{
+    GRID_LOOP(i, n)
+        dy[i] = kernel_relu_backward(y[i], dy[i]);
+}
+
+/* y NULL: no ReLU. One block holds all rows of its columns, so that its sums are final. */
+static __global__ void bias_backward(int n, int d, const float *y, float *dy, float *dbias)
+{
+    __shared__ double scratch[THREADS];
+    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    double sum = 0;
+
+    if (column < d)
+        for (int row = (int)threadIdx.y; row < n; row += (int)blockDim.y) {
+            const size_t at = (size_t)row * d + column;
+            float g = dy[at];
+            if (y)
+                dy[at] = g = kernel_relu_backward(y[at], g);
+            sum += g;
+        }
+    scratch[threadIdx.y * blockDim.x + threadIdx.x] = sum;
+    block_fold(scratch);
+    if (threadIdx.y == 0 && column < d)
+        dbias[column] = (float)scratch[threadIdx.x];
+}
+
+int cuda_bias_relu_backward(cudaStream_t stream, int n, int d, const float *y, float *dy, float *dbias, bool relu,
+                            struct err *err)
+{
+    const size_t count = (size_t)n * d;
+
+    if (dbias && d > 0) { /* no rows: zeros */
+        const dim3 block = columns_block(d, 1);
+        return LAUNCH_SYNC(bias_backward, dim3((d + block.x - 1) / block.x), block, stream, n, d, relu ? y : NULL, dy,
+                           dbias);
+    }
+    if (!relu || count == 0)
+        return 0;
+    return LAUNCH(relu_backward, grid_elements(count), dim3(THREADS), stream, count, y, dy);
+}
+
+static __global__ void sum_blocks(size_t n, const float *x, double *partials)
+{
+    __shared__ double scratch[THREADS];
+    double sum = 0;
+
+    GRID_LOOP(i, n)
+        sum += x[i];
+    sum = block_sum(sum, scratch);
+    if (threadIdx.x == 0)
+        partials[blockIdx.x] = sum;
+}
+
+static __global__ void sum_partials(int count, const double *partials, double *out)
+{
+    __shared__ double scratch[THREADS];
+    double sum = 0;
+
+    for (int i = (int)threadIdx.x; i < count; i += THREADS)
+        sum += partials[i];
+    sum = block_sum(sum, scratch);
+    if (threadIdx.x == 0)
+        *out = sum;
+}
+
+int cuda_sum(cudaStream_t stream, size_t n, const float *x, void *workspace, double *sum, struct err *err)
+{
+    const size_t wanted = (n + 4 * THREADS - 1) / (4 * THREADS); /* at least 4 values a thread */
+    const int blocks = wanted < SUM_PARTIALS ? (int)wanted : SUM_PARTIALS;
+    double *partials = (double *)workspace;
+
+    if (blocks > 0 && LAUNCH_SYNC(sum_blocks, dim3(blocks), dim3(THREADS), stream, n, x, partials) != 0)
+        return -1;
+    return LAUNCH_SYNC(sum_partials, dim3(1), dim3(THREADS), stream, blocks, partials, sum);
+}
+
+static __global__ void axpy(size_t n, float alpha, const float *x, float *y)
+{
+    GRID_LOOP(i, n)
+        y[i] += alpha * x[i];
+}
+
+int cuda_axpy(cudaStream_t stream, size_t n, float alpha, const float *x, float *y, struct err *err)
+{
+    if (n == 0)
+        return 0;
+    return LAUNCH(axpy, grid_elements(n), dim3(THREADS), stream, n, alpha, x, y);
+}
+
+static __global__ void adam(size_t n, struct kernel_adam k, float *w, const float *g, float *m, float *v)
+{
+    GRID_LOOP(i, n)
+        kernel_adam(&k, &w[i], g[i], &m[i], &v[i]);
+}
+
+int cuda_adam(cudaStream_t stream, size_t n, float *w, const float *g, float *m, float *v,
+              const struct kernel_adam *constants, struct err *err)
+{
+    if (n == 0)
+        return 0;
+    return LAUNCH(adam, grid_elements(n), dim3(THREADS), stream, n, *constants, w, g, m, v);
+}
