@@ -1,0 +1,389 @@
+/* The cuda device: what is one call to a kernel or to cuBLAS, the table of
+ * slots, and the way from a GPU to an open device.
+ *
+ * Environment, set by whoever starts a process:
+ *   DINF_LOCAL_RANK    which of the processes of this machine this one is; it
+ *                      takes GPU number rank modulo visible GPUs
+ *   DINF_CUDA_CHOICES  file that keeps the choices of algorithms of a run
+ *   DINF_CUDA_TF32     1: tensor cores that round factors to 10 bits */
+#include "device/cuda/cuda_device.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "device/cuda/launch.h"
+#include "device/host.h"
+
+static cudaStream_t stream(struct device *dev)
+{
+    return cuda_of(dev)->stream;
+}
+
+/* -- layout and pooling -- */
+
+static int channel_block(const struct device *dev, int c)
+{
+    (void)dev;
+    return c;
+}
+
+static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, float *act, struct err *err)
+{
+    return cuda_pack(stream(dev), n, c, h, w, plain, act, err);
+}
+
+static int unpack(struct device *dev, int n, int c, int h, int w, const float *act, float *plain, struct err *err)
+{
+    return cuda_unpack(stream(dev), n, c, h, w, act, plain, err);
+}
+
+static int max_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+                            struct err *err)
+{
+    return cuda_max_pool_forward(stream(dev), n, c, h, w, x, y, where, err);
+}
+
+static int max_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, const float *dy2,
+                             const int32_t *where, float *dx, struct err *err)
+{
+    return cuda_max_pool_backward(stream(dev), n, c, h, w, dy, dy2, where, dx, err);
+}
+
+static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, struct err *err)
+{
+    return cuda_avg_pool_forward(stream(dev), n, c, h, w, x, y, err);
+}
+
+static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, float *dx,
+                             struct err *err)
+{
+    return cuda_avg_pool_backward(stream(dev), n, c, h, w, dy, dx, err);
+}
+
+/* -- batch norm -- */
+
+struct batch_norm {
+    struct cuda_device *cuda;
+    struct batch_norm_desc d;
+    size_t workspace;
+};
+
+static struct batch_norm *batch_norm_create(struct device *dev, const struct batch_norm_desc *d, struct err *err)
+{
+    struct cuda_device *cuda = cuda_of(dev);
+    if (host_check_batch_norm(d, err) != 0 ||
+        !cuda_buffer_reserve(&cuda->scratch, cuda_batch_norm_workspace(d), err))
+        return NULL;
+    struct batch_norm *bn = mem_alloc(1, sizeof *bn, err);
+    if (!bn)
+        return NULL;
+    bn->cuda = cuda;
+    bn->d = *d;
+    bn->workspace = cuda_batch_norm_workspace(d);
+    return bn;
+}
+
+static void batch_norm_destroy(struct batch_norm *bn)
+{
+    mem_free(bn);
+}
+
+static int batch_norm_forward(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
+                              const float *beta, float *running_mean, float *running_var, float *save_mean,
+                              float *save_invstd, float *y, struct err *err)
+{
+    void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
+    if (!workspace || host_check_statistics(&bn->d, err) != 0)
+        return -1;
+    return cuda_batch_norm_forward(bn->cuda->stream, &bn->d, workspace, x, residual, gamma, beta, running_mean,
+                                   running_var, save_mean, save_invstd, y, err);
+}
+
+static int batch_norm_infer(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
+                            const float *beta, const float *running_mean, const float *running_var, float *y,
+                            struct err *err)
+{
+    return cuda_batch_norm_infer(bn->cuda->stream, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
+}
+
+static int batch_norm_backward(struct batch_norm *bn, const float *x, const float *y, const float *dy,
+                               const float *dy2, const float *gamma, const float *save_mean, const float *save_invstd,
+                               float *dx, float *dresidual, float *dgamma, float *dbeta, struct err *err)
+{
+    void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
+    if (!workspace)
+        return -1;
+    return cuda_batch_norm_backward(bn->cuda->stream, &bn->d, workspace, x, y, dy, dy2, gamma, save_mean, save_invstd,
+                                    dx, dresidual, dgamma, dbeta, err);
+}
+
+/* -- matrices -- */
+
+/* cuBLAS counts columns first: row-major C = A B is C' = B' A'. */
+static int gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
+                int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err)
+{
+    const cublasOperation_t left = tb == TRANS_YES ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t right = ta == TRANS_YES ? CUBLAS_OP_T : CUBLAS_OP_N;
+    if (m == 0 || n == 0)
+        return 0;
+    return cuda_check_cublas(cublasSgemm(cuda_of(dev)->cublas, left, right, n, m, k, &alpha, b, ldb, a, lda, &beta, c,
+                                         ldc), "product of matrices", err);
+}
+
+static int bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err)
+{
+    return cuda_bias_relu(stream(dev), n, d, x, bias, relu, err);
+}
+
+static int bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
+                              struct err *err)
+{
+    return cuda_bias_relu_backward(stream(dev), n, d, y, dy, dbias, relu, err);
+}
+
+static int sum(struct device *dev, size_t n, const float *x, double *host_sum, struct err *err)
+{
+    size_t total = 0, at_workspace = cuda_part(&total, CUDA_SUM_WORKSPACE), at_sum = cuda_part(&total, sizeof(double));
+    char *scratch = cuda_buffer_reserve(&cuda_of(dev)->scratch, total, err);
+    if (!scratch ||
+        cuda_sum(stream(dev), n, x, scratch + at_workspace, (double *)(scratch + at_sum), err) != 0)
+        return -1;
+    return cuda_download(dev, host_sum, scratch + at_sum, sizeof *host_sum, err);
+}
+
+static int axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err)
+{
+    return cuda_axpy(stream(dev), n, alpha, x, y, err);
+}
+
+static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
+                double beta2, double epsilon, double weight_decay, int64_t step, struct err *err)
+{
+    const struct kernel_adam constants = kernel_adam_constants(lr, beta1, beta2, epsilon, weight_decay, step);
+    return cuda_adam(stream(dev), n, w, g, m, v, &constants, err);
+}
+
+/* -- rows -- */
+
+static int normalize_rows(struct device *dev, int n, int d, const float *x, float *y, float *inverse, struct err *err)
+{
+    return cuda_normalize_rows(stream(dev), n, d, x, y, inverse, err);
+}
+
+static int normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse,
+                                   const float *dy, float *dx, struct err *err)
+{
+    return cuda_normalize_rows_backward(stream(dev), n, d, y, inverse, dy, dx, err);
+}
+
+static int contrastive_rows(struct device *dev, int n, int m, float *logits, const int32_t *positive,
+                            const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
+                            struct err *err)
+{
+    return cuda_contrastive_rows(stream(dev), n, m, logits, positive, row_group, group, scale, loss_rows, err);
+}
+
+static int mse_rows(struct device *dev, int n, int d, const float *z, const float *target, float scale, float *dz,
+                    float *loss_rows, struct err *err)
+{
+    return cuda_mse_rows(stream(dev), n, d, z, target, scale, dz, loss_rows, err);
+}
+
+/* -- opening and closing -- */
+
+static void close_cuda(struct device *dev)
+{
+    struct cuda_device *cuda = cuda_of(dev);
+    if (cuda->stream)
+        cudaStreamSynchronize(cuda->stream);
+    cuda_memory_fini(cuda);
+    cuda_choices_destroy(cuda->choices);
+    if (cuda->cusolver)
+        cusolverDnDestroy(cuda->cusolver);
+    if (cuda->cublas)
+        cublasDestroy(cuda->cublas);
+    if (cuda->cudnn)
+        cudnnDestroy(cuda->cudnn);
+    if (cuda->stream)
+        cudaStreamDestroy(cuda->stream);
+    mem_free(cuda);
+}
+
+static const struct device_ops ops = {
+    .name = "cuda",
+    .alloc = cuda_alloc,
+    .free = cuda_free,
+    .upload = cuda_upload,
+    .download = cuda_download,
+    .copy = cuda_copy,
+    .zero = cuda_zero,
+    .sync = cuda_sync,
+    .channel_block = channel_block,
+    .pack = pack,
+    .unpack = unpack,
+    .conv_create = cuda_conv_create,
+    .conv_destroy = cuda_conv_destroy,
+    .conv_weight_bytes = cuda_conv_weight_bytes,
+    .conv_weight_pack = cuda_conv_weight_pack,
+    .conv_weight_unpack = cuda_conv_weight_unpack,
+    .conv_forward = cuda_conv_forward,
+    .conv_backward_data = cuda_conv_backward_data,
+    .conv_backward_weight = cuda_conv_backward_weight,
+    .batch_norm_create = batch_norm_create,
+    .batch_norm_destroy = batch_norm_destroy,
+    .batch_norm_forward = batch_norm_forward,
+    .batch_norm_infer = batch_norm_infer,
+    .batch_norm_backward = batch_norm_backward,
+    .max_pool_forward = max_pool_forward,
+    .max_pool_backward = max_pool_backward,
+    .avg_pool_forward = avg_pool_forward,
+    .avg_pool_backward = avg_pool_backward,
+    .gemm = gemm,
+    .bias_relu = bias_relu,
+    .bias_relu_backward = bias_relu_backward,
+    .normalize_rows = normalize_rows,
+    .normalize_rows_backward = normalize_rows_backward,
+    .contrastive_rows = contrastive_rows,
+    .mse_rows = mse_rows,
+    .sum = sum,
+    .axpy = axpy,
+    .adam = adam,
+    .augment = cuda_augment_run,
+    .linalg = &cuda_linalg,
+    .close = close_cuda,
+};
+
+/* The GPU of this process. */
+static int choose(int *index, struct err *err)
+{
+    const char *text = getenv("DINF_LOCAL_RANK");
+    char *end = NULL;
+    int count = 0;
+
+    if (cuda_check(cudaGetDeviceCount(&count), "looking for a GPU", err) != 0)
+        return -1;
+    if (count < 1)
+        return cuda_check(cudaErrorNoDevice, "looking for a GPU", err);
+    long rank = text ? strtol(text, &end, 10) : 0;
+    if (text && (end == text || *end || rank < 0))
+        return err_set(err, "DINF_LOCAL_RANK=%s is no number of a rank", text);
+    *index = (int)(rank % count);
+    return 0;
+}
+
+static int available(struct err *err)
+{
+    int index = 0, major = 0, minor = 0;
+
+    if (choose(&index, err) != 0 ||
+        cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index), "asking the GPU", err) ||
+        cuda_check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index), "asking the GPU", err))
+        return -1;
+    if (major < 8)
+        return err_set(err, "the GPU's architecture %d.%d is not supported; 8.0 (A100) is the oldest", major, minor);
+    return 0;
+}
+
+static int start(struct cuda_device *cuda, struct err *err)
+{
+    const char *what = "starting the GPU", *choices = getenv("DINF_CUDA_CHOICES");
+
+    if (choose(&cuda->index, err) != 0 || cuda_check(cudaSetDevice(cuda->index), what, err) != 0 ||
+        cuda_check(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), what, err) != 0 ||
+        cuda_check_cudnn(cudnnCreate(&cuda->cudnn), what, err) != 0 ||
+        cuda_check_cudnn(cudnnSetStream(cuda->cudnn, cuda->stream), what, err) != 0 ||
+        cuda_check_cublas(cublasCreate(&cuda->cublas), what, err) != 0 ||
+        cuda_check_cublas(cublasSetStream(cuda->cublas, cuda->stream), what, err) != 0 ||
+        cuda_check_cublas(cublasSetMathMode(cuda->cublas,
+                                            cuda->tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH),
+                          what, err) != 0 ||
+        cuda_check_cusolver(cusolverDnCreate(&cuda->cusolver), what, err) != 0 ||
+        cuda_check_cusolver(cusolverDnSetStream(cuda->cusolver, cuda->stream), what, err) != 0)
+        return -1;
+    cuda->choices = cuda_choices_create(choices && *choices ? choices : NULL, err);
+    return cuda->choices ? cuda_memory_init(cuda, err) : -1;
+}
+
+static void version(int packed, int thousands, char *out, size_t size)
+{
+    snprintf(out, size, "%d.%d", packed / thousands, packed % thousands / (thousands / 100));
+}
+
+static int describe(struct cuda_device *cuda, struct err *err)
+{
+    struct cudaDeviceProp p;
+    char pci[20] = "", runtime[16], cudnn[24];
+    int number = 0;
+
+    if (cuda_check(cudaGetDeviceProperties(&p, cuda->index), "asking the GPU", err) != 0 ||
+        cuda_check(cudaDeviceGetPCIBusId(pci, sizeof pci, cuda->index), "asking the GPU", err) != 0 ||
+        cuda_check(cudaRuntimeGetVersion(&number), "asking the GPU", err) != 0)
+        return -1;
+    version(number, 1000, runtime, sizeof runtime);
+    version((int)cudnnGetVersion(), 10000, cudnn, sizeof cudnn);
+    snprintf(cuda->model, sizeof cuda->model, "%.64s cuDNN %zu", p.name, cudnnGetVersion());
+    snprintf(cuda->base.description, sizeof cuda->base.description, "%.48s, PCI %s, CUDA %s, cuDNN %s%s", p.name, pci,
+             runtime, cudnn, cuda->tf32 ? ", TF32" : "");
+    return 0;
+}
+
+static struct device *open_cuda(int threads, struct err *err)
+{
+    const char *tf32 = getenv("DINF_CUDA_TF32");
+    struct cuda_device *cuda = mem_alloc(1, sizeof *cuda, err);
+
+    if (!cuda)
+        return NULL;
+    cuda->base.ops = &ops;
+    cuda->base.threads = threads;
+    cuda->tf32 = tf32 && strcmp(tf32, "1") == 0;
+    if (start(cuda, err) != 0 || describe(cuda, err) != 0) {
+        close_cuda(&cuda->base);
+        return NULL;
+    }
+    return &cuda->base;
+}
+
+static int libraries(struct library *out, int max)
+{
+    int n = 0, runtime = 0, parts[3] = { 0 };
+
+    if (n < max && cudaRuntimeGetVersion(&runtime) == cudaSuccess) {
+        out[n].name = "cuda";
+        version(runtime, 1000, out[n].version, sizeof out[n].version);
+        n++;
+    }
+    if (n < max) {
+        int all = (int)cudnnGetVersion(); /* 91900 */
+        out[n].name = "cudnn";
+        snprintf(out[n].version, sizeof out[n].version, "%d.%d.%d", all / 10000, all / 100 % 100, all % 100);
+        n++;
+    }
+    if (n < max && cublasGetProperty(MAJOR_VERSION, &parts[0]) == CUBLAS_STATUS_SUCCESS &&
+        cublasGetProperty(MINOR_VERSION, &parts[1]) == CUBLAS_STATUS_SUCCESS &&
+        cublasGetProperty(PATCH_LEVEL, &parts[2]) == CUBLAS_STATUS_SUCCESS) {
+        out[n].name = "cublas";
+        snprintf(out[n].version, sizeof out[n].version, "%d.%d.%d", parts[0], parts[1], parts[2]);
+        n++;
+    }
+    if (n < max && cusolverGetProperty(MAJOR_VERSION, &parts[0]) == CUSOLVER_STATUS_SUCCESS &&
+        cusolverGetProperty(MINOR_VERSION, &parts[1]) == CUSOLVER_STATUS_SUCCESS &&
+        cusolverGetProperty(PATCH_LEVEL, &parts[2]) == CUSOLVER_STATUS_SUCCESS) {
+        out[n].name = "cusolver";
+        snprintf(out[n].version, sizeof out[n].version, "%d.%d.%d", parts[0], parts[1], parts[2]);
+        n++;
+    }
+    return n;
+}
+
+const struct device_kind device_kind_cuda = {
+    .name = "cuda",
+    .help = "cuDNN and cuBLAS on an NVIDIA GPU, NHWC",
+    .available = available,
+    .open = open_cuda,
+    .libraries = libraries,
+};

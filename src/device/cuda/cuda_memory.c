@@ -1,0 +1,122 @@
+/* Memory slots, and the buffers that calls share.
+ *
+ * Small uploads (the views of a batch, index lists) go through page-locked
+ * memory and leave the host free at once; large ones are copied by the runtime. */
+#include "device/cuda/cuda_device.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int cuda_memory_init(struct cuda_device *cuda, struct err *err)
+{
+    for (int i = 0; i < CUDA_STAGES; i++) {
+        struct cuda_stage *s = &cuda->stage[i];
+        if (cuda_check(cudaMallocHost(&s->host, CUDA_STAGE_BYTES), "page-locking memory", err) != 0 ||
+            cuda_check(cudaEventCreateWithFlags(&s->copied, cudaEventDisableTiming), "creating an event", err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+void cuda_memory_fini(struct cuda_device *cuda)
+{
+    for (int i = 0; i < CUDA_STAGES; i++) {
+        if (cuda->stage[i].copied)
+            cudaEventDestroy(cuda->stage[i].copied);
+        if (cuda->stage[i].host)
+            cudaFreeHost(cuda->stage[i].host);
+    }
+    cudaFree(cuda->workspace.at);
+    cudaFree(cuda->scratch.at);
+}
+
+static void *allocate(size_t bytes, struct err *err)
+{
+    char what[64];
+    void *p = NULL;
+    snprintf(what, sizeof what, "allocating %zu MiB", (bytes >> 20) + 1);
+    /* cudaMalloc answers 0 bytes with no pointer; the interface promises one */
+    return cuda_check(cudaMalloc(&p, bytes ? bytes : 1), what, err) == 0 ? p : NULL;
+}
+
+void *cuda_alloc(struct device *dev, size_t bytes, struct err *err)
+{
+    void *p = allocate(bytes, err);
+    if (p && cuda_zero(dev, p, bytes, err) != 0) {
+        cudaFree(p);
+        return NULL;
+    }
+    return p;
+}
+
+/* Waits for the work that was queued: cudaFree does. */
+void cuda_free(struct device *dev, void *p)
+{
+    (void)dev;
+    if (p)
+        cudaFree(p);
+}
+
+static int upload_staged(struct cuda_device *cuda, void *dst, const void *host, size_t bytes, struct err *err)
+{
+    struct cuda_stage *s = &cuda->stage[cuda->next_stage];
+    cuda->next_stage = (cuda->next_stage + 1) % CUDA_STAGES;
+    if (cuda_check(cudaEventSynchronize(s->copied), "waiting for an upload", err) != 0)
+        return -1;
+    memcpy(s->host, host, bytes);
+    if (cuda_check(cudaMemcpyAsync(dst, s->host, bytes, cudaMemcpyHostToDevice, cuda->stream), "uploading", err) != 0)
+        return -1;
+    return cuda_check(cudaEventRecord(s->copied, cuda->stream), "uploading", err);
+}
+
+int cuda_upload(struct device *dev, void *dst, const void *host, size_t bytes, struct err *err)
+{
+    struct cuda_device *cuda = cuda_of(dev);
+    if (bytes == 0)
+        return 0;
+    if (bytes <= CUDA_STAGE_BYTES)
+        return upload_staged(cuda, dst, host, bytes, err);
+    if (cuda_check(cudaMemcpyAsync(dst, host, bytes, cudaMemcpyHostToDevice, cuda->stream), "uploading", err) != 0)
+        return -1;
+    return cuda_sync(dev, err); /* the caller may change its array when this returns, page-locked or not */
+}
+
+int cuda_download(struct device *dev, void *host, const void *src, size_t bytes, struct err *err)
+{
+    struct cuda_device *cuda = cuda_of(dev);
+    if (bytes == 0)
+        return 0;
+    if (cuda_check(cudaMemcpyAsync(host, src, bytes, cudaMemcpyDeviceToHost, cuda->stream), "downloading", err) != 0)
+        return -1;
+    return cuda_sync(dev, err);
+}
+
+int cuda_copy(struct device *dev, void *dst, const void *src, size_t bytes, struct err *err)
+{
+    if (bytes == 0 || dst == src)
+        return 0;
+    return cuda_check(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDeviceToDevice, cuda_of(dev)->stream),
+                      "copying on the GPU", err);
+}
+
+int cuda_zero(struct device *dev, void *dst, size_t bytes, struct err *err)
+{
+    if (bytes == 0)
+        return 0;
+    return cuda_check(cudaMemsetAsync(dst, 0, bytes, cuda_of(dev)->stream), "clearing GPU memory", err);
+}
+
+int cuda_sync(struct device *dev, struct err *err)
+{
+    return cuda_check(cudaStreamSynchronize(cuda_of(dev)->stream), "computing on the GPU", err);
+}
+
+void *cuda_buffer_reserve(struct cuda_buffer *buffer, size_t bytes, struct err *err)
+{
+    if (buffer->at && bytes <= buffer->bytes)
+        return buffer->at;
+    cudaFree(buffer->at); /* waits: nothing uses it any more */
+    buffer->at = allocate(bytes, err);
+    buffer->bytes = buffer->at ? bytes : 0;
+    return buffer->at;
+}
