@@ -201,6 +201,11 @@ int sets_load(struct builder *b, const struct conf_node *block)
         const char *name = group_string(b, node, "name", true);
         if (name == NULL)
             continue;
+        if (strchr(name, '/') != NULL) {
+            conf_error(b->conf, conf_child(node, "name"),
+                       "name = \"%s\" must not have a slash: names are groups of results.h5", name);
+            continue;
+        }
         bool twice = false;
         for (int k = 0; k < b->n_sets; k++)
             twice = twice || strcmp(b->sets[k].name, name) == 0;

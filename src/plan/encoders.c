@@ -221,6 +221,11 @@ static int load_one(struct builder *b, const struct conf_node *node)
     const char *role = group_string(b, node, "role", true);
     if (entry.name == NULL || role == NULL)
         return 0;
+    if (strchr(entry.name, '/') != NULL) {
+        conf_error(b->conf, conf_child(node, "name"),
+                   "name = \"%s\" must not have a slash: names are groups of results.h5", entry.name);
+        return 0;
+    }
     if ((train == NULL) == (weights == NULL)) {
         conf_error(b->conf, node, "encoder \"%s\" needs either train = { ... } or weights = \"FILE\"", entry.name);
         return 0;

@@ -222,6 +222,12 @@ static bool check_victim(struct builder *b, const struct conf_node *victim)
         if (n < 256 && strcmp(e->role, "victim") == 0 && e->victim < 0)
             names[n++] = e->base;
     }
+    const struct conf_node *block = conf_child(b->conf->root, "encoders");
+    for (int i = 0; block != NULL && i < block->n; i++) {
+        const struct conf_node *name = conf_child(block->children[i], "name");
+        if (name != NULL && name->type == CONF_STRING && strcmp(name->value.string, victim->value.string) == 0)
+            return false; /* of a broken encoder everything is said already */
+    }
     unknown_name(b, victim, "victim", victim->value.string, names, n);
     return false;
 }
@@ -303,11 +309,14 @@ static int load_block(struct thefts *t, const struct conf_node *node)
     if (wrong != NULL)
         conf_error(b->conf, wrong, "unknown option \"budget\"; did you mean \"budgets\"?");
     bool complete = wrong == NULL;
-    for (int i = 0; i < 3; i++)
-        if (conf_child(node, own_keys[i]) == NULL) {
-            conf_error(b->conf, node, "%s is missing: a theft needs victim, queries and budgets", own_keys[i]);
-            complete = false;
-        }
+    for (int i = 0; wrong == NULL && i < 3; i++) {
+        const struct conf_node *key = conf_child(node, own_keys[i]);
+        if (key != NULL && elements(key) > 0)
+            continue;
+        conf_error(b->conf, key != NULL ? key : node, "%s is %s: a theft needs victim, queries and budgets",
+                   own_keys[i], key != NULL ? "empty" : "missing");
+        complete = false;
+    }
     if (!complete)
         return 0;
     struct conf_node none = { .type = CONF_GROUP, .file = node->file, .line = node->line };

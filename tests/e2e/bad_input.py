@@ -222,8 +222,11 @@ bad_config("an independent's training set overlaps the victim's", "begin = 64; c
            "allow_overlap")
 bad_config("a budget beyond the query set", "budgets = [ 16, 32 ]", "budgets = [ 16, 33 ]", "33 images")
 bad_config("a budget of 0", "budgets = [ 16, 32 ]", "budgets = [ 0 ]", "at least 1")
-bad_config("budget in place of budgets", "budgets = [ 16, 32 ]", "budget = 16", 'did you mean "budgets"?',
-           problems=2)
+bad_config("budget in place of budgets", "budgets = [ 16, 32 ]", "budget = 16", 'did you mean "budgets"?')
+bad_config("no budgets at all", "budgets = [ 16, 32 ]", "budgets = [ ]", "budgets is empty")
+bad_config("a broken victim is one problem", "epochs = 1; batch = 16; }; },", "epochs = 0; batch = 16; }; },", "epochs = 0")
+bad_config("an encoder's name with a slash", 'name = "other"', 'name = "../other"', "must not have a slash")
+bad_config("a data set's name with a slash", 'name = "spare"', 'name = "a/spare"', "must not have a slash")
 bad_config("a theft without queries", 'queries = "outside"; ', "", "queries is missing")
 bad_config("a victim without held-out images", ' heldout = "heldout";', "", "heldout")
 bad_config("an encoder that is neither trained nor imported", 'role = "independent";\n      train',
