@@ -67,34 +67,13 @@ static int read_all(int fd, char **text, struct err *err)
     return -1;
 }
 
-/* By name, id or the beginning of an id that no other task shares. */
-static const struct plan_task *find_task(const struct plan *plan, const char *word, struct err *err)
-{
-    const struct plan_task *found = NULL;
-    for (int i = 0; i < plan->n_tasks; i++) {
-        const struct plan_task *t = &plan->tasks[i];
-        if (strcmp(t->name, word) == 0 || strcmp(t->id, word) == 0)
-            return t;
-        if (strncmp(t->id, word, strlen(word)) != 0)
-            continue;
-        if (found != NULL) {
-            err_set(err, "'%s' begins several ids: %s (%s), %s (%s)", word, found->id, found->name, t->id, t->name);
-            return NULL;
-        }
-        found = t;
-    }
-    if (found == NULL)
-        err_set(err, "no task has the id or name '%s'; `dinf status DIR --all` lists them", word);
-    return found;
-}
-
 static int describe_from_plan(const char *dir, const char *word, struct task_options *o, char **text, struct err *err)
 {
     struct plan *plan = NULL;
     if (rundir_read(dir, &plan, NULL, err) != 0)
         return -1;
-    const struct plan_task *t = find_task(plan, word, err);
-    *text = t != NULL ? spec_print(t, err) : NULL;
+    int i = plan_find(plan, word, err);
+    *text = i >= 0 ? spec_print(&plan->tasks[i], err) : NULL;
     if (o->device[0] == '\0')
         snprintf(o->device, sizeof o->device, "%s", plan->campaign.device);
     if (o->threads == 0)

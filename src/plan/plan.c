@@ -108,7 +108,7 @@ int plan_find(const struct plan *plan, const char *what, struct err *err)
         }
     }
     if (nearest < 0 || best > (int)n / 2)
-        return err_set(err, "there is no task \"%.200s\"", what);
+        return err_set(err, "there is no task \"%.200s\": `dinf status DIR --all` lists them", what);
     return err_set(err, "there is no task \"%.200s\"; did you mean \"%s\"?", what, plan->tasks[nearest].name);
 }
 

@@ -821,7 +821,7 @@ def _():
     return ("task", "d", "zzz")
 
 
-@row("task: an id of nothing", "begins several ids")
+@row("task: an id of nothing", 'there is no task ""')
 def _():
     mock_run()
     return ("task", "d", "")

@@ -171,7 +171,7 @@ case_task() { # one task alone, by name and by the beginning of its id
     "$DINF" task t "$id" 2>last.err || fail "dinf task by id"
     got=0
     "$DINF" task t nothing 2>last.err || got=$?
-    [ $got = 2 ] && says last.err "no task has the id or name 'nothing'" || fail "unknown task"
+    [ $got = 2 ] && says last.err "there is no task \"nothing\"" || fail "unknown task"
 }
 
 [ $# -gt 0 ] || set -- ranks failures limit stop lock usage task
