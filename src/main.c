@@ -20,7 +20,7 @@ static const struct command commands[] = {
     { "audit", "dataset inference on representation files: a verdict", cli_audit },
     { "embed", "representations of images by an encoder's weights", cli_embed },
     { "compare", "similarity of two representation files", cli_compare },
-    { "list", "losses, archs, datasets, tasks, devices, optimizers, ...", cli_list },
+    { "list", "what a config may say: blocks, losses, archs, datasets, ...", cli_list },
     { "bench", "measure training, mixtures, augmentation, schedules", cli_bench },
     { "generate", "write the procedural image set in CIFAR-10 binary format", cli_generate },
 };
@@ -33,7 +33,8 @@ static void print_help(FILE *out)
                  "models, as one campaign.\n\n");
     for (int i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-10s%s\n", commands[i].name, commands[i].help);
-    fprintf(out, "\n`dinf COMMAND --help` says more. Exit status: 0 all done; 1 some tasks failed;\n"
+    fprintf(out, "\nTo begin: `dinf plan configs/demo.cfg`, then `dinf run configs/demo.cfg`.\n");
+    fprintf(out, "`dinf COMMAND --help` says more. Exit status: 0 all done; 1 some tasks failed;\n"
                  "2 usage, config or input error; 75 stopped with state saved.\n");
 }
 

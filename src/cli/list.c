@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "device/device.h"
 #include "nn/nn.h"
+#include "plan/blocks.h"
 #include "stats/inference.h"
 #include "stats/similarity.h"
 #include "tasks/task.h"
@@ -95,6 +96,15 @@ static void list_devices(void)
     }
 }
 
+static void list_blocks(void)
+{
+    for (const struct plan_block *b = plan_blocks; b->name != NULL; b++) {
+        printf("  %s\n      %s\n", b->name, b->help);
+        if (b->options != NULL)
+            options_print(b->options, "      ", "");
+    }
+}
+
 static void list_statistics(void)
 {
     for (int i = 0; statistics[i] != NULL; i++)
@@ -116,6 +126,7 @@ static const struct {
     { "losses", list_losses },         { "archs", list_archs },       { "datasets", list_datasets },
     { "tasks", list_tasks },           { "devices", list_devices },   { "optimizers", list_optimizers },
     { "augments", list_augments },     { "statistics", list_statistics }, { "obfuscations", list_obfuscations },
+    { "blocks", list_blocks },
 };
 enum { LISTS = sizeof lists / sizeof lists[0] };
 
@@ -127,7 +138,7 @@ int cli_list(int argc, char **argv)
     int n, unused;
     int rc = cli_parse(argc, argv,
                        "list [losses|archs|datasets|tasks|devices|optimizers|augments|\n"
-                       "                  statistics|obfuscations]",
+                       "                  statistics|obfuscations|blocks]",
                        "What this build knows, with the options that each entry takes in a config.", none, &unused,
                        &what, 1, &n, &err);
     if (rc != 0)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "plan/blocks.h"
 #include "plan/internal.h"
 #include "plan/schedule.h"
 
@@ -10,7 +11,7 @@
 static const char *const devices[] = { "auto", "cpu", "cuda", "ref", NULL };
 
 #define AT(member) offsetof(struct campaign, member)
-static const struct option campaign_options[] = {
+const struct option campaign_options[] = {
     { "name", OPTION_CHOICE, AT(name), NULL, 0, 0, NULL, NULL, "of the campaign; names the run directory" },
     { "seed", OPTION_INT, AT(seed), "0", 0, 4294967295.0, NULL, NULL, "from which all others are derived" },
     { "trials", OPTION_INT, AT(trials), "1", 1, 10000, NULL, NULL,

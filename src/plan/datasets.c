@@ -3,12 +3,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "plan/blocks.h"
 #include "plan/internal.h"
 
 struct subset_options {
     int64_t seed, begin, count;
 };
-static const struct option subset_options[] = { { "seed", OPTION_INT, offsetof(struct subset_options, seed), "-2", -2,
+const struct option subset_options[] = { { "seed", OPTION_INT, offsetof(struct subset_options, seed), "-2", -2,
                                                   4294967295.0, NULL, NULL,
                                                   "of the random order; -1: stored order; default: the campaign's" },
                                                 { "begin", OPTION_INT, offsetof(struct subset_options, begin), "0", 0,
@@ -20,7 +21,7 @@ static const struct option subset_options[] = { { "seed", OPTION_INT, offsetof(s
 struct source_options {
     int64_t size;
 };
-static const struct option source_options[] = { { "size", OPTION_INT, offsetof(struct source_options, size), "0", 0,
+const struct option source_options[] = { { "size", OPTION_INT, offsetof(struct source_options, size), "0", 0,
                                                   4096, NULL, "pixels", "resize to size x size; 0: as stored" },
                                                 { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
 

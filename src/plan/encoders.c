@@ -3,11 +3,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "plan/blocks.h"
 #include "plan/internal.h"
 
 static const char *const roles[] = { "victim", "independent", "suspect", NULL };
 /* Bound one by one (conf_bind), never into a struct: no offsets. */
-static const struct option encoder_block_options[] = {
+const struct option encoder_block_options[] = {
     { "name", OPTION_STRING, 0, NULL, 0, 0, NULL, NULL, "every encoder has one" },
     { "role", OPTION_CHOICE, 0, NULL, 0, 0, roles, NULL, "victim, independent or suspect" },
     { "heldout", OPTION_STRING, 0, "", 0, 0, NULL, NULL,
@@ -122,7 +123,7 @@ static int add_encoder(struct builder *b, const struct entry *entry, struct task
     return 0;
 }
 
-static int check_disjoint(struct builder *b, const struct conf_node *node, int a, int c, const char *what)
+int check_disjoint(struct builder *b, const struct conf_node *node, int a, int c, const char *what)
 {
     int64_t common;
     if (a < 0 || c < 0)
@@ -269,7 +270,19 @@ static int load_one(struct builder *b, const struct conf_node *node)
     return train != NULL ? add_trained(b, &entry, train) : add_imported(b, &entry);
 }
 
-/* Independents that saw a victim's images would be no independents. */
+/* Independents that saw a victim's images would be no independents, and if they
+ * saw the held-out ones, the test would find the difference. */
+static int check_independent(struct builder *b, const struct encoder_entry *e, const struct encoder_entry *victim)
+{
+    if (check_disjoint(b, e->node, e->members, victim->members,
+                       "an independent encoder must not see a victim's training images "
+                       "(allow_overlap = true permits it)") != 0)
+        return -1;
+    return check_disjoint(b, e->node, e->members, victim->heldout,
+                          "an independent encoder must not see a victim's held-out images "
+                          "(allow_overlap = true permits it)");
+}
+
 static int check_independents(struct builder *b)
 {
     for (int i = 0; i < b->n_encoders; i++) {
@@ -280,9 +293,7 @@ static int check_independents(struct builder *b)
             continue;
         for (int v = 0; v < b->n_encoders; v++)
             if (strcmp(b->encoders[v].role, "victim") == 0 && b->encoders[v].trial <= 0 &&
-                check_disjoint(b, e->node, e->members, b->encoders[v].members,
-                               "an independent encoder must not see a victim's training images "
-                               "(allow_overlap = true permits it)") != 0)
+                check_independent(b, e, &b->encoders[v]) != 0)
                 return -1;
     }
     return 0;

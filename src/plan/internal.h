@@ -95,6 +95,9 @@ int evaluate_load(struct builder *b, const struct conf_node *block);
 int mocks_load(struct builder *b, const struct conf_node *block);
 
 struct encoder_entry *encoder_append(struct builder *b);
+/* An error of the user at `node` if sets a and c (-1: none) have images in
+ * common: "A and B share N images, but WHAT". */
+int check_disjoint(struct builder *b, const struct conf_node *node, int a, int c, const char *what);
 
 /* One combination of a swept block. */
 struct expansion {

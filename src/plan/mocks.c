@@ -3,12 +3,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "plan/blocks.h"
 #include "plan/internal.h"
 
 struct mock_block {
     int64_t count;
 };
-static const struct option mock_block_options[] = { { "count", OPTION_INT, offsetof(struct mock_block, count), "1", 1,
+const struct option mock_block_options[] = { { "count", OPTION_INT, offsetof(struct mock_block, count), "1", 1,
                                                       1e6, NULL, NULL, "number of tasks" },
                                                     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
 

@@ -176,6 +176,9 @@ static int add_victim(struct thefts *t, const struct combination *c, const struc
                                                strspn(e->name + n + 2, "0123456789") == strlen(e->name + n + 2)));
         if (!this_trial || e->victim >= 0)
             continue;
+        if (check_disjoint(b, c->node, set, e->heldout,
+                           "a thief that trains on held-out images would be told apart by them") != 0)
+            return -1;
         for (int i = 0; i < elements(budgets); i++) {
             const struct conf_node *budget = element(budgets, i);
             if (budget->type == CONF_INT && budget->value.integer >= 1 &&
@@ -249,6 +252,12 @@ static int combine(struct thefts *t, const struct conf_node *node, const struct 
             return -1;
         if (set < 0)
             continue;
+        int64_t unique;
+        if (sets_common(b, set, set, &unique) != 0)
+            return -1;
+        if (unique < b->sets[set].shape.n)
+            conf_error(b->conf, set_node, "\"%s\" repeats images, but a budget counts unique ones",
+                       b->sets[set].name);
         check_budgets(b, budgets, set);
         for (int v = 0; v < elements(victims); v++) {
             const struct conf_node *victim = element(victims, v);

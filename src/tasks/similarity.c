@@ -51,7 +51,7 @@ static const struct column columns[] = {
     NUMBER(mutual_information, "nats", "Kozachenko-Leonenko estimate of I(victim; suspect)"),
     NUMBER(mi_random, "nats", "I(victim; random initialisation)"),
     NUMBER(mi_self, "nats", "I(victim; victim)"),
-    NUMBER(mi_score, NULL, "scaled between random initialisation (0) and the victim itself (1)"),
+    NUMBER(mi_score, NULL, "scaled between random initialisation (0) and the victim itself (1); low where dimensions differ"),
     { NULL, COLUMN_INT, 0, NULL, NULL }
 };
 

@@ -101,6 +101,13 @@ static void bad_configs(void **state)
                         ",\n{ name = \"i\"; role = \"independent\"; train = { dataset = \"half\"; }; } );",
           "c.cfg:8: \"half\" and \"members\" share 50 images, but an independent encoder must not see a victim's "
           "training images (allow_overlap = true permits it)" },
+        { CAMPAIGN SETS "encoders = ( " VICTIM
+                        ",\n{ name = \"i\"; role = \"independent\"; train = { dataset = \"heldout\"; }; } );",
+          "c.cfg:8: \"heldout\" and \"heldout\" share 100 images, but an independent encoder must not see a victim's "
+          "held-out images (allow_overlap = true permits it)" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"heldout\"; budgets = 5; } );",
+          "c.cfg:8: \"heldout\" and \"heldout\" share 100 images, but a thief that trains on held-out images would be "
+          "told apart by them" },
         { "campaign = { name = \"t\"; trials = 2; };" SETS
           "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"members\"; seed = 3; }; } );",
           "c.cfg:6: a fixed seed would make all 2 trials equal: leave it out" },
