@@ -6,7 +6,7 @@
 #include "device/cuda/kernels_grid.h"
 
 enum {
-    STRETCH = 64,                         /* rows summed in float at a time */
+    STRETCH = 16,                         /* rows summed in float at a time */
     SUM_BLOCKS = 1024,                    /* blocks of a summing pass, about */
     SUM_ROWS = 8,                         /* rows a thread at least */
     FINAL_COLUMNS = 4, FINAL_LANES = 64   /* the small pass: threads across and down */

@@ -1,0 +1,346 @@
+/* A device made of our CUDA kernels under the grid emulator, so that the tables
+ * of operations that every device is compared with ref by run over them. What
+ * cuDNN and cuBLAS do on the real device, ref does here, on unpacked copies. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "device/cuda/launch.h"
+#include "device/host.h"
+#include "device/linalg_tables.h"
+#include "device/ref/ref.h"
+
+static cudaStream_t const stream = NULL;
+
+static int channel_block(const struct device *dev, int c)
+{
+    (void)dev;
+    return c;
+}
+
+static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, float *act, struct err *err)
+{
+    (void)dev;
+    return cuda_pack(stream, n, c, h, w, plain, act, err);
+}
+
+static int unpack(struct device *dev, int n, int c, int h, int w, const float *act, float *plain, struct err *err)
+{
+    (void)dev;
+    return cuda_unpack(stream, n, c, h, w, act, plain, err);
+}
+
+/* -- convolution: ref's, with our layout and epilogue around it -- */
+
+struct conv {
+    struct conv_desc d;
+    int oh, ow;
+    struct conv *plain; /* ref's */
+    float *x, *y;       /* NCHW */
+};
+
+static void emulated_conv_destroy(struct conv *conv)
+{
+    if (!conv)
+        return;
+    ref_conv_destroy(conv->plain);
+    mem_free(conv->x);
+    mem_free(conv->y);
+    mem_free(conv);
+}
+
+static struct conv *emulated_conv_create(struct device *dev, const struct conv_desc *d, struct err *err)
+{
+    struct conv_desc without = *d;
+    if (host_check_conv(d, err) != 0)
+        return NULL;
+    struct conv *conv = mem_alloc(1, sizeof *conv, err);
+    if (!conv)
+        return NULL;
+    without.epilogue = CONV_PLAIN;
+    conv->d = *d;
+    conv->oh = host_conv_out(d, d->h);
+    conv->ow = host_conv_out(d, d->w);
+    conv->plain = ref_conv_create(dev, &without, err);
+    conv->x = mem_alloc((size_t)d->n * d->c_in * d->h * d->w, sizeof *conv->x, err);
+    conv->y = mem_alloc((size_t)d->n * d->c_out * conv->oh * conv->ow, sizeof *conv->y, err);
+    if (!conv->plain || !conv->x || !conv->y) {
+        emulated_conv_destroy(conv);
+        return NULL;
+    }
+    return conv;
+}
+
+static int emulated_conv_forward(struct conv *conv, const float *x, const float *weight, const float *bias,
+                                 const float *residual, float *y, struct err *err)
+{
+    const struct conv_desc *d = &conv->d;
+    const bool relu = d->epilogue == CONV_BIAS_RELU || d->epilogue == CONV_BIAS_ADD_RELU;
+
+    if (cuda_unpack(stream, d->n, d->c_in, d->h, d->w, x, conv->x, err) != 0 ||
+        ref_conv_forward(conv->plain, conv->x, weight, NULL, NULL, conv->y, err) != 0 ||
+        cuda_pack(stream, d->n, d->c_out, conv->oh, conv->ow, conv->y, y, err) != 0)
+        return -1;
+    return cuda_conv_epilogue(stream, (size_t)d->n * conv->oh * conv->ow, d->c_out, bias, residual, relu, y, err);
+}
+
+static int emulated_conv_backward_data(struct conv *conv, const float *dy, const float *weight, float *dx,
+                                       struct err *err)
+{
+    const struct conv_desc *d = &conv->d;
+
+    if (cuda_unpack(stream, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y, err) != 0 ||
+        ref_conv_backward_data(conv->plain, conv->y, weight, conv->x, err) != 0)
+        return -1;
+    return cuda_pack(stream, d->n, d->c_in, d->h, d->w, conv->x, dx, err);
+}
+
+static int emulated_conv_backward_weight(struct conv *conv, const float *x, const float *dy, float *dweight,
+                                         struct err *err)
+{
+    const struct conv_desc *d = &conv->d;
+
+    if (cuda_unpack(stream, d->n, d->c_in, d->h, d->w, x, conv->x, err) != 0 ||
+        cuda_unpack(stream, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y, err) != 0)
+        return -1;
+    return ref_conv_backward_weight(conv->plain, conv->x, conv->y, dweight, err);
+}
+
+/* -- batch norm -- */
+
+struct batch_norm {
+    struct batch_norm_desc d;
+    void *workspace;
+};
+
+static struct batch_norm *emulated_batch_norm_create(struct device *dev, const struct batch_norm_desc *d,
+                                                     struct err *err)
+{
+    (void)dev;
+    if (host_check_batch_norm(d, err) != 0)
+        return NULL;
+    struct batch_norm *bn = mem_alloc(1, sizeof *bn, err);
+    if (!bn)
+        return NULL;
+    bn->d = *d;
+    bn->workspace = mem_alloc(cuda_batch_norm_workspace(d), 1, err);
+    if (!bn->workspace) {
+        mem_free(bn);
+        return NULL;
+    }
+    memset(bn->workspace, 0xff, cuda_batch_norm_workspace(d)); /* NaN: kernels must not need zeros */
+    return bn;
+}
+
+static void emulated_batch_norm_destroy(struct batch_norm *bn)
+{
+    if (!bn)
+        return;
+    mem_free(bn->workspace);
+    mem_free(bn);
+}
+
+static int emulated_batch_norm_forward(struct batch_norm *bn, const float *x, const float *residual,
+                                       const float *gamma, const float *beta, float *running_mean, float *running_var,
+                                       float *save_mean, float *save_invstd, float *y, struct err *err)
+{
+    if (host_check_statistics(&bn->d, err) != 0)
+        return -1;
+    return cuda_batch_norm_forward(stream, &bn->d, bn->workspace, x, residual, gamma, beta, running_mean, running_var,
+                                   save_mean, save_invstd, y, err);
+}
+
+static int emulated_batch_norm_infer(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
+                                     const float *beta, const float *running_mean, const float *running_var, float *y,
+                                     struct err *err)
+{
+    return cuda_batch_norm_infer(stream, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
+}
+
+static int emulated_batch_norm_backward(struct batch_norm *bn, const float *x, const float *y, const float *dy,
+                                        const float *dy2, const float *gamma, const float *save_mean,
+                                        const float *save_invstd, float *dx, float *dresidual, float *dgamma,
+                                        float *dbeta, struct err *err)
+{
+    return cuda_batch_norm_backward(stream, &bn->d, bn->workspace, x, y, dy, dy2, gamma, save_mean, save_invstd, dx,
+                                    dresidual, dgamma, dbeta, err);
+}
+
+/* -- pooling, matrices, rows -- */
+
+static int max_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+                            struct err *err)
+{
+    (void)dev;
+    return cuda_max_pool_forward(stream, n, c, h, w, x, y, where, err);
+}
+
+static int max_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, const float *dy2,
+                             const int32_t *where, float *dx, struct err *err)
+{
+    (void)dev;
+    return cuda_max_pool_backward(stream, n, c, h, w, dy, dy2, where, dx, err);
+}
+
+static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y,
+                            struct err *err)
+{
+    (void)dev;
+    return cuda_avg_pool_forward(stream, n, c, h, w, x, y, err);
+}
+
+static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, float *dx,
+                             struct err *err)
+{
+    (void)dev;
+    return cuda_avg_pool_backward(stream, n, c, h, w, dy, dx, err);
+}
+
+static int bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err)
+{
+    (void)dev;
+    return cuda_bias_relu(stream, n, d, x, bias, relu, err);
+}
+
+static int bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
+                              struct err *err)
+{
+    (void)dev;
+    return cuda_bias_relu_backward(stream, n, d, y, dy, dbias, relu, err);
+}
+
+static int normalize_rows(struct device *dev, int n, int d, const float *x, float *y, float *inverse,
+                          struct err *err)
+{
+    (void)dev;
+    return cuda_normalize_rows(stream, n, d, x, y, inverse, err);
+}
+
+static int normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse,
+                                   const float *dy, float *dx, struct err *err)
+{
+    (void)dev;
+    return cuda_normalize_rows_backward(stream, n, d, y, inverse, dy, dx, err);
+}
+
+static int contrastive_rows(struct device *dev, int n, int m, float *logits, const int32_t *positive,
+                            const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
+                            struct err *err)
+{
+    (void)dev;
+    return cuda_contrastive_rows(stream, n, m, logits, positive, row_group, group, scale, loss_rows, err);
+}
+
+static int mse_rows(struct device *dev, int n, int d, const float *z, const float *target, float scale, float *dz,
+                    float *loss_rows, struct err *err)
+{
+    (void)dev;
+    return cuda_mse_rows(stream, n, d, z, target, scale, dz, loss_rows, err);
+}
+
+static int sum(struct device *dev, size_t n, const float *x, double *host_sum, struct err *err)
+{
+    (void)dev;
+    char workspace[CUDA_SUM_WORKSPACE] __attribute__((aligned(8)));
+    return cuda_sum(stream, n, x, workspace, host_sum, err);
+}
+
+static int axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err)
+{
+    (void)dev;
+    return cuda_axpy(stream, n, alpha, x, y, err);
+}
+
+static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
+                double beta2, double epsilon, double weight_decay, int64_t step, struct err *err)
+{
+    (void)dev;
+    const struct kernel_adam constants = kernel_adam_constants(lr, beta1, beta2, epsilon, weight_decay, step);
+    return cuda_adam(stream, n, w, g, m, v, &constants, err);
+}
+
+static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
+                   int n, const struct augment_target *target, float *out, struct err *err)
+{
+    (void)dev;
+    (void)c;
+    void *workspace = mem_alloc(cuda_augment_workspace(target, n) + 1, 1, err);
+    if (!workspace)
+        return -1;
+    int rc = cuda_augment(stream, pixels, h, w, views, n, target, workspace, out, err);
+    mem_free(workspace);
+    return rc;
+}
+
+static void close_emulator(struct device *dev)
+{
+    mem_free(dev);
+}
+
+static const struct device_ops ops = {
+    .name = "emulator",
+    .alloc = host_alloc,
+    .free = host_free,
+    .upload = host_copy,
+    .download = host_copy,
+    .copy = host_copy,
+    .zero = host_zero,
+    .sync = host_sync,
+    .channel_block = channel_block,
+    .pack = pack,
+    .unpack = unpack,
+    .conv_create = emulated_conv_create,
+    .conv_destroy = emulated_conv_destroy,
+    .conv_weight_bytes = ref_conv_weight_bytes,
+    .conv_weight_pack = ref_conv_weight_copy,
+    .conv_weight_unpack = ref_conv_weight_copy,
+    .conv_forward = emulated_conv_forward,
+    .conv_backward_data = emulated_conv_backward_data,
+    .conv_backward_weight = emulated_conv_backward_weight,
+    .batch_norm_create = emulated_batch_norm_create,
+    .batch_norm_destroy = emulated_batch_norm_destroy,
+    .batch_norm_forward = emulated_batch_norm_forward,
+    .batch_norm_infer = emulated_batch_norm_infer,
+    .batch_norm_backward = emulated_batch_norm_backward,
+    .max_pool_forward = max_pool_forward,
+    .max_pool_backward = max_pool_backward,
+    .avg_pool_forward = avg_pool_forward,
+    .avg_pool_backward = avg_pool_backward,
+    .gemm = ref_gemm,
+    .bias_relu = bias_relu,
+    .bias_relu_backward = bias_relu_backward,
+    .normalize_rows = normalize_rows,
+    .normalize_rows_backward = normalize_rows_backward,
+    .contrastive_rows = contrastive_rows,
+    .mse_rows = mse_rows,
+    .sum = sum,
+    .axpy = axpy,
+    .adam = adam,
+    .augment = augment,
+    .linalg = &ref_linalg,
+    .close = close_emulator,
+};
+
+static int available(struct err *err)
+{
+    (void)err;
+    return 0;
+}
+
+static struct device *open_emulator(int threads, struct err *err)
+{
+    struct device *dev = mem_alloc(1, sizeof *dev, err);
+    if (!dev)
+        return NULL;
+    dev->ops = &ops;
+    dev->threads = threads;
+    snprintf(dev->description, sizeof dev->description, "our CUDA kernels on a grid emulator");
+    return dev;
+}
+
+const struct device_kind device_kind_emulator = {
+    .name = "emulator",
+    .help = "our CUDA kernels on a grid emulator",
+    .available = available,
+    .open = open_emulator,
+};

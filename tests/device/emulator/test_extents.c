@@ -1,0 +1,181 @@
+/* Extents at which index arithmetic breaks: nothing at all, more than the grid
+ * holds at once, more than a thread sums in one stretch. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "device/cuda/launch.h"
+#include "device/ref/ref.h"
+
+static struct device host = { .threads = 1 };
+static struct err err;
+
+#define OK(call) assert_int_equal((call), 0)
+
+static float *floats(size_t n, uint32_t which)
+{
+    struct rng rng = rng_at(9, RNG_TEST, which, 0, 0);
+    float *p = malloc((n ? n : 1) * sizeof *p);
+    assert_non_null(p);
+    for (size_t i = 0; i < n; i++)
+        p[i] = which ? (float)(rng_double(&rng) * 4 - 2) : NAN;
+    return p;
+}
+
+static void close_to(const char *what, size_t n, const float *want, const float *got, double tolerance)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs((double)want[i] - got[i]) <= tolerance))
+            fail_msg("%s: value %zu of %zu is %.9g, not %.9g", what, i, n, (double)got[i], (double)want[i]);
+}
+
+/* NULL everywhere: an access would crash, and a launch of no blocks be refused. */
+static void test_empty(void **state)
+{
+    (void)state;
+    const struct augment_target target = { 8, 8, { 0, 0, 0 }, { 1, 1, 1 } };
+    const struct kernel_adam constants = kernel_adam_constants(1, 0.9, 0.999, 1e-8, 0, 1);
+    const long before = emulator_launches();
+
+    for (int zero = 0; zero < 4; zero++) {
+        const int n = zero != 0, c = zero != 1, h = zero != 2, w = zero != 3;
+        OK(cuda_pack(NULL, n, c, h, w, NULL, NULL, &err));
+        OK(cuda_unpack(NULL, n, c, h, w, NULL, NULL, &err));
+        OK(cuda_max_pool_forward(NULL, n, c, h, w, NULL, NULL, NULL, &err));
+        OK(cuda_max_pool_backward(NULL, n, c, h, w, NULL, NULL, NULL, NULL, &err));
+        OK(cuda_avg_pool_forward(NULL, n, c, h, w, NULL, NULL, &err));
+        OK(cuda_avg_pool_backward(NULL, n, c, h, w, NULL, NULL, &err));
+    }
+    for (int zero = 0; zero < 2; zero++) {
+        const int n = zero, d = !zero;
+        OK(cuda_conv_epilogue(NULL, (size_t)n, d, NULL, NULL, true, NULL, &err));
+        OK(cuda_bias_relu(NULL, n, d, NULL, NULL, true, &err));
+        OK(cuda_bias_relu_backward(NULL, n, d, NULL, NULL, NULL, true, &err));
+        OK(cuda_normalize_rows_backward(NULL, n, d, NULL, NULL, NULL, NULL, &err));
+        OK(cuda_contrastive_rows(NULL, n, d, NULL, NULL, NULL, NULL, 1, NULL, &err));
+        OK(cuda_mse_rows(NULL, n, d, NULL, NULL, 1, NULL, NULL, &err));
+        OK(cuda_square_distances(NULL, n, 4, NULL, d, NULL, NULL, &err));
+        OK(cuda_weighted_rows(NULL, n, d, NULL, NULL, 1, NULL, NULL, &err));
+        OK(cuda_lower_copy(NULL, n, d, NULL, 1, 1, NULL, 1, 1, &err));
+        OK(cuda_identity(NULL, n, d, NULL, 1, 1, &err));
+    }
+    OK(cuda_normalize_rows(NULL, 0, 3, NULL, NULL, NULL, &err));
+    OK(cuda_axpy(NULL, 0, 1, NULL, NULL, &err));
+    OK(cuda_adam(NULL, 0, NULL, NULL, NULL, NULL, &constants, &err));
+    OK(cuda_augment(NULL, NULL, 8, 8, NULL, 0, &target, NULL, NULL, &err));
+    OK(cuda_square(NULL, 0, NULL, NULL, &err));
+    OK(cuda_scale(NULL, 0, 1, NULL, NULL, &err));
+    OK(cuda_log_sum_exp_rows(NULL, 0, 3, NULL, NULL, NULL, &err));
+    OK(cuda_square_norms(NULL, 0, 3, NULL, NULL, &err));
+    OK(cuda_nearest_tile(NULL, 0, 0, 0, 3, NULL, 3, NULL, true, NULL, NULL, &err));
+    OK(cuda_indexed_distances(NULL, 0, 3, NULL, NULL, NULL, &err));
+    OK(cuda_quadratic_rows(NULL, 0, 3, NULL, NULL, NULL, NULL, 1, &err));
+    OK(cuda_column_sums(NULL, 3, 0, NULL, false, NULL, NULL, &err));
+    assert_int_equal(emulator_launches(), before);
+}
+
+static void test_empty_sums(void **state)
+{
+    (void)state;
+    double sum = NAN, sums[3] = { NAN, NAN, NAN }, workspace[CUDA_SUM_WORKSPACE / sizeof(double)];
+    float dbias[3] = { NAN, NAN, NAN };
+
+    OK(cuda_sum(NULL, 0, NULL, workspace, &sum, &err));
+    assert_true(sum == 0);
+    OK(cuda_column_sums(NULL, 0, 3, NULL, false, workspace, sums, &err));
+    OK(cuda_bias_relu_backward(NULL, 0, 3, NULL, NULL, dbias, true, &err));
+    for (int i = 0; i < 3; i++)
+        assert_true(sums[i] == 0 && dbias[i] == 0);
+    sums[1] = 7;
+    OK(cuda_column_sums(NULL, 0, 3, NULL, true, workspace, sums, &err));
+    assert_true(sums[1] == 7);
+}
+
+/* More elements than threads of the largest grid. */
+static void test_more_than_the_grid(void **state)
+{
+    (void)state;
+    const size_t n = 4096 * 256 + 1234567;
+    float *x = floats(n, 1), *y = floats(n, 2), *z = malloc(n * sizeof *z);
+    double want, got, workspace[CUDA_SUM_WORKSPACE / sizeof(double)];
+
+    assert_non_null(z);
+    memcpy(z, y, n * sizeof *z);
+    OK(ref_axpy(&host, n, 0.5f, x, y, &err));
+    OK(cuda_axpy(NULL, n, 0.5f, x, z, &err));
+    close_to("axpy", n, y, z, 1e-6);
+    OK(ref_sum(&host, n, y, &want, &err));
+    OK(cuda_sum(NULL, n, z, workspace, &got, &err));
+    assert_true(fabs(want - got) < 1e-2);
+    free(x), free(y), free(z);
+}
+
+/* Rows and columns of pixels 1 x 1, which have one layout on both sides. */
+static void batch_norm(int n, int c)
+{
+    const struct batch_norm_desc d = { .n = n, .c = c, .h = 1, .w = 1, .relu = true, .add = true, .epsilon = 1e-5,
+                                       .momentum = 0.1 };
+    const size_t nc = (size_t)n * c;
+    float *x = floats(nc, 1), *residual = floats(nc, 2), *gamma = floats((size_t)c, 3), *beta = floats((size_t)c, 4),
+          *dy = floats(nc, 5), *dy2 = floats(nc, 6), *y[2], *dx[2], *dresidual[2], *vectors[2][6];
+    void *workspace = malloc(cuda_batch_norm_workspace(&d));
+    struct batch_norm *bn = ref_batch_norm_create(&host, &d, &err);
+
+    assert_true(workspace && bn);
+    for (size_t i = 0; i < nc; i++)
+        x[i] += 50; /* means far from zero */
+    for (int s = 0; s < 2; s++) {
+        y[s] = floats(nc, 0), dx[s] = floats(nc, 0), dresidual[s] = floats(nc, 0);
+        for (int v = 0; v < 6; v++) /* running mean, running variance, mean, 1 / deviation, dgamma, dbeta */
+            vectors[s][v] = floats((size_t)c, v < 2 ? 7 : 0);
+    }
+    OK(ref_batch_norm_forward(bn, x, residual, gamma, beta, vectors[0][0], vectors[0][1], vectors[0][2], vectors[0][3],
+                              y[0], &err));
+    OK(cuda_batch_norm_forward(NULL, &d, workspace, x, residual, gamma, beta, vectors[1][0], vectors[1][1],
+                               vectors[1][2], vectors[1][3], y[1], &err));
+    close_to("y", nc, y[0], y[1], 1e-4);
+    OK(ref_batch_norm_backward(bn, x, y[0], dy, dy2, gamma, vectors[0][2], vectors[0][3], dx[0], dresidual[0],
+                               vectors[0][4], vectors[0][5], &err));
+    OK(cuda_batch_norm_backward(NULL, &d, workspace, x, y[0], dy, dy2, gamma, vectors[1][2], vectors[1][3], dx[1],
+                                dresidual[1], vectors[1][4], vectors[1][5], &err));
+    close_to("dx", nc, dx[0], dx[1], 1e-4);
+    close_to("dresidual", nc, dresidual[0], dresidual[1], 1e-6);
+    for (int v = 0; v < 6; v++)
+        close_to("vector", (size_t)c, vectors[0][v], vectors[1][v], v < 4 ? 1e-5 : 1e-3);
+    for (int s = 0; s < 2; s++) {
+        free(y[s]), free(dx[s]), free(dresidual[s]);
+        for (int v = 0; v < 6; v++)
+            free(vectors[s][v]);
+    }
+    free(x), free(residual), free(gamma), free(beta), free(dy), free(dy2), free(workspace);
+    ref_batch_norm_destroy(bn);
+}
+
+static void test_many_columns(void **state)
+{
+    (void)state;
+    batch_norm(3, 4100);  /* more blocks of channels than one row of blocks needs */
+    batch_norm(290, 8196);  /* several stretches a thread, four channels at once */
+    batch_norm(150, 32770); /* the same, one channel at a time, one block down */
+}
+
+static void test_many_rows(void **state)
+{
+    (void)state;
+    batch_norm(70001, 3);
+    batch_norm(40000, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty),        cmocka_unit_test(test_empty_sums), cmocka_unit_test(test_more_than_the_grid),
+        cmocka_unit_test(test_many_columns), cmocka_unit_test(test_many_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
