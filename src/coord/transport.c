@@ -19,7 +19,7 @@ struct outgoing {
 
 struct transport {
     int rank, size;
-    pid_t launcher;          /* 0: none */
+    pid_t launcher;          /* 0: none: one rank, and MPI is not started */
     struct outgoing *outgoing;
     int n_outgoing, room;
 };
@@ -29,9 +29,12 @@ struct transport *transport_open(int *argc, char ***argv, struct err *err)
     struct transport *t = mem_alloc(1, sizeof *t, err);
     if (t == NULL)
         return NULL;
-    /* before MPI_Init, which may set such variables itself */
-    if (getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL || getenv("PMI_RANK") != NULL)
-        t->launcher = getppid();
+    /* Without a launcher there is nobody to talk to. Open MPI would start a daemon
+     * for the one rank, a second of work, whose end is not always clean. */
+    t->size = 1;
+    if (getenv("OMPI_COMM_WORLD_SIZE") == NULL && getenv("PMIX_RANK") == NULL && getenv("PMI_RANK") == NULL)
+        return t;
+    t->launcher = getppid();
     if (MPI_Init(argc, argv) != MPI_SUCCESS) {
         err_set(err, "MPI_Init failed");
         mem_free(t);
@@ -75,6 +78,8 @@ static void finish_sends(struct transport *t)
 int transport_send(struct transport *t, int to, const struct message *m, const char *text, struct err *err)
 {
     size_t length = text != NULL ? strlen(text) : 0, bytes = sizeof *m + length;
+    if (t->launcher == 0)
+        return err_set(err, "there is no rank %d: this one runs alone", to);
     finish_sends(t);
     if (t->n_outgoing == t->room) {
         int room = t->room ? 2 * t->room : 16;
@@ -106,6 +111,8 @@ int transport_receive(struct transport *t, struct message *m, char **text, int *
 {
     int there = 0, bytes = 0;
     MPI_Status status;
+    if (t->launcher == 0)
+        return 0;
     finish_sends(t);
     if (MPI_Iprobe(MPI_ANY_SOURCE, TAG, MPI_COMM_WORLD, &there, &status) != MPI_SUCCESS)
         return err_set(err, "cannot probe for messages");
@@ -138,14 +145,16 @@ void transport_close(struct transport *t)
         MPI_Wait(&t->outgoing[i].request, MPI_STATUS_IGNORE);
         mem_free(t->outgoing[i].buffer);
     }
+    bool started = t->launcher != 0;
     mem_free(t->outgoing);
     mem_free(t);
-    MPI_Finalize();
+    if (started)
+        MPI_Finalize();
 }
 
 _Noreturn void transport_abort(const struct transport *t, int status)
 {
-    if (!transport_orphaned(t)) /* without its launcher the library may wait for ever */
+    if (t->launcher != 0 && !transport_orphaned(t)) /* without its launcher the library may wait for ever */
         MPI_Abort(MPI_COMM_WORLD, status);
     _Exit(status);
 }

@@ -32,7 +32,8 @@ struct message {
 
 struct transport;
 
-/* MPI_Init. argc and argv may be changed as MPI_Init may. */
+/* MPI_Init, if a launcher (mpirun, srun) started this process; else a world of one
+ * rank without MPI. argc and argv may be changed as MPI_Init may. */
 struct transport *transport_open(int *argc, char ***argv, struct err *err);
 int transport_rank(const struct transport *t);
 int transport_size(const struct transport *t);
