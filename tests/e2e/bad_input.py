@@ -47,8 +47,8 @@ CONFIG = """\
 campaign = { name = "c"; seed = 1; threads = 1; device = "ref"; };
 datasets = (
     { name = "shapes";  format = "procedural"; classes = 4; count = 96; size = 8; },
-    { name = "members"; of = "shapes"; begin = 0;  count = 32; },
-    { name = "heldout"; of = "shapes"; begin = 32; count = 32; },
+    { name = "members"; of = "shapes"; begin = 32; count = 32; },
+    { name = "heldout"; of = "shapes"; begin = 0;  count = 32; },
     { name = "outside"; of = "shapes"; begin = 64; count = 32; },
     { name = "spare";   of = "shapes"; begin = 64; count = 8; }
 );
@@ -218,8 +218,9 @@ bad_config("a campaign without name", 'name = "c"; ', "", "name is missing")
 bad_config("a campaign's name that is a path", 'name = "c"', 'name = "../c"', "cannot name a folder")
 bad_config("a subset beyond its set", "begin = 64; count = 8", "begin = 90; count = 8", "of a set that has 96")
 bad_config("members and held-out images overlap", "begin = 32; count = 32", "begin = 31; count = 32", "share")
-bad_config("an independent's training set overlaps the victim's", "begin = 64; count = 32", "begin = 31; count = 32",
+bad_config("an independent's training set overlaps the victim's", "begin = 64; count = 32", "begin = 63; count = 32",
            "allow_overlap")
+bad_config("queries that are held-out images", 'queries = "outside"', 'queries = "heldout"', "told apart by them")
 bad_config("a budget beyond the query set", "budgets = [ 16, 32 ]", "budgets = [ 16, 33 ]", "33 images")
 bad_config("a budget of 0", "budgets = [ 16, 32 ]", "budgets = [ 0 ]", "at least 1")
 bad_config("budget in place of budgets", "budgets = [ 16, 32 ]", "budget = 16", 'did you mean "budgets"?')
