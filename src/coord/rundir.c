@@ -15,6 +15,29 @@ bool rundir_has_result(void *dir, const char *id)
     return task_path(dir, id, ".h5", path, NULL) == 0 && fs_exists(path);
 }
 
+/* Results depend on the device and on the threads in their last bits, but a task's
+ * identity does not: one directory keeps to what it was started with. */
+static int same_arithmetic(const char *dir, const struct plan *plan, struct err *err)
+{
+    char path[PATH_MAX];
+    struct plan *before = NULL;
+    struct err unreadable;
+    if (fs_path(path, sizeof path, err, "%s/plan.json", dir) != 0)
+        return -1;
+    if (!fs_exists(path) || plan_read(path, &before, &unreadable) != 0)
+        return 0; /* new, or broken: it is written anew */
+    const struct campaign *was = &before->campaign, *is = &plan->campaign;
+    int rc = 0;
+    if (was->threads != is->threads)
+        rc = err_set(err, "%s was started with threads = %lld, not %lld: keep to it, or take another --out", dir,
+                     (long long)was->threads, (long long)is->threads);
+    else if (strcmp(was->device, is->device) != 0)
+        rc = err_set(err, "%s was started with device = \"%s\", not \"%s\": keep to it, or take another --out", dir,
+                     was->device, is->device);
+    plan_destroy(before);
+    return rc;
+}
+
 int rundir_open(const char *dir, const struct plan *plan, char absolute[PATH_MAX], struct run_lock **lock,
                 struct err *err)
 {
@@ -27,6 +50,8 @@ int rundir_open(const char *dir, const struct plan *plan, char absolute[PATH_MAX
     *lock = lock_take(absolute, lock_wait, err);
     if (*lock == NULL)
         return -1;
+    if (same_arithmetic(absolute, plan, err) != 0)
+        goto failed;
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         if (fs_path(path, sizeof path, err, "%s/%s", absolute, folders[i]) != 0 || fs_mkdirs(path, err) != 0)
             goto failed;
