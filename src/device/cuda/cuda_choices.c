@@ -76,6 +76,14 @@ static int read_all(struct cuda_choices *c, FILE *f, struct err *err)
     return 0;
 }
 
+/* True after a crash while writing. Leaves the position at the end. */
+static bool ends_within_line(FILE *f)
+{
+    bool within = fseek(f, -1, SEEK_END) == 0 && getc(f) != '\n';
+    fseek(f, 0, SEEK_END); /* between reading and writing, as C wants it */
+    return within;
+}
+
 struct cuda_choices *cuda_choices_create(const char *path, struct err *err)
 {
     struct cuda_choices *c = mem_alloc(1, sizeof *c, err);
@@ -138,8 +146,8 @@ int cuda_choices_keep(struct cuda_choices *c, const char *key, struct cuda_choic
         rc = 0;
         goto out;
     }
-    fseek(f, 0, SEEK_END); /* between reading and writing, as C wants it */
-    if (fprintf(f, "%s\t%d\t%d\n", key, choice->algorithm, choice->math) < 0 || fflush(f) != 0) {
+    if (fprintf(f, "%s%s\t%d\t%d\n", ends_within_line(f) ? "\n" : "", key, choice->algorithm, choice->math) < 0 ||
+        fflush(f) != 0) {
         err_errno(err, "cannot keep the choice of an algorithm in %s", c->path);
         goto out;
     }

@@ -1,0 +1,240 @@
+/* What the cuda device says when something is wrong, what it keeps of measured
+ * algorithms, and that it gives everything back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "device/augment_body.h"
+#include "device/device.h"
+#include "host.h"
+
+static struct err err;
+
+static struct device *opened(void)
+{
+    struct device *dev = device_open("cuda", 1, &err);
+    if (!dev)
+        fail_msg("%s", err.text);
+    return dev;
+}
+
+static void closed(struct device *dev)
+{
+    device_close(dev);
+    assert_int_equal(host_gpu_used(), 0);
+    assert_int_equal(host_cudnn_open(), 0);
+}
+
+static void says(const char *text)
+{
+    if (!strstr(err.text, text))
+        fail_msg("\"%s\" does not say \"%s\"", err.text, text);
+}
+
+static void test_rank(void **state)
+{
+    (void)state;
+    setenv("DINF_LOCAL_RANK", "5", 1); /* modulo one GPU */
+    closed(opened());
+    setenv("DINF_LOCAL_RANK", "first", 1);
+    assert_null(device_open("cuda", 1, &err));
+    says("DINF_LOCAL_RANK=first");
+    unsetenv("DINF_LOCAL_RANK");
+    struct device *dev = opened();
+    assert_non_null(strstr(dev->description, "PCI 0000:00:00.0"));
+    closed(dev);
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    struct device *dev = opened();
+    assert_null(dev->ops->alloc(dev, (size_t)4 << 30, &err));
+    says("allocating 4097 MiB");
+    says("out of memory");
+    says("1024 MiB are free");
+    struct conv_desc d = { .n = 512, .c_in = 64, .h = 128, .w = 128, .c_out = 64, .kernel = 3, .stride = 1,
+                           .padding = 1, .training = true, .input_gradient = true };
+    assert_null(dev->ops->conv_create(dev, &d, &err));
+    says("convolution of 512 x 64 x 128 x 128 to 64 channels");
+    void *p = dev->ops->alloc(dev, 100, &err); /* the device goes on */
+    assert_non_null(p);
+    dev->ops->free(dev, p);
+    void *nothing = dev->ops->alloc(dev, 0, &err);
+    assert_non_null(nothing);
+    dev->ops->free(dev, nothing);
+    dev->ops->free(dev, NULL);
+    closed(dev);
+}
+
+/* More uploads than page-locked pieces, one larger than a piece. */
+static void test_uploads(void **state)
+{
+    (void)state;
+    enum { N = 300000, TIMES = 9 };
+    struct device *dev = opened();
+    int32_t *host = mem_alloc(N, sizeof *host, NULL), *back = mem_alloc(N, sizeof *back, NULL);
+    int32_t *p = dev->ops->alloc(dev, N * sizeof *p, &err);
+    for (int t = 0; t < TIMES; t++) {
+        size_t n = t == 4 ? N : 1000 + (size_t)t;
+        for (size_t i = 0; i < n; i++)
+            host[i] = (int32_t)i * (t + 1);
+        assert_int_equal(dev->ops->upload(dev, p, host, n * sizeof *p, &err), 0);
+        assert_int_equal(dev->ops->download(dev, back, p, n * sizeof *p, &err), 0);
+        assert_memory_equal(host, back, n * sizeof *p);
+    }
+    dev->ops->free(dev, p);
+    mem_free(back);
+    mem_free(host);
+    closed(dev);
+}
+
+/* The slot against ref's: views travel, rows are in place. */
+static void test_augment(void **state)
+{
+    (void)state;
+    enum { IMAGES = 3, H = 9, W = 11, OH = 8, OW = 7, VIEWS = 5, IN = 3 * H * W, OUT = VIEWS * 3 * OH * OW };
+    const struct augment_strength strong = { .crop_min = 0.2, .crop_max = 1, .flip = 0.5, .jitter = 1,
+                                             .brightness = 0.8, .contrast = 0.8, .saturation = 0.8, .hue = 0.2,
+                                             .grey = 0.3, .blur = 0.5 };
+    const struct augment_target target = { .h = OH, .w = OW, .mean = { 0.4f, 0.5f, 0.6f },
+                                           .std = { 0.2f, 0.3f, 0.4f } };
+    struct augment_view views[VIEWS];
+    uint8_t host[IMAGES * IN];
+    float result[2][OUT];
+
+    for (uint32_t i = 0; i < VIEWS; i++)
+        views[i] = augment_draw(&strong, 1, 2, i % IMAGES, i, H, W);
+    for (int i = 0; i < IMAGES * IN; i++)
+        host[i] = (uint8_t)(i * 37 % 251);
+    for (int s = 0; s < 2; s++) {
+        struct device *dev = s ? opened() : device_open("ref", 1, &err);
+        const struct device_ops *ops = dev->ops;
+        uint8_t *pixels = ops->alloc(dev, sizeof host, &err);
+        float *out = ops->alloc(dev, sizeof result[s], &err), *plain = ops->alloc(dev, sizeof result[s], &err);
+        ops->upload(dev, pixels, host, sizeof host, &err);
+        assert_int_equal(ops->augment(dev, pixels, 3, H, W, views, VIEWS, &target, out, &err), 0);
+        assert_int_equal(ops->unpack(dev, VIEWS, 3, OH, OW, out, plain, &err), 0);
+        assert_int_equal(ops->download(dev, result[s], plain, sizeof result[s], &err), 0);
+        ops->free(dev, plain);
+        ops->free(dev, out);
+        ops->free(dev, pixels);
+        device_close(dev);
+    }
+    for (int i = 0; i < OUT; i++)
+        if (!(fabsf(result[0][i] - result[1][i]) < 1e-4f))
+            fail_msg("value %d: %g instead of %g", i, result[1][i], result[0][i]);
+}
+
+static void test_views(void **state)
+{
+    (void)state;
+    struct device *dev = opened();
+    struct augment_target target = { .h = 8, .w = 8, .std = { 1, 1, 1 } };
+    struct augment_view view = augment_identity(0, 8, 8);
+    uint8_t *pixels = dev->ops->alloc(dev, 3 * 64, &err);
+    float *out = dev->ops->alloc(dev, 3 * 64 * sizeof *out, &err);
+    assert_int_equal(dev->ops->augment(dev, pixels, 3, 8, 8, &view, 1, &target, out, &err), 0);
+    view.crop_w = 9;
+    assert_int_equal(dev->ops->augment(dev, pixels, 3, 8, 8, &view, 1, &target, out, &err), -1);
+    says("outside its 8 x 8 pixels");
+    assert_int_equal(dev->ops->augment(dev, pixels, 1, 8, 8, &view, 1, &target, out, &err), -1);
+    says("3 channels");
+    dev->ops->free(dev, out);
+    dev->ops->free(dev, pixels);
+    closed(dev);
+}
+
+static size_t lines_of(const char *path)
+{
+    size_t n = 0;
+    int c;
+    FILE *f = fopen(path, "r");
+
+    assert_non_null(f);
+    while ((c = getc(f)) != EOF)
+        n += c == '\n';
+    fclose(f);
+    return n;
+}
+
+static struct conv *small_conv(struct device *dev, int n)
+{
+    struct conv_desc d = { .n = n, .c_in = 3, .h = 8, .w = 8, .c_out = 4, .kernel = 3, .stride = 1, .padding = 1,
+                           .training = true, .input_gradient = true };
+    return dev->ops->conv_create(dev, &d, &err);
+}
+
+/* Three passes are measured once; another process reads them; one that the file
+ * forbids is refused rather than replaced; half a line is no line. */
+static void test_choices(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/dinf-choices-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    unlink(path);
+    setenv("DINF_CUDA_CHOICES", path, 1);
+    for (int round = 0; round < 2; round++) {
+        struct device *dev = opened();
+        for (int again = 0; again < 2; again++) {
+            struct conv *conv = small_conv(dev, 2);
+            assert_non_null(conv);
+            dev->ops->conv_destroy(conv);
+        }
+        closed(dev);
+        assert_int_equal(lines_of(path), 3);
+        FILE *f = fopen(path, "a");
+        fputs("half a li", f);
+        fclose(f);
+    }
+    struct device *dev = opened();
+    struct conv *other = small_conv(dev, 1); /* its lines do not grow onto the half one */
+    assert_non_null(other);
+    dev->ops->conv_destroy(other);
+    closed(dev);
+    dev = opened();
+    dev->ops->conv_destroy(small_conv(dev, 1));
+    closed(dev);
+    assert_int_equal(lines_of(path), 7);
+    FILE *f = fopen(path, "r");
+    char line[512];
+    assert_non_null(fgets(line, sizeof line, f));
+    fclose(f);
+    *strchr(line, '\t') = 0;
+    f = fopen(path, "w");
+    fprintf(f, "%s\t2\t3\n", line);
+    fclose(f);
+    dev = opened();
+    assert_null(small_conv(dev, 2)); /* algorithm 2 is not supported there */
+    says("planning a convolution: cuDNN says");
+    closed(dev);
+    unlink(path);
+    setenv("DINF_CUDA_CHOICES", "/nowhere/choices", 1);
+    dev = opened();
+    assert_null(small_conv(dev, 2));
+    says("/nowhere/choices");
+    closed(dev);
+    unsetenv("DINF_CUDA_CHOICES");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rank),  cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_uploads),
+        cmocka_unit_test(test_views), cmocka_unit_test(test_augment),
+        cmocka_unit_test(test_choices),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

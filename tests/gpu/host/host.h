@@ -1,0 +1,10 @@
+/* What the libraries on the host tell a test. */
+#ifndef DINF_TESTS_GPU_HOST_H
+#define DINF_TESTS_GPU_HOST_H
+
+#include <stddef.h>
+
+size_t host_gpu_used(void); /* bytes of GPU memory and page-locked pieces that were not freed */
+int host_cudnn_open(void);  /* descriptors that were not destroyed */
+
+#endif

@@ -1,0 +1,182 @@
+/* The CUDA runtime on the host: what the cuda device calls, with memory of the
+ * host and everything done at once. New memory holds NaN. A machine of one GPU
+ * with HOST_GPU_MIB MiB (default 1024).
+ *
+ * cudaGetLastError and cudaGetErrorString are the grid emulator's. */
+#include <cuda_runtime_api.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+
+enum { HEADER = 256 };
+
+static size_t used, pinned;
+
+static size_t total(void)
+{
+    const char *text = getenv("HOST_GPU_MIB");
+    return (text ? (size_t)strtoul(text, NULL, 10) : 1024) << 20;
+}
+
+cudaError_t cudaMalloc(void **out, size_t bytes)
+{
+    if (used + bytes > total())
+        return cudaErrorMemoryAllocation;
+    char *p = aligned_alloc(HEADER, HEADER + (bytes + HEADER - 1) / HEADER * HEADER);
+    if (!p)
+        return cudaErrorMemoryAllocation;
+    memcpy(p, &bytes, sizeof bytes);
+    memset(p + HEADER, 0xff, bytes);
+    used += bytes;
+    *out = p + HEADER;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *p)
+{
+    if (p) {
+        size_t bytes;
+        memcpy(&bytes, (char *)p - HEADER, sizeof bytes);
+        used -= bytes;
+        free((char *)p - HEADER);
+    }
+    return cudaSuccess;
+}
+
+size_t host_gpu_used(void)
+{
+    return used + pinned;
+}
+
+cudaError_t cudaMallocHost(void **out, size_t bytes)
+{
+    pinned++;
+    *out = malloc(bytes);
+    return *out ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaFreeHost(void *p)
+{
+    pinned--;
+    free(p);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
+{
+    *free_bytes = total() - used;
+    *total_bytes = total();
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
+{
+    (void)kind, (void)stream;
+    memcpy(dst, src, bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t stream)
+{
+    (void)stream;
+    memset(dst, value, bytes);
+    return cudaSuccess;
+}
+
+static int thing;
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
+{
+    (void)flags;
+    *stream = (cudaStream_t)&thing;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    return stream == (cudaStream_t)&thing ? cudaSuccess : cudaErrorInvalidResourceHandle;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    return cudaStreamSynchronize(stream);
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
+{
+    (void)flags;
+    *event = (cudaEvent_t)&thing;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    (void)event;
+    return cudaStreamSynchronize(stream);
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    return event == (cudaEvent_t)&thing ? cudaSuccess : cudaErrorInvalidResourceHandle;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    return cudaEventSynchronize(event);
+}
+
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    *count = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
+{
+    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 9 : 0;
+    return cudaSetDevice(device);
+}
+
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
+{
+    memset(p, 0, sizeof *p);
+    snprintf(p->name, sizeof p->name, "GPU on the host");
+    return cudaSetDevice(device);
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char *id, int size, int device)
+{
+    snprintf(id, (size_t)size, "0000:00:00.0");
+    return cudaSetDevice(device);
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return cudaSuccess;
+}
+
+cudaError_t cudaPeekAtLastError(void)
+{
+    return cudaSuccess;
+}
+
+const char *cudaGetErrorName(cudaError_t error)
+{
+    (void)error;
+    return "an error";
+}
