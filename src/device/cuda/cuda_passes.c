@@ -6,7 +6,7 @@
 #include "device/cuda/launch.h"
 
 /* What the temporaries of one chunk may take. */
-#define CHUNK_BYTES ((size_t)256 << 20)
+#define CHUNK_BYTES ((size_t)64 << 20)
 
 /* Rows of a chunk whose temporaries have `doubles` a row. */
 static int chunk_rows(int64_t n, size_t doubles)
