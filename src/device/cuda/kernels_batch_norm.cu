@@ -64,10 +64,7 @@ static inline __device__ void leave(int c, int column, const double *first, cons
         scratch[0][l][me] = first[l];
         scratch[1][l][me] = second[l];
     }
-    for (int l = 0; l < V; l++) {
-        block_fold(scratch[0][l]);
-        block_fold(scratch[1][l]);
-    }
+    block_fold(2 * V, scratch[0][0]);
     if (threadIdx.y != 0 || column >= c)
         return;
     for (int l = 0; l < V; l++) {
@@ -119,8 +116,7 @@ static inline __device__ bool add_partials(int blocks, int c, int channel, const
         }
     scratch[0][me] = sum[0];
     scratch[1][me] = sum[1];
-    block_fold(scratch[0]);
-    block_fold(scratch[1]);
+    block_fold(2, scratch[0]);
     *first = scratch[0][me];
     *second = scratch[1][me];
     return threadIdx.y == 0 && channel < c;

@@ -96,15 +96,16 @@ static inline __device__ double block_sum(double value, double *scratch)
     return sum;
 }
 
-/* Sums scratch[lane + lanes * y] over y into scratch[lane], lane = threadIdx.x,
- * y = threadIdx.y; all threads call it, and the first row may read its sums. */
-static inline __device__ void block_fold(double *scratch)
+/* For each of `arrays` arrays, a block's threads apart: sums scratch[lane + lanes * y]
+ * over y into scratch[lane], lane = threadIdx.x, y = threadIdx.y; all threads call
+ * it, and the first row may read its sums. */
+static inline __device__ void block_fold(int arrays, double *scratch)
 {
-    const unsigned at = threadIdx.y * blockDim.x + threadIdx.x;
+    const unsigned threads = blockDim.x * blockDim.y, at = threadIdx.y * blockDim.x + threadIdx.x;
     for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
         __syncthreads();
-        if (threadIdx.y < half)
-            scratch[at] += scratch[at + half * blockDim.x];
+        for (int i = 0; threadIdx.y < half && i < arrays; i++)
+            scratch[i * threads + at] += scratch[i * threads + at + half * blockDim.x];
     }
 }
 

@@ -209,7 +209,7 @@ static __global__ void column_partials(int64_t n, int d, const double *x, double
         for (int64_t row = blockIdx.y * blockDim.y + threadIdx.y; row < n; row += (int64_t)gridDim.y * blockDim.y)
             sum += x[row * d + column];
     scratch[threadIdx.y * blockDim.x + threadIdx.x] = sum;
-    block_fold(scratch);
+    block_fold(1, scratch);
     if (threadIdx.y == 0 && column < d)
         partials[(size_t)blockIdx.y * d + column] = scratch[threadIdx.x];
 }

@@ -30,7 +30,7 @@ static __global__ void bias_backward(int n, int d, const float *y, float *dy, fl
             sum += g;
         }
     scratch[threadIdx.y * blockDim.x + threadIdx.x] = sum;
-    block_fold(scratch);
+    block_fold(1, scratch);
     if (threadIdx.y == 0 && column < d)
         dbias[column] = (float)scratch[threadIdx.x];
 }
