@@ -106,7 +106,7 @@ static void test_augment(void **state)
     enum { IMAGES = 3, H = 9, W = 11, OH = 90, OW = 77, VIEWS = 5, IN = 3 * H * W, OUT = VIEWS * 3 * OH * OW };
     const struct augment_strength strong = { .crop_min = 0.2, .crop_max = 1, .flip = 0.5, .jitter = 1,
                                              .brightness = 0.8, .contrast = 0.8, .saturation = 0.8, .hue = 0.2,
-                                             .grey = 0.3, .blur = 0.5 };
+                                             .grey = 0.3, .blur = 1 };
     const struct augment_target target = { .h = OH, .w = OW, .mean = { 0.4f, 0.5f, 0.6f },
                                            .std = { 0.2f, 0.3f, 0.4f } };
     struct augment_view views[VIEWS];
