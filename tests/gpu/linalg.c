@@ -319,7 +319,7 @@ int main(int argc, char **argv)
                                    { 8300, 1030, 2 } };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         diagonal(sizes[i][0], sizes[i][1], sizes[i][2]);
-    static const int fulls[][3] = { { 3, 1, 1 }, { 300, 10, 4 }, { 257, 64, 3 }, { 520, 150, 5 }, { 850000, 10, 1 } };
+    static const int fulls[][3] = { { 3, 1, 1 }, { 300, 10, 4 }, { 257, 64, 3 }, { 520, 150, 5 }, { 56000, 150, 1 } };
     for (size_t i = 0; i < sizeof fulls / sizeof *fulls; i++)
         full(fulls[i][0], fulls[i][1], fulls[i][2]);
     printf("%d checks, %d failed\n", checks, failures);
