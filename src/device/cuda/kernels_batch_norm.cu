@@ -154,7 +154,8 @@ static __global__ void apply(size_t rows, int c, const float *x, const float *re
     for (int l = 0; l < V; l++) {
         const int channel = column + l;
         m[l] = mean[channel];
-        scale[l] = invstd ? gamma[channel] * invstd[channel] : (float)(gamma[channel] / sqrt(variance[channel] + epsilon));
+        scale[l] = invstd ? gamma[channel] * invstd[channel]
+                          : (float)(gamma[channel] / sqrt(variance[channel] + epsilon));
         shift[l] = beta[channel];
     }
     for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += (size_t)gridDim.y * blockDim.y) {

@@ -88,8 +88,8 @@ static void test_large(void **state)
 static void test_strong(void **state)
 {
     (void)state;
-    const struct augment_strength strong = { .crop_min = 1, .crop_max = 1, .jitter = 1, .brightness = 0.9, .contrast = 0.9,
-                                             .saturation = 0.9, .hue = 0.5, .blur = 1 };
+    const struct augment_strength strong = { .crop_min = 1, .crop_max = 1, .jitter = 1, .brightness = 0.9,
+                                             .contrast = 0.9, .saturation = 0.9, .hue = 0.5, .blur = 1 };
     compare(16, 16, 16, 16, 64, &strong);
 }
 

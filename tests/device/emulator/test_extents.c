@@ -173,8 +173,9 @@ static void test_many_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),        cmocka_unit_test(test_empty_sums), cmocka_unit_test(test_more_than_the_grid),
+        cmocka_unit_test(test_empty),        cmocka_unit_test(test_empty_sums),
         cmocka_unit_test(test_many_columns), cmocka_unit_test(test_many_rows),
+        cmocka_unit_test(test_more_than_the_grid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

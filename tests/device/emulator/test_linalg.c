@@ -145,7 +145,8 @@ static void test_mixture_diag(void **state)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         const int n = shapes[s][0], d = shapes[s][1], k = shapes[s][2];
         const size_t nd = (size_t)n * d, kd = (size_t)k * d, nk = (size_t)n * k;
-        double *x = normals(nd, 1), *precision = normals(kd, 2), *linear = normals(kd, 3), *offset = normals((size_t)k, 4);
+        double *x = normals(nd, 1), *precision = normals(kd, 2), *linear = normals(kd, 3),
+               *offset = normals((size_t)k, 4);
         double *want[4] = { doubles((size_t)n), doubles((size_t)k), doubles(kd), doubles(kd) };
         double *got[4] = { doubles((size_t)n), doubles((size_t)k), doubles(kd), doubles(kd) };
         double *square = doubles(nd), *curve = doubles(kd), *resp = doubles(nk);
@@ -238,8 +239,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log_sum_exp), cmocka_unit_test(test_square_distances), cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_nearest_nan), cmocka_unit_test(test_mixture_diag),     cmocka_unit_test(test_mixture_full),
-        cmocka_unit_test(test_triangles),
+        cmocka_unit_test(test_nearest_nan), cmocka_unit_test(test_mixture_diag),
+        cmocka_unit_test(test_mixture_full), cmocka_unit_test(test_triangles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
