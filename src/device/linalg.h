@@ -55,7 +55,8 @@ struct device_linalg {
     /* Nearest other row of every row of x (n, d), n >= 2: its index (NULL: not
      * wanted) and squared Euclidean distance. The search may use products of
      * rows (absolute error about 1e-15 |x|^2: centre the data first); the
-     * distance of the winner is computed from differences. */
+     * distance of the winner is computed from differences. A row with no finite
+     * distance to another gets NaN, and an index that means nothing. */
     int (*nearest_rows)(struct device *, int64_t n, int d, const double *x, int64_t *index, double *distance,
                         struct err *);
 

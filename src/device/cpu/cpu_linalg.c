@@ -201,9 +201,10 @@ static int cpu_nearest_rows(struct device *dev, int64_t n, int d, const double *
         for (int64_t i = 0; i < n; i++) {
             for (int t = 1; t < threads; t++)
                 nearest_update(&best[i], best[t * n + i].distance, best[t * n + i].index);
-            distance[i] = square_distance(d, x + i * d, x + best[i].index * d);
+            bool found = best[i].index != INT64_MAX;
+            distance[i] = found ? square_distance(d, x + i * d, x + best[i].index * d) : NAN;
             if (index)
-                index[i] = best[i].index;
+                index[i] = found ? best[i].index : i;
         }
     }
     cpu_blas_end(dev);

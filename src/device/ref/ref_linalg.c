@@ -156,15 +156,19 @@ static int ref_nearest_rows(struct device *dev, int64_t n, int d, const double *
 {
     (void)dev, (void)err;
     for (int64_t i = 0; i < n; i++) {
+        int64_t nearest = i;
         distance[i] = INFINITY;
         for (int64_t j = 0; j < n; j++) {
             double s = j == i ? INFINITY : square_distance(d, x + i * d, x + j * d);
             if (s < distance[i]) {
                 distance[i] = s;
-                if (index)
-                    index[i] = j;
+                nearest = j;
             }
         }
+        if (nearest == i)
+            distance[i] = NAN;
+        if (index)
+            index[i] = nearest;
     }
     return 0;
 }

@@ -141,6 +141,14 @@ static void test_neighbours(void **state)
         dev->ops->linalg->square_distances(dev, 3, 2, x, 2, x + 2, out, NULL);
         assert_true(out[0] == 25.0 && out[1] == 1.0 && out[2] == 0.0 && out[3] == 20.0 && out[5] == 0.0);
     }
+    double far[3] = { NAN, NAN, NAN }, none[3]; /* nothing is near what is no number */
+    for (int which = 0; which < 2; which++) {
+        int64_t index[3];
+        struct device *dev = both_devices[which];
+        assert_int_equal(dev->ops->linalg->nearest_rows(dev, 3, 1, far, index, none, NULL), 0);
+        for (int i = 0; i < 3; i++)
+            assert_true(isnan(none[i]) && index[i] >= 0 && index[i] < 3);
+    }
 }
 
 static void test_diag_pass(void **state)
