@@ -14,8 +14,9 @@
 #include "device/device.h"
 
 /* A component whose log density at a row is this much below the best one's may
- * be dropped by gmm_full_logprob: its responsibility is below 2e-22. */
-#define LINALG_HOPELESS 50.0
+ * be dropped by gmm_full_logprob: its responsibility is below 4.3e-18, and two
+ * dozen of them together are less than the rounding of the sum (1.1e-16). */
+#define LINALG_HOPELESS 40.0
 
 struct device_linalg {
     /* C (m, n) = alpha op(A) op(B) + beta C */
