@@ -192,16 +192,17 @@ static int bench_augment(struct device *dev, const struct bench_options *o, stru
     int block = dev->ops->channel_block(dev, 3);
     size_t channels = (size_t)((3 + block - 1) / block * block);
     uint8_t *host = mem_alloc((size_t)batch, pixels, err), *images = NULL;
-    struct augment_view *views = mem_alloc((size_t)batch, sizeof *views, err);
-    float *out = NULL;
+    struct augment_view *views = mem_alloc((size_t)batch, sizeof *views, err), *there = NULL;
+    void *out = NULL;
     if (host == NULL || views == NULL)
         goto out;
     struct rng r = rng_at((uint64_t)o->seed, RNG_TEST, 0, 0, 0);
     for (size_t i = 0; i < (size_t)batch * pixels; i++)
         host[i] = (uint8_t)rng_u32(&r);
     images = dev->ops->alloc(dev, (size_t)batch * pixels, err);
-    out = dev->ops->alloc(dev, (size_t)batch * channels * (size_t)(size * size) * sizeof *out, err);
-    if (images == NULL || out == NULL || dev->ops->upload(dev, images, host, (size_t)batch * pixels, err) != 0)
+    there = dev->ops->alloc(dev, (size_t)batch * sizeof *there, err);
+    out = dev->ops->alloc(dev, (size_t)batch * channels * (size_t)(size * size) * dev->ops->activation_bytes(dev), err);
+    if (images == NULL || there == NULL || out == NULL || dev->ops->upload(dev, images, host, (size_t)batch * pixels, err) != 0)
         goto out;
     double start = 0;
     for (int64_t step = -1; step < o->steps; step++) {
@@ -209,7 +210,8 @@ static int bench_augment(struct device *dev, const struct bench_options *o, stru
             start = clock_monotonic();
         for (int i = 0; i < batch; i++)
             views[i] = augment_draw(&s, (uint64_t)o->seed, (uint32_t)(step + 1), (uint32_t)i, 0, size, size);
-        if (dev->ops->augment(dev, images, 3, size, size, views, batch, &target, out, err) != 0 ||
+        if (dev->ops->upload(dev, there, views, (size_t)batch * sizeof *views, err) != 0 ||
+            dev->ops->augment(dev, images, 3, size, size, there, batch, &target, out, err) != 0 ||
             dev->ops->sync(dev, err) != 0)
             goto out;
     }
@@ -221,6 +223,7 @@ static int bench_augment(struct device *dev, const struct bench_options *o, stru
     rc = 0;
 out:
     dev->ops->free(dev, images);
+    dev->ops->free(dev, there);
     dev->ops->free(dev, out);
     mem_free(host);
     mem_free(views);

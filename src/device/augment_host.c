@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "device/device.h"
 
 enum { CHANNELS = 3, LANES = 16 };
 
@@ -241,29 +242,12 @@ static void emit(const struct work *k, int n, const struct augment_target *targe
     }
 }
 
-static int check(int c, int h, int w, const struct augment_view *views, int n, const struct augment_target *target,
-                 int block, struct err *err)
-{
-    if (c != CHANNELS)
-        return err_set(err, "augmentation works on 3 channels, not %d", c);
-    if (h < 1 || w < 1 || target->h < 1 || target->w < 1 || n < 0 || block < 1)
-        return err_set(err, "augmentation of %d images of %d x %d pixels to %d x %d is not possible", n, h, w,
-                       target->h, target->w);
-    for (int i = 0; i < n; i++) {
-        const struct augment_view *v = &views[i];
-        bool inside = v->image >= 0 && v->crop_x >= 0.0f && v->crop_y >= 0.0f && v->crop_w >= 1.0f &&
-                      v->crop_h >= 1.0f && v->crop_x + v->crop_w <= (float)w && v->crop_y + v->crop_h <= (float)h;
-        if (!inside)
-            return err_set(err, "view %d of image %d has a crop of %g x %g at (%g, %g) outside its %d x %d pixels", i,
-                           v->image, v->crop_h, v->crop_w, v->crop_y, v->crop_x, h, w);
-    }
-    return 0;
-}
-
 int augment_run_host(const uint8_t *pixels, int c, int h, int w, const struct augment_view *views, int n,
                      const struct augment_target *target, float *out, int channel_block, int threads, struct err *err)
 {
-    if (check(c, h, w, views, n, target, channel_block, err) != 0)
+    if (target->h < 1 || target->w < 1 || channel_block < 1)
+        return err_set(err, "augmentation to %d x %d pixels is not possible", target->h, target->w);
+    if (augment_check(c, h, w, views, n, err) != 0)
         return -1;
     int area = target->h * target->w, radius = augment_blur_radius(target->h, target->w), rc = 0;
     size_t stride = (size_t)((CHANNELS + channel_block - 1) / channel_block * channel_block) * (size_t)area;

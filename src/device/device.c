@@ -17,6 +17,8 @@ const struct device_kind *const device_kinds[] = {
     NULL
 };
 
+const char *const precision_names[] = { "fp32", "tf32", "bf16", NULL };
+
 enum { DEVICE_KINDS = sizeof device_kinds / sizeof *device_kinds - 1 };
 
 static const struct device_kind *find(const char *name, struct err *err)

@@ -5,16 +5,17 @@
  * Memory. Pointers handed to slots are device memory from `alloc` unless the
  * slot says host. On ref and cpu device memory is host memory.
  *
- * Activations (images) are float in the layout
+ * Activations (images), `void *` here, are of the device's precision, in the layout
  *     [n][ceil(c / B)][h][w][B],   B = channel_block(dev, c),
  * B = 1 is NCHW (ref), B = c is NHWC (cuda), B = 16 or 8 is oneDNN's blocked
  * layout (cpu). Channels beyond c in the last block are zero and stay zero.
- * "Plain" means row-major without blocks.
+ * "Plain" means row-major floats without blocks. Weights, their gradients,
+ * statistics and everything plain are float whatever the precision.
  *
  * Operations that depend on shapes are planned once (`*_create` from a
  * descriptor: the device picks algorithm and workspace and may refuse, with a
- * message) and then run many times. Slots return 0 or -1 with a message. A NULL
- * slot group does not exist: every device fills every slot.
+ * message) and then run many times. Slots return 0 or -1 with a message. Every
+ * device fills every slot, except that `recording` may be NULL.
  *
  * Determinism: on one device with one number of threads, equal inputs give
  * equal bits. */
@@ -32,8 +33,16 @@ struct device;
 struct device_linalg; /* device/linalg.h: double-precision linear algebra for stats */
 struct conv;          /* private to the device */
 struct batch_norm;
+struct recording;
 struct augment_view;   /* device/augment_body.h */
 struct augment_target;
+
+enum precision {
+    PRECISION_FP32, /* the only one that every device has */
+    PRECISION_TF32, /* convolutions and products of matrices round their factors to 10 bits */
+    PRECISION_BF16  /* the same, and activations with their gradients are bfloat16 */
+};
+extern const char *const precision_names[]; /* in this order; NULL-terminated */
 
 /* Where y = the sum over inputs; see conv_create. */
 enum conv_epilogue {
@@ -60,6 +69,11 @@ struct batch_norm_desc {
     double epsilon, momentum; /* PyTorch's: running = (1 - momentum) running + momentum batch */
 };
 
+struct adam_step {
+    double lr, beta1, beta2, epsilon, weight_decay;
+    int64_t step; /* from 1 */
+};
+
 enum trans { TRANS_NO, TRANS_YES };
 
 struct device_ops {
@@ -73,12 +87,30 @@ struct device_ops {
     int (*copy)(struct device *, void *dst, const void *src, size_t bytes, struct err *);
     int (*zero)(struct device *, void *dst, size_t bytes, struct err *);
     int (*sync)(struct device *, struct err *); /* waits; reports errors of earlier calls */
+    /* `upload` of at most some MiB and everything that computes may be queued; the
+     * host's array is free again when upload returns. */
+    /* Free and total memory in bytes; SIZE_MAX both where it is the host's. */
+    int (*memory)(struct device *, size_t *free, size_t *total, struct err *);
+    /* A look at one double without waiting: `look` asks for its value as of the
+     * work queued so far; `seen` gives 1 and the value, 0 if it is not there yet
+     * (never if `wait`), or -1. One question at a time. */
+    int (*look)(struct device *, const double *src, struct err *);
+    int (*seen)(struct device *, bool wait, double *value, struct err *);
+
+    /* -- precision: of what is planned, allocated and multiplied from now on.
+     *    Refused, with a message, where the device has no such arithmetic. -- */
+    int (*set_precision)(struct device *, enum precision, struct err *);
+    size_t (*activation_bytes)(const struct device *); /* of one element */
+
+    /* -- a sequence of calls recorded once and replayed as one; NULL: it would
+     *    gain nothing here -- */
+    const struct device_recording *recording;
 
     /* -- layout -- */
     int (*channel_block)(const struct device *, int c);
     /* plain (n, c, h, w) <-> activation layout */
-    int (*pack)(struct device *, int n, int c, int h, int w, const float *plain, float *act, struct err *);
-    int (*unpack)(struct device *, int n, int c, int h, int w, const float *act, float *plain, struct err *);
+    int (*pack)(struct device *, int n, int c, int h, int w, const float *plain, void *act, struct err *);
+    int (*unpack)(struct device *, int n, int c, int h, int w, const void *act, float *plain, struct err *);
 
     /* -- convolution. Weights live in the device's own packed form of
      *    conv_weight_bytes bytes, elementwise compatible with gradients and
@@ -92,36 +124,36 @@ struct device_ops {
     int (*conv_weight_unpack)(struct device *, int c_out, int c_in, int kernel, const float *packed,
                               float *oihw /* host */, struct err *);
     /* bias (c_out) and residual (like y) only where the epilogue has them, else NULL */
-    int (*conv_forward)(struct conv *, const float *x, const float *weight, const float *bias, const float *residual,
-                        float *y, struct err *);
-    int (*conv_backward_data)(struct conv *, const float *dy, const float *weight, float *dx, struct err *);
-    int (*conv_backward_weight)(struct conv *, const float *x, const float *dy, float *dweight, struct err *);
+    int (*conv_forward)(struct conv *, const void *x, const float *weight, const float *bias, const void *residual,
+                        void *y, struct err *);
+    int (*conv_backward_data)(struct conv *, const void *dy, const float *weight, void *dx, struct err *);
+    int (*conv_backward_weight)(struct conv *, const void *x, const void *dy, float *dweight, struct err *);
 
     /* -- batch norm (+ add)(+ relu). Vectors (c), plain. Biased variance
      *    normalises, unbiased goes into the running variance, as PyTorch. -- */
     struct batch_norm *(*batch_norm_create)(struct device *, const struct batch_norm_desc *, struct err *);
     void (*batch_norm_destroy)(struct batch_norm *);
     /* residual NULL unless add; save_mean, save_invstd (c) are for backward */
-    int (*batch_norm_forward)(struct batch_norm *, const float *x, const float *residual, const float *gamma,
+    int (*batch_norm_forward)(struct batch_norm *, const void *x, const void *residual, const float *gamma,
                               const float *beta, float *running_mean, float *running_var, float *save_mean,
-                              float *save_invstd, float *y, struct err *);
-    int (*batch_norm_infer)(struct batch_norm *, const float *x, const float *residual, const float *gamma,
-                            const float *beta, const float *running_mean, const float *running_var, float *y,
+                              float *save_invstd, void *y, struct err *);
+    int (*batch_norm_infer)(struct batch_norm *, const void *x, const void *residual, const float *gamma,
+                            const float *beta, const float *running_mean, const float *running_var, void *y,
                             struct err *);
     /* The gradient at y is dy + dy2 (dy2 may be NULL). Writes dx, dgamma, dbeta
      * and, if add, dresidual (the masked gradient). dx may equal dy. */
-    int (*batch_norm_backward)(struct batch_norm *, const float *x, const float *y, const float *dy, const float *dy2,
-                               const float *gamma, const float *save_mean, const float *save_invstd, float *dx,
-                               float *dresidual, float *dgamma, float *dbeta, struct err *);
+    int (*batch_norm_backward)(struct batch_norm *, const void *x, const void *y, const void *dy, const void *dy2,
+                               const float *gamma, const float *save_mean, const float *save_invstd, void *dx,
+                               void *dresidual, float *dgamma, float *dbeta, struct err *);
 
     /* -- pooling. max: kernel 3, stride 2, padding 1 (ImageNet stem); `where`
      *    has as many int32 as y. avg: global, y plain (n, c). -- */
-    int (*max_pool_forward)(struct device *, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+    int (*max_pool_forward)(struct device *, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
                             struct err *);
-    int (*max_pool_backward)(struct device *, int n, int c, int h, int w, const float *dy, const float *dy2,
-                             const int32_t *where, float *dx, struct err *);
-    int (*avg_pool_forward)(struct device *, int n, int c, int h, int w, const float *x, float *y, struct err *);
-    int (*avg_pool_backward)(struct device *, int n, int c, int h, int w, const float *dy, float *dx, struct err *);
+    int (*max_pool_backward)(struct device *, int n, int c, int h, int w, const void *dy, const void *dy2,
+                             const int32_t *where, void *dx, struct err *);
+    int (*avg_pool_forward)(struct device *, int n, int c, int h, int w, const void *x, float *y, struct err *);
+    int (*avg_pool_backward)(struct device *, int n, int c, int h, int w, const float *dy, void *dx, struct err *);
 
     /* -- matrices, row-major float: C (m, n) = alpha op(A) op(B) + beta C -- */
     int (*gemm)(struct device *, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
@@ -150,31 +182,48 @@ struct device_ops {
     /* loss_rows (n) = mean_j (z - t)^2; dz = scale 2 (z - t) / d */
     int (*mse_rows)(struct device *, int n, int d, const float *z, const float *target, float scale, float *dz,
                     float *loss_rows, struct err *);
-    /* *host_sum = sum of x (n), in double, waits */
-    int (*sum)(struct device *, size_t n, const float *x, double *host_sum, struct err *);
+    /* *total += (sum of x (n)) / n, in double, device memory; n > 0 */
+    int (*add_mean)(struct device *, size_t n, const float *x, double *total, struct err *);
+    /* out (n, d) = the rows index (n, device) of table (any, d) */
+    int (*gather_rows)(struct device *, int n, int d, const float *table, const int32_t *index, float *out,
+                       struct err *);
     /* y += alpha x */
     int (*axpy)(struct device *, size_t n, float alpha, const float *x, float *y, struct err *);
 
     /* -- optimiser: Adam as torch.optim.Adam (L2 in the gradient), one launch
-     *    over the flat parameters; step counts from 1 -- */
-    int (*adam)(struct device *, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
-                double beta2, double epsilon, double weight_decay, int64_t step, struct err *);
+     *    over the flat parameters; `at` is device memory, because it changes from
+     *    step to step while a recording does not -- */
+    int (*adam)(struct device *, size_t n, float *w, const float *g, float *m, float *v,
+                const struct adam_step *at, struct err *);
 
-    /* -- augmentation: view i of `views` (host array) reads image views[i].image
-     *    of `pixels` (uint8, plain (count, c, h, w), device memory) and writes
-     *    row i of out (n, c, target->h, target->w) in activation layout,
-     *    normalised by the target's mean and std. -- */
+    /* -- augmentation: view i of `views` (device memory, checked by augment_check)
+     *    reads image views[i].image of `pixels` (uint8, plain (count, c, h, w),
+     *    device memory) and writes row i of out (n, c, target->h, target->w) in
+     *    activation layout, normalised by the target's mean and std. -- */
     int (*augment)(struct device *, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
-                   int n, const struct augment_target *target, float *out, struct err *);
+                   int n, const struct augment_target *target, void *out, struct err *);
 
     const struct device_linalg *linalg;
     void (*close)(struct device *);
 };
 
+/* Between begin and end nothing runs and nothing may wait, allocate or fail for
+ * reasons of the data: uploads, downloads, looks and plans stay outside. What was
+ * queued in between must have run once before, so that all is loaded and has its
+ * memory. A replay repeats it on the same addresses. */
+struct device_recording {
+    int (*begin)(struct device *, struct err *);
+    struct recording *(*end)(struct device *, struct err *); /* also after a failure in between: then NULL */
+    int (*replay)(struct recording *, struct err *);
+    void (*destroy)(struct recording *);
+};
+
 /* Every device begins with this; the rest is its own. */
 struct device {
     const struct device_ops *ops;
+    enum precision precision; /* as set_precision left it */
     int threads;
+    double looked; /* devices on the host: what `look` saw */
     char description[128]; /* "AMD EPYC, 2 threads, oneDNN 2.6.3", for provenance */
 };
 
@@ -194,6 +243,10 @@ extern const struct device_kind *const device_kinds[]; /* NULL-terminated */
 /* name: a row's, or "auto" (the fastest that is available). */
 struct device *device_open(const char *name, int threads, struct err *err);
 void device_close(struct device *dev);
+
+/* -1 and a sentence unless all n views (host) are inside images of c channels and
+ * h x w pixels: what the augment slot relies on. */
+int augment_check(int c, int h, int w, const struct augment_view *views, int n, struct err *err);
 
 /* The libraries of all devices: fills at most `max`, returns how many. */
 int device_libraries(struct library *out, int max);

@@ -42,6 +42,53 @@ int host_sync(struct device *dev, struct err *err)
     return 0;
 }
 
+int host_memory(struct device *dev, size_t *free, size_t *total, struct err *err)
+{
+    (void)dev;
+    (void)err;
+    *free = *total = SIZE_MAX;
+    return 0;
+}
+
+int host_look(struct device *dev, const double *src, struct err *err)
+{
+    (void)err;
+    dev->looked = *src;
+    return 0;
+}
+
+int host_seen(struct device *dev, bool wait, double *value, struct err *err)
+{
+    (void)wait;
+    (void)err;
+    *value = dev->looked;
+    return 1;
+}
+
+int host_set_precision(struct device *dev, enum precision precision, struct err *err)
+{
+    if (precision != PRECISION_FP32)
+        return err_set(err, "the device %s computes in fp32 only, not in %s", dev->ops->name,
+                       precision_names[precision]);
+    return 0;
+}
+
+size_t host_activation_bytes(const struct device *dev)
+{
+    (void)dev;
+    return sizeof(float);
+}
+
+int host_gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
+                     struct err *err)
+{
+    (void)dev;
+    (void)err;
+    for (size_t i = 0; i < (size_t)n; i++)
+        memcpy(out + i * (size_t)d, table + (size_t)index[i] * (size_t)d, (size_t)d * sizeof *out);
+    return 0;
+}
+
 int host_check_conv(const struct conv_desc *d, struct err *err)
 {
     if (d->n < 1 || d->c_in < 1 || d->h < 1 || d->w < 1 || d->c_out < 1 || d->kernel < 1 || d->stride < 1 ||

@@ -11,6 +11,14 @@ void host_free(struct device *dev, void *p);
 int host_copy(struct device *dev, void *dst, const void *src, size_t bytes, struct err *err);
 int host_zero(struct device *dev, void *dst, size_t bytes, struct err *err);
 int host_sync(struct device *dev, struct err *err);
+int host_memory(struct device *dev, size_t *free, size_t *total, struct err *err);
+int host_look(struct device *dev, const double *src, struct err *err);
+int host_seen(struct device *dev, bool wait, double *value, struct err *err);
+/* PRECISION_FP32 alone */
+int host_set_precision(struct device *dev, enum precision precision, struct err *err);
+size_t host_activation_bytes(const struct device *dev);
+int host_gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
+                     struct err *err);
 
 /* -1 and a sentence if no convolution, or no batch norm, has this shape. */
 int host_check_conv(const struct conv_desc *d, struct err *err);

@@ -10,8 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/rng.h" /* DINF_HD */
+#include "device/device.h"
 
 /* -- batch norm. Deviations from the mean come first: the form scale x + shift
  *    would lose digits where the mean is far from zero. -- */
@@ -27,6 +29,26 @@ static inline DINF_HD float kernel_batch_norm_backward(float g, float x, float m
                                                        float offset)
 {
     return scale * g + slope * (x - mean) + offset;
+}
+
+/* -- bfloat16: the upper half of a float -- */
+
+/* To the nearest, ties to even; a NaN stays one. */
+static inline DINF_HD uint16_t kernel_to_bf16(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (x != x)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static inline DINF_HD float kernel_from_bf16(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
 }
 
 /* -- elements -- */
@@ -47,18 +69,17 @@ struct kernel_adam {
     float beta1, beta2, rest1, rest2, step_size, root_correction, epsilon, weight_decay;
 };
 
-static inline DINF_HD struct kernel_adam kernel_adam_constants(double lr, double beta1, double beta2, double epsilon,
-                                                               double weight_decay, int64_t step)
+static inline DINF_HD struct kernel_adam kernel_adam_constants(const struct adam_step *at)
 {
     struct kernel_adam k;
-    k.beta1 = (float)beta1;
-    k.beta2 = (float)beta2;
-    k.rest1 = (float)(1 - beta1);
-    k.rest2 = (float)(1 - beta2);
-    k.step_size = (float)(lr / (1 - pow(beta1, (double)step)));
-    k.root_correction = (float)(1 / sqrt(1 - pow(beta2, (double)step)));
-    k.epsilon = (float)epsilon;
-    k.weight_decay = (float)weight_decay;
+    k.beta1 = (float)at->beta1;
+    k.beta2 = (float)at->beta2;
+    k.rest1 = (float)(1 - at->beta1);
+    k.rest2 = (float)(1 - at->beta2);
+    k.step_size = (float)(at->lr / (1 - pow(at->beta1, (double)at->step)));
+    k.root_correction = (float)(1 / sqrt(1 - pow(at->beta2, (double)at->step)));
+    k.epsilon = (float)at->epsilon;
+    k.weight_decay = (float)at->weight_decay;
     return k;
 }
 

@@ -42,11 +42,17 @@ int train_bench(struct device *dev, const cJSON *block, int size, int batch, int
         order[i] = (uint32_t)i;
     double begin = clock_monotonic();
     for (int64_t step = 1; step <= warmup + steps; step++) {
-        if (trainer_step(t, order, step, step, t->config.o.lr, &result->loss, err) != 0)
+        if (trainer_step(t, order, step, step, t->config.o.lr, err) != 0)
             goto out;
-        if (step == warmup)
+        if (step == warmup) {
+            if (trainer_set_total(t, 0, err) != 0 || dev->ops->sync(dev, err) != 0)
+                goto out;
             begin = clock_monotonic();
+        }
     }
+    if (trainer_total(t, &result->loss, err) != 0) /* waits */
+        goto out;
+    result->loss /= steps;
     result->seconds_per_step = (clock_monotonic() - begin) / steps;
     result->images_per_second = (double)t->images * t->views / result->seconds_per_step;
     result->parameters = network_encoder_parameters(t->net);

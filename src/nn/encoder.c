@@ -13,6 +13,7 @@ void encoder_destroy(struct encoder *e)
     if (e == NULL)
         return;
     e->dev->ops->free(e->dev, e->pixels);
+    e->dev->ops->free(e->dev, e->views);
     pass_destroy(e->pass);
     network_destroy(e->net);
     mem_free(e);
@@ -91,11 +92,15 @@ static int prepare(struct encoder *e, int64_t images, int64_t rows, const struct
             return -1;
         e->pixels_bytes = bytes;
     }
-    if (e->pass != NULL && e->pass->n == rows)
+    if (e->pass != NULL && e->views != NULL && e->pass->n == rows)
         return 0;
     pass_destroy(e->pass);
+    e->dev->ops->free(e->dev, e->views);
+    e->views = NULL;
     e->pass = pass_create(e->net, PASS_FOLDED, (int)rows, e->pipeline.size, e->pipeline.size, err);
-    return e->pass == NULL ? -1 : 0;
+    if (e->pass != NULL)
+        e->views = e->dev->ops->alloc(e->dev, (size_t)rows * sizeof *e->views, err);
+    return e->views == NULL ? -1 : 0;
 }
 
 /* How the victim is asked; strength of "none" and any seed for plain images. */
@@ -141,7 +146,9 @@ static int embed_views(struct encoder *e, const struct images *im, const struct 
             all[r].image = (int32_t)i;
         }
         if (ops->upload(e->dev, e->pixels, im->pixels + (size_t)begin * image_bytes, (size_t)n * image_bytes, err) ||
-            ops->augment(e->dev, e->pixels, 3, im->h, im->w, all, (int)rows, &target, pass_input(e->pass), err) ||
+            augment_check(3, im->h, im->w, all, (int)rows, err) != 0 ||
+            ops->upload(e->dev, e->views, all, (size_t)rows * sizeof *all, err) != 0 ||
+            ops->augment(e->dev, e->pixels, 3, im->h, im->w, e->views, (int)rows, &target, pass_input(e->pass), err) ||
             pass_forward(e->pass, err) != 0 ||
             ops->download(e->dev, out + (size_t)(begin * views) * dim, pass_output(e->pass),
                           (size_t)(n * views) * dim * sizeof *out, err) != 0)

@@ -21,6 +21,7 @@ struct encoder {
     struct network *net;
     struct pass *pass;  /* of the last batch size */
     uint8_t *pixels;    /* device memory for one batch of images */
+    struct augment_view *views; /* likewise for pass->n views */
     size_t pixels_bytes;
 };
 

@@ -15,7 +15,7 @@ struct loss_shape {
 struct loss_input {
     const float *z;          /* (rows, dim) device */
     const float *target;     /* (rows, dim) device; NULL unless targets */
-    const int32_t *labels;   /* (images) host; NULL if the data set has none */
+    const int32_t *labels;   /* (images) device; NULL if the data set has none */
 };
 
 struct loss;
@@ -28,8 +28,9 @@ struct loss_kind {
     /* -1 with a message if it cannot work on this shape. Device borrowed. */
     struct loss *(*create)(struct device *, const void *options, const struct loss_shape *, struct err *);
     void (*destroy)(struct loss *);
-    /* *value = mean loss; dz (rows, dim) = its gradient. */
-    int (*run)(struct loss *, const struct loss_input *, float *dz, double *value, struct err *);
+    /* Adds the mean loss to *total (device memory); dz (rows, dim) = its gradient.
+     * Queued, and the same work every time: it may be recorded. */
+    int (*run)(struct loss *, const struct loss_input *, float *dz, double *total, struct err *);
 };
 
 const struct loss_kind *loss_find(const char *name, struct err *err);

@@ -122,7 +122,7 @@ void train_result_fini(struct train_result *r);
  * on random images of `size`: `warmup` steps untimed, then `steps`. */
 struct train_bench_result {
     double images_per_second, seconds_per_step; /* views: two per image */
-    double loss;                                /* of the last step */
+    double loss;                                /* mean of the timed steps */
     int64_t parameters;
 };
 int train_bench(struct device *dev, const cJSON *block, int size, int batch, int steps, int warmup,

@@ -11,9 +11,13 @@ struct optim_kind {
     struct nn_row row;
     /* Names of its flat state vectors, as in checkpoints ("optimizer.NAME.*"); NULL: fewer. */
     const char *moments[OPTIM_MOMENTS];
-    /* One step on all n floats of `w` with gradient `g`; `moments` start as zero; step counts from 1. */
-    int (*step)(struct device *, const void *options, size_t n, float *w, const float *g, float *const *moments,
-                double lr, int64_t step, struct err *);
+    /* What a step has to know besides, `at_size` bytes: written on the host by `at`
+     * (step counts from 1), read by `step` in device memory. */
+    size_t at_size;
+    void (*at)(const void *options, double lr, int64_t step, void *out);
+    /* One step on all n floats of `w` with gradient `g`; `moments` start as zero. */
+    int (*step)(struct device *, size_t n, float *w, const float *g, float *const *moments, const void *at,
+                struct err *);
 };
 
 const struct optim_kind *optim_find(const char *name, struct err *err);

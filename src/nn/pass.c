@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "nn/layer.h"
@@ -11,7 +12,7 @@
 enum { ALIGN_BYTES = 64 };
 
 struct claim {
-    float **where;
+    void *where; /* a pointer's */
     size_t bytes, offset;
     int first, last;
 };
@@ -36,7 +37,7 @@ static int channel_block(const struct pass *pass, const struct tensor *t)
     return t->plain ? 1 : pass->net->dev->ops->channel_block(pass->net->dev, t->c);
 }
 
-size_t pass_floats(const struct pass *pass, int tensor)
+size_t pass_elements(const struct pass *pass, int tensor)
 {
     const struct tensor *t = &pass->net->tensors[tensor];
     int block = channel_block(pass, t);
@@ -44,7 +45,7 @@ size_t pass_floats(const struct pass *pass, int tensor)
     return (size_t)pass->n * channels * (size_t)pass->shapes[tensor].h * (size_t)pass->shapes[tensor].w;
 }
 
-int pass_claim(struct pass *pass, float **where, size_t floats, int first, int last, struct err *err)
+int pass_claim(struct pass *pass, void *where, size_t bytes, int first, int last, struct err *err)
 {
     if (pass->n_claims == pass->max_claims) {
         int more = pass->max_claims == 0 ? 64 : 2 * pass->max_claims;
@@ -55,22 +56,25 @@ int pass_claim(struct pass *pass, float **where, size_t floats, int first, int l
         pass->claims = grown;
         pass->max_claims = more;
     }
-    size_t bytes = (floats * sizeof(float) + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
-    pass->claims[pass->n_claims++] =
-        (struct claim){ .where = where, .bytes = bytes, .first = first, .last = last };
+    pass->claims[pass->n_claims++] = (struct claim){ .where = where,
+                                                     .bytes = (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES,
+                                                     .first = first,
+                                                     .last = last };
     return 0;
 }
 
-int pass_claim_like(struct pass *pass, float **where, int tensor, int first, int last, struct err *err)
+int pass_claim_like(struct pass *pass, void *where, int tensor, int first, int last, struct err *err)
 {
     const struct tensor *t = &pass->net->tensors[tensor];
+    const struct device *dev = pass->net->dev;
+    size_t element = t->plain ? sizeof(float) : dev->ops->activation_bytes(dev);
     /* Padding channels are zero from the start and are nobody's to write: such
      * memory must not have held anything else. */
     if (t->c % channel_block(pass, t) != 0) {
         first = 0;
         last = pass_end(pass);
     }
-    return pass_claim(pass, where, pass_floats(pass, tensor), first, last, err);
+    return pass_claim(pass, where, pass_elements(pass, tensor) * element, first, last, err);
 }
 
 static int claim_values(struct pass *pass, struct err *err)
@@ -192,8 +196,10 @@ struct pass *pass_create(struct network *net, enum pass_mode mode, int n, int h,
     pass->arena = dev->ops->alloc(dev, pass->arena_bytes, err);
     if (pass->arena == NULL)
         goto fail;
-    for (int i = 0; i < pass->n_claims; i++)
-        *pass->claims[i].where = (float *)((char *)pass->arena + pass->claims[i].offset);
+    for (int i = 0; i < pass->n_claims; i++) {
+        void *at = (char *)pass->arena + pass->claims[i].offset;
+        memcpy(pass->claims[i].where, &at, sizeof at); /* whatever it points to */
+    }
     if (mode == PASS_TRAIN) {
         pass->weight_gradients = dev->ops->alloc(dev, net->n_weights * sizeof(float), err);
         if (pass->weight_gradients == NULL)
@@ -231,7 +237,7 @@ static int output_tensor(const struct pass *pass)
     return pass->net->layers[pass->n_layers - 1]->output;
 }
 
-float *pass_input(const struct pass *pass)
+void *pass_input(const struct pass *pass)
 {
     return pass->values[0];
 }
@@ -262,7 +268,7 @@ float *pass_running(const struct pass *pass, int parameter)
     return pass->net->running + pass->net->parameters[parameter].offset;
 }
 
-float *pass_gradient(const struct pass *pass, const struct layer *layer, int tensor)
+void *pass_gradient(const struct pass *pass, const struct layer *layer, int tensor)
 {
     const struct tensor *t = &pass->net->tensors[tensor];
     int me = pass_forward_time(pass, layer);
@@ -279,8 +285,6 @@ int pass_forward(struct pass *pass, struct err *err)
         if (l->kind->forward(l, pass, pass->states[i], err) != 0)
             return -1;
     }
-    if (pass->mode == PASS_TRAIN)
-        pass->net->batches++;
     return 0;
 }
 

@@ -26,8 +26,8 @@ struct pass {
     int n;
     int n_layers;            /* of the network's, that run */
     struct shape *shapes;    /* (tensors) */
-    float **values;          /* (tensors) activations */
-    float *(*gradients)[TENSOR_CONSUMERS]; /* (tensors) what each consumer contributes; NULL beyond */
+    void **values;           /* (tensors) activations, or floats where a tensor is plain */
+    void *(*gradients)[TENSOR_CONSUMERS];  /* (tensors) what each consumer contributes; NULL beyond */
     float *weight_gradients; /* flat, as net->weights */
     void **states;           /* (layers) */
     void *arena;
@@ -41,7 +41,7 @@ void pass_destroy(struct pass *pass);
 
 /* Where the images go in (activation layout) and the last tensor comes out: the
  * representation (n, dim), in training the last head's output. */
-float *pass_input(const struct pass *pass);
+void *pass_input(const struct pass *pass);
 const float *pass_output(const struct pass *pass);
 /* In training: where the loss writes the gradient at the output. */
 float *pass_output_gradient(const struct pass *pass);
@@ -51,17 +51,17 @@ int pass_backward(struct pass *pass, struct err *err);
 
 /* ---- for layers ---- */
 
-/* *where becomes device memory of `floats` once everything is claimed, kept from
- * time `first` to `last`. */
-int pass_claim(struct pass *pass, float **where, size_t floats, int first, int last, struct err *err);
+/* The pointer at `where` becomes device memory of `bytes` once everything is
+ * claimed, kept from time `first` to `last`. */
+int pass_claim(struct pass *pass, void *where, size_t bytes, int first, int last, struct err *err);
 /* The same for something laid out like tensor `tensor`. */
-int pass_claim_like(struct pass *pass, float **where, int tensor, int first, int last, struct err *err);
+int pass_claim_like(struct pass *pass, void *where, int tensor, int first, int last, struct err *err);
 /* Times of a layer, and of the end of everything. */
 int pass_forward_time(const struct pass *pass, const struct layer *layer);
 int pass_backward_time(const struct pass *pass, const struct layer *layer);
 int pass_end(const struct pass *pass);
-/* Floats of one activation tensor. */
-size_t pass_floats(const struct pass *pass, int tensor);
+/* Elements of one tensor, its padding included. */
+size_t pass_elements(const struct pass *pass, int tensor);
 
 /* Parameter's place in the weights that this pass uses, their gradients, the
  * running statistics. */
@@ -69,6 +69,6 @@ float *pass_weight(const struct pass *pass, int parameter);
 float *pass_weight_gradient(const struct pass *pass, int parameter);
 float *pass_running(const struct pass *pass, int parameter);
 /* Where `layer` writes its gradient for `tensor`; NULL for the network's input. */
-float *pass_gradient(const struct pass *pass, const struct layer *layer, int tensor);
+void *pass_gradient(const struct pass *pass, const struct layer *layer, int tensor);
 
 #endif

@@ -21,6 +21,8 @@ struct run {
     int64_t ordered_epoch;          /* that `order` belongs to; -1: none */
     double begin, step_begin, saved; /* clock_monotonic: this process's start, the step's, the last checkpoint */
     int64_t first_step;
+    int64_t asked;                  /* step after which the total was asked for; 0: no question is open */
+    double loss;                    /* mean of the epoch up to the last answer; NaN before the first */
 };
 
 void train_result_fini(struct train_result *r)
@@ -63,13 +65,61 @@ static double rate(const struct run *run, double now)
     return now > run->begin ? views / (now - run->begin) : 0;
 }
 
-/* Closes an epoch's entry in the curves; `count` steps of it were done. */
-static void close_epoch(struct run *run, int64_t epoch, int64_t count)
+/* `total` is the sum of the losses up to `step`, of its epoch. */
+static int take_total(struct run *run, double total, int64_t step, struct err *err)
 {
+    int64_t epoch = epoch_of(run, step - 1);
+    if (!isfinite(total))
+        return err_set(err, "the loss is not finite at step %lld (epoch %lld, learning rate %g)", (long long)step,
+                       (long long)epoch + 1, lr_of(run, epoch));
+    run->loss = total / (double)(step - epoch * run->steps_per_epoch);
+    return 0;
+}
+
+/* How the losses stand, without waiting: on a GPU the answer may come steps later. */
+static int watch_loss(struct run *run, struct err *err)
+{
+    struct device *dev = run->trainer->dev;
+    double total;
+    if (run->asked == 0) {
+        run->asked = run->at.step;
+        if (dev->ops->look(dev, run->trainer->total, err) != 0)
+            return -1;
+    }
+    int there = dev->ops->seen(dev, false, &total, err);
+    if (there != 1)
+        return there;
+    int64_t step = run->asked;
+    run->asked = 0;
+    return take_total(run, total, step, err);
+}
+
+/* Waits for all steps and puts the sum of the epoch's losses where the position has it. */
+static int settle(struct run *run, struct err *err)
+{
+    double ignored;
+    if (run->asked != 0 && run->trainer->dev->ops->seen(run->trainer->dev, true, &ignored, err) < 0)
+        return -1;
+    run->asked = 0;
+    if (trainer_total(run->trainer, &run->at.loss_sum, err) != 0 ||
+        take_total(run, run->at.loss_sum, run->at.step, err) != 0)
+        return -1;
+    double now = clock_monotonic();
+    run->at.seconds += now - run->step_begin;
+    run->step_begin = now;
+    return 0;
+}
+
+/* Closes an epoch's entry in the curves; `count` steps of it were done. */
+static int close_epoch(struct run *run, int64_t epoch, int64_t count, struct err *err)
+{
+    if (settle(run, err) != 0)
+        return -1;
     run->at.loss[epoch] = run->at.loss_sum / (double)count;
     run->at.lr[epoch] = lr_of(run, epoch);
     run->at.duration[epoch] = run->at.seconds;
     run->at.loss_sum = run->at.seconds = 0;
+    return trainer_set_total(run->trainer, 0, err);
 }
 
 static int save(struct run *run, struct err *err)
@@ -79,7 +129,7 @@ static int save(struct run *run, struct err *err)
                             epoch_of(run, run->at.step), err);
 }
 
-static void report(const struct run *run, double now, double epoch_loss)
+static void report(const struct run *run, double now)
 {
     if (run->request->progress == NULL)
         return;
@@ -87,7 +137,7 @@ static void report(const struct run *run, double now, double epoch_loss)
                                       .epochs = run->trainer->config.o.epochs,
                                       .step = run->at.step,
                                       .steps = run->steps,
-                                      .loss = epoch_loss,
+                                      .loss = run->loss,
                                       .images_per_second = rate(run, now) };
     run->request->progress(run->request->arg, &p);
 }
@@ -97,23 +147,22 @@ static int advance(struct run *run, struct err *err)
 {
     struct trainer *t = run->trainer;
     int64_t epoch = epoch_of(run, run->at.step), within = run->at.step % run->steps_per_epoch;
-    double loss;
     order_epoch(run, epoch);
-    if (trainer_step(t, run->order + within * t->images, epoch, run->at.step + 1, lr_of(run, epoch), &loss, err) != 0)
+    if (trainer_step(t, run->order + within * t->images, epoch, run->at.step + 1, lr_of(run, epoch), err) != 0)
+        return -1;
+    run->at.step++;
+    if (watch_loss(run, err) != 0 ||
+        (within + 1 == run->steps_per_epoch && close_epoch(run, epoch, run->steps_per_epoch, err) != 0))
         return -1;
     double now = clock_monotonic();
-    run->at.step++;
-    run->at.loss_sum += loss;
     run->at.seconds += now - run->step_begin;
     run->step_begin = now;
-    double mean = run->at.loss_sum / (double)(within + 1);
-    if (within + 1 == run->steps_per_epoch)
-        close_epoch(run, epoch, run->steps_per_epoch);
-    report(run, now, mean);
+    report(run, now);
     if (run->at.step == run->steps)
         return 0;
     bool stop = stop_requested(), due = stop || now - run->saved >= t->config.o.checkpoint_seconds;
-    if (due && run->request->checkpoint != NULL && save(run, err) != 0)
+    if (due && run->request->checkpoint != NULL &&
+        ((within + 1 < run->steps_per_epoch && settle(run, err) != 0) || save(run, err) != 0))
         return -1;
     return stop ? STOPPED : 0;
 }
@@ -139,18 +188,18 @@ static int start(struct run *run, struct err *err)
     if (path != NULL && fs_exists(path) &&
         checkpoint_read(path, run->identity, run->trainer, &run->at, o->epochs, err) != 0)
         return -1;
+    if (trainer_set_total(run->trainer, run->at.loss_sum, err) != 0)
+        return -1;
     run->first_step = run->at.step;
+    run->loss = NAN;
     run->begin = run->step_begin = run->saved = clock_monotonic();
     return 0;
 }
 
-/* Hands the curves over. */
-static void finish(struct run *run, struct train_result *result)
+/* Hands the curves over; `rest` steps of the last epoch were done, if not all. */
+static void finish(struct run *run, int64_t rest, struct train_result *result)
 {
     const struct trainer *t = run->trainer;
-    int64_t rest = run->steps % run->steps_per_epoch;
-    if (rest > 0)
-        close_epoch(run, epoch_of(run, run->steps), rest);
     *result = (struct train_result){ .epochs = epoch_of(run, run->steps) + (rest > 0),
                                      .steps = run->steps,
                                      .loss = run->at.loss,
@@ -173,12 +222,15 @@ int train_run(struct device *dev, const struct train_request *request, struct tr
     rc = 0;
     while (rc == 0 && run.at.step < run.steps)
         rc = advance(&run, err);
+    int64_t rest = run.steps_per_epoch > 0 ? run.steps % run.steps_per_epoch : 0;
+    if (rc == 0 && rest > 0)
+        rc = close_epoch(&run, epoch_of(&run, run.steps), rest, err);
     if (rc != 0)
         goto out;
     const struct trainer *t = run.trainer;
     rc = encoder_write(request->out, t->net, &t->config.encoder, t->head_dim, &t->pipeline, request->provenance, err);
     if (rc == 0)
-        finish(&run, result);
+        finish(&run, rest, result);
 out:
     mem_free(run.order);
     mem_free(run.at.loss);

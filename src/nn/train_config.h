@@ -10,7 +10,7 @@
 /* train_options, filled. */
 struct train_options {
     char loss[OPTION_NAME], optimizer[OPTION_NAME], augment[OPTION_NAME], schedule[OPTION_NAME];
-    char projector[OPTION_NAME], head[OPTION_NAME], init[OPTION_TEXT];
+    char projector[OPTION_NAME], head[OPTION_NAME], precision[OPTION_NAME], init[OPTION_TEXT];
     int64_t epochs, batch, hold, projector_dim, max_steps;
     double lr, checkpoint_seconds;
     bool shuffle;

@@ -2,7 +2,6 @@
  * optimiser. */
 #include "nn/trainer.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -13,17 +12,17 @@ void trainer_destroy(struct trainer *t)
     if (t == NULL)
         return;
     const struct device_ops *ops = t->dev->ops;
+    if (t->recording != NULL)
+        ops->recording->destroy(t->recording);
     if (t->loss != NULL)
         t->config.loss->destroy(t->loss);
     for (int i = 0; i < OPTIM_MOMENTS; i++)
         ops->free(t->dev, t->moments[i]);
-    ops->free(t->dev, t->pixels);
-    ops->free(t->dev, t->target);
+    ops->free(t->dev, t->total);
+    feed_destroy(t->feed);
     pass_destroy(t->pass);
     network_destroy(t->net);
-    mem_free(t->drawn);
-    mem_free(t->labels);
-    mem_free(t->target_rows);
+    ops->set_precision(t->dev, PRECISION_FP32, NULL);
     train_config_fini(&t->config);
     mem_free(t);
 }
@@ -92,25 +91,12 @@ static int create_optimiser(struct trainer *t, struct err *err)
     return 0;
 }
 
-static int create_buffers(struct trainer *t, struct err *err)
+static enum precision precision_of(const char *name)
 {
-    const struct images *im = t->request->data;
-    const struct device_ops *ops = t->dev->ops;
-    size_t bytes = (size_t)im->n * 3 * (size_t)im->h * (size_t)im->w;
-    t->drawn = mem_alloc((size_t)t->views * (size_t)t->images, sizeof *t->drawn, err);
-    t->pixels = t->drawn == NULL ? NULL : ops->alloc(t->dev, bytes, err);
-    if (t->pixels == NULL || ops->upload(t->dev, t->pixels, im->pixels, bytes, err) != 0)
-        return -1;
-    if (im->labels != NULL && (t->labels = mem_alloc((size_t)t->images, sizeof *t->labels, err)) == NULL)
-        return -1;
-    if (t->request->target == NULL)
-        return 0;
-    size_t n = (size_t)t->images * (size_t)t->request->target_dim;
-    t->target_rows = mem_alloc(n, sizeof *t->target_rows, err);
-    t->target = t->target_rows == NULL ? NULL : ops->alloc(t->dev, n * sizeof *t->target, err);
-    if (t->target == NULL)
-        return -1;
-    return augment_query_parse(t->request->target_augment, &t->target_strength, &t->target_seed, err);
+    int p = PRECISION_FP32;
+    while (strcmp(name, precision_names[p]) != 0) /* the option's choices are these names */
+        p++;
+    return (enum precision)p;
 }
 
 struct trainer *trainer_create(struct device *dev, const struct train_request *request, struct err *err)
@@ -127,7 +113,12 @@ struct trainer *trainer_create(struct device *dev, const struct train_request *r
     t->images = (int)(t->config.o.batch < im->n ? t->config.o.batch : im->n);
     t->views = theft ? 1 : t->config.loss->views;
     measure_pipeline(im, &t->pipeline);
-    if (build_network(t, err) != 0 || create_optimiser(t, err) != 0 || create_buffers(t, err) != 0)
+    if (dev->ops->set_precision(dev, precision_of(t->config.o.precision), err) != 0 || build_network(t, err) != 0 ||
+        create_optimiser(t, err) != 0)
+        goto fail;
+    t->feed = feed_create(dev, request, &t->config, t->images, t->views, err);
+    t->total = t->feed == NULL ? NULL : dev->ops->alloc(dev, sizeof *t->total, err);
+    if (t->total == NULL)
         goto fail;
     t->pass = pass_create(t->net, PASS_TRAIN, t->views * t->images, t->pipeline.size, t->pipeline.size, err);
     if (t->pass == NULL)
@@ -144,54 +135,52 @@ fail:
     return NULL;
 }
 
-/* The views of a step, by view and then by image. In a theft the one view of an
- * epoch is one of those that the victim was asked about, with its answer. */
-static void draw_views(struct trainer *t, const uint32_t *indices, int64_t epoch)
+/* All work of a step that its feed was loaded for. */
+static int queue(struct trainer *t, struct err *err)
 {
-    const struct train_request *r = t->request;
-    const struct images *im = r->data;
-    for (int k = 0; k < t->views * t->images; k++) {
-        uint32_t i = indices[k % t->images];
-        if (r->target != NULL) {
-            uint32_t key = r->target_index != NULL ? (uint32_t)r->target_index[i] : i;
-            uint32_t view = (uint32_t)(epoch % r->target_views);
-            t->drawn[k] = augment_draw(&t->target_strength, t->target_seed, 0, key, view, im->h, im->w);
-            memcpy(t->target_rows + (size_t)k * (size_t)r->target_dim,
-                   r->target + ((size_t)i * (size_t)r->target_views + view) * (size_t)r->target_dim,
-                   (size_t)r->target_dim * sizeof *r->target);
-        } else {
-            t->drawn[k] = augment_draw(&t->config.augment, r->seed, (uint32_t)epoch, i, (uint32_t)(k / t->images),
-                                       im->h, im->w);
-        }
-        t->drawn[k].image = (int32_t)i;
-        if (t->labels != NULL)
-            t->labels[k % t->images] = im->labels[i];
-    }
+    const struct augment_target target = pipeline_target(&t->pipeline);
+    const struct loss_input in = { .z = pass_output(t->pass),
+                                   .target = feed_answers(t->feed),
+                                   .labels = feed_labels(t->feed) };
+    if (feed_apply(t->feed, &target, pass_input(t->pass), err) != 0 || pass_forward(t->pass, err) != 0 ||
+        t->config.loss->run(t->loss, &in, pass_output_gradient(t->pass), t->total, err) != 0 ||
+        pass_backward(t->pass, err) != 0)
+        return -1;
+    return t->config.optim->step(t->dev, t->net->n_weights, t->net->weights, t->pass->weight_gradients, t->moments,
+                                 feed_optimiser(t->feed), err);
 }
 
-int trainer_step(struct trainer *t, const uint32_t *indices, int64_t epoch, int64_t step, double lr, double *loss,
-                 struct err *err)
+static int record(struct trainer *t, struct err *err)
 {
-    const struct images *im = t->request->data;
-    const struct device_ops *ops = t->dev->ops;
-    const struct augment_target target = pipeline_target(&t->pipeline);
-    draw_views(t, indices, epoch);
-    if (ops->augment(t->dev, t->pixels, 3, im->h, im->w, t->drawn, t->views * t->images, &target,
-                     pass_input(t->pass), err) != 0)
+    const struct device_recording *r = t->dev->ops->recording;
+    struct err later;
+    if (r->begin(t->dev, err) != 0)
         return -1;
-    if (t->target != NULL &&
-        ops->upload(t->dev, t->target, t->target_rows,
-                    (size_t)t->images * (size_t)t->request->target_dim * sizeof *t->target, err) != 0)
+    int rc = queue(t, err);
+    t->recording = r->end(t->dev, rc == 0 ? err : &later); /* a recording must be ended whatever became of it */
+    return rc != 0 || t->recording == NULL ? -1 : 0;
+}
+
+int trainer_step(struct trainer *t, const uint32_t *indices, int64_t epoch, int64_t step, double lr, struct err *err)
+{
+    const struct device_recording *r = t->dev->ops->recording;
+    if (feed_load(t->feed, indices, epoch, step, lr, err) != 0)
         return -1;
-    const struct loss_input in = { .z = pass_output(t->pass), .target = t->target, .labels = t->labels };
-    if (pass_forward(t->pass, err) != 0 ||
-        t->config.loss->run(t->loss, &in, pass_output_gradient(t->pass), loss, err) != 0)
+    if (t->recording == NULL && t->warm && r != NULL && record(t, err) != 0)
         return -1;
-    if (!isfinite(*loss))
-        return err_set(err, "the loss is not finite at step %lld (epoch %lld, learning rate %g)", (long long)step,
-                       (long long)epoch + 1, lr);
-    if (pass_backward(t->pass, err) != 0)
+    if ((t->recording != NULL ? r->replay(t->recording, err) : queue(t, err)) != 0)
         return -1;
-    return t->config.optim->step(t->dev, t->config.optim_options, t->net->n_weights, t->net->weights,
-                                 t->pass->weight_gradients, t->moments, lr, step, err);
+    t->warm = true;
+    t->net->batches++;
+    return 0;
+}
+
+int trainer_set_total(struct trainer *t, double value, struct err *err)
+{
+    return t->dev->ops->upload(t->dev, t->total, &value, sizeof value, err);
+}
+
+int trainer_total(struct trainer *t, double *value, struct err *err)
+{
+    return t->dev->ops->download(t->dev, value, t->total, sizeof *value, err);
 }

@@ -3,6 +3,7 @@
 #define DINF_NN_TRAINER_H
 
 #include "nn/encoder.h"
+#include "nn/feed.h"
 #include "nn/train_config.h"
 
 struct trainer {
@@ -16,21 +17,23 @@ struct trainer {
     struct pass *pass;
     struct loss *loss;
     float *moments[OPTIM_MOMENTS];
-    uint8_t *pixels;            /* all images, device memory */
-    struct augment_view *drawn; /* (views * images) */
-    int32_t *labels;            /* (images), NULL if the data have none */
-    struct augment_strength target_strength;
-    uint64_t target_seed;
-    float *target_rows, *target; /* (images, dim): gathered on the host, and on the device */
+    struct feed *feed;
+    double *total;               /* device memory: sum of the steps' losses since it was last set */
+    struct recording *recording; /* of a step; NULL until there is one */
+    bool warm;                   /* a step has run: it may be recorded */
 };
 
 /* The request and the device must outlive the trainer. */
 struct trainer *trainer_create(struct device *dev, const struct train_request *request, struct err *err);
 void trainer_destroy(struct trainer *t);
 
-/* A step on the given images (t->images indices into the data); `step` counts
- * from 1 over the whole training. A loss that is not finite is an error. */
-int trainer_step(struct trainer *t, const uint32_t *indices, int64_t epoch, int64_t step, double lr, double *loss,
-                 struct err *err);
+/* Queues a step on the given images (t->images indices into the data); `step`
+ * counts from 1 over the whole training. Its mean loss is added to *t->total. */
+int trainer_step(struct trainer *t, const uint32_t *indices, int64_t epoch, int64_t step, double lr, struct err *err);
+
+/* *t->total becomes `value`. */
+int trainer_set_total(struct trainer *t, double value, struct err *err);
+/* Waits, and reads *t->total. */
+int trainer_total(struct trainer *t, double *value, struct err *err);
 
 #endif

@@ -121,13 +121,17 @@ static void flat(struct device *dev, int n)
     struct err err;
     float *t[4];
     double seconds;
+    const struct adam_step now = { 1e-3, 0.9, 0.999, 1e-8, 0, 1 };
+    struct adam_step *at = dev->ops->alloc(dev, sizeof *at, &err);
 
+    check(at ? dev->ops->upload(dev, at, &now, sizeof now, &err) : -1, &err);
     for (int i = 0; i < 4; i++) {
         t[i] = dev->ops->alloc(dev, (size_t)n * sizeof(float), &err);
         check(t[i] ? 0 : -1, &err);
     }
-    BEST(seconds, dev->ops->adam(dev, (size_t)n, t[0], t[1], t[2], t[3], 1e-3, 0.9, 0.999, 1e-8, 0, 1, &err));
+    BEST(seconds, dev->ops->adam(dev, (size_t)n, t[0], t[1], t[2], t[3], at, &err));
     printf("adam %d: %.2f ms %.1f GB/s\n", n, seconds * 1e3, 28e-9 * n / seconds);
+    dev->ops->free(dev, at);
     for (int i = 0; i < 4; i++)
         dev->ops->free(dev, t[i]);
 }

@@ -1,5 +1,5 @@
 /* Runs every table of operations on one device and on ref.
- * Usage: device_compare DEVICE [THREADS] */
+ * Usage: device_compare DEVICE [THREADS [fp32|tf32|bf16]] */
 #include "device/compare.h"
 
 #include <math.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "device/kernels.h"
 
 void must(struct compare *cmp, int rc, const struct err *err)
 {
@@ -33,7 +34,14 @@ static float *host_floats(size_t n)
     return p;
 }
 
-/* Floats of the array in the layout of one side. */
+/* Bytes of one element on one side. */
+static size_t element(const struct array *a, int side)
+{
+    struct device *dev = a->cmp->side[side];
+    return a->c ? dev->ops->activation_bytes(dev) : sizeof(float);
+}
+
+/* Elements of the array in the layout of one side. */
 static size_t stored(const struct array *a, int side)
 {
     struct device *dev = a->cmp->side[side];
@@ -48,7 +56,7 @@ static struct array create(struct compare *cmp, int n, int c, int h, int w)
     struct array a = { .cmp = cmp, .n = n, .c = c, .h = h, .w = w };
     a.count = c ? (size_t)n * c * h * w : (size_t)n;
     for (int s = 0; s < 2; s++)
-        a.data[s] = allocate(cmp, s, stored(&a, s) * sizeof(float));
+        a.data[s] = allocate(cmp, s, stored(&a, s) * element(&a, s));
     return a;
 }
 
@@ -69,13 +77,18 @@ static void fill(struct array *a, const float *plain)
     }
 }
 
+float drawn(const struct compare *cmp, double value)
+{
+    return cmp->exact_inputs ? kernel_from_bf16(kernel_to_bf16((float)value)) : (float)value;
+}
+
 static struct array draw(struct compare *cmp, int n, int c, int h, int w, double least)
 {
     struct array a = create(cmp, n, c, h, w);
     float *plain = host_floats(a.count);
     struct rng rng = rng_at(7, RNG_TEST, cmp->draw++, 0, 0);
     for (size_t i = 0; i < a.count; i++)
-        plain[i] = (float)fmax(rng_normal(&rng), least);
+        plain[i] = drawn(cmp, fmax(rng_normal(&rng), least));
     fill(&a, plain);
     free(plain);
     return a;
@@ -103,11 +116,12 @@ struct array array_result(struct compare *cmp, int n, int c, int h, int w)
     struct array a = create(cmp, n, c, h, w);
     struct err err;
     for (int s = 0; s < 2; s++) {
-        size_t floats = stored(&a, s);
-        float *nans = host_floats(floats);
-        for (size_t i = 0; i < floats; i++)
-            nans[i] = NAN;
-        must(cmp, cmp->side[s]->ops->upload(cmp->side[s], a.data[s], nans, floats * sizeof *nans, &err), &err);
+        size_t bytes = stored(&a, s) * element(&a, s);
+        char *nans = malloc(bytes);
+        if (!nans)
+            exit(1);
+        memset(nans, 0xff, bytes); /* a NaN in every format */
+        must(cmp, cmp->side[s]->ops->upload(cmp->side[s], a.data[s], nans, bytes, &err), &err);
         free(nans);
     }
     return a;
@@ -141,6 +155,8 @@ void compare_floats(struct compare *cmp, const char *name, size_t n, const float
     double largest = cmp->scale, difference = 0;
     bool nan = false;
 
+    tolerance = fmax(tolerance, cmp->least_tolerance);
+
     for (size_t i = 0; i < n; i++) {
         largest = fmax(largest, fabs(ref[i]));
         difference = fmax(difference, fabs((double)ref[i] - got[i]));
@@ -156,11 +172,26 @@ void compare_floats(struct compare *cmp, const char *name, size_t n, const float
     }
 }
 
+/* Contents in plain order, by the device itself. */
+static float *unpacked(const struct array *a, int side)
+{
+    struct device *dev = a->cmp->side[side];
+    float *plain = host_floats(a->count), *staged = allocate(a->cmp, side, a->count * sizeof *plain);
+    struct err err;
+
+    must(a->cmp, dev->ops->unpack(dev, a->n, a->c, a->h, a->w, a->data[side], staged, &err), &err);
+    must(a->cmp, dev->ops->download(dev, plain, staged, a->count * sizeof *plain, &err), &err);
+    dev->ops->free(dev, staged);
+    return plain;
+}
+
 /* Contents in plain order; checks the padding. */
 static float *fetch(const struct array *a, int side)
 {
     struct device *dev = a->cmp->side[side];
     size_t floats = stored(a, side);
+    if (element(a, side) != sizeof(float))
+        return unpacked(a, side);
     float *raw = host_floats(floats), *plain = host_floats(a->count);
     struct err err;
 
@@ -208,9 +239,12 @@ int main(int argc, char **argv)
     };
     struct compare cmp = { .draw = 0 };
     struct err err;
+    int precision = PRECISION_FP32;
 
-    if (argc < 2 || argc > 3) {
-        fprintf(stderr, "usage: device_compare DEVICE [THREADS]\n");
+    while (argc > 3 && precision_names[precision] && strcmp(argv[3], precision_names[precision]) != 0)
+        precision++;
+    if (argc < 2 || argc > 4 || !precision_names[precision]) {
+        fprintf(stderr, "usage: device_compare DEVICE [THREADS [fp32|tf32|bf16]]\n");
         return 2;
     }
     cmp.side[0] = device_open("ref", 2, &err);
@@ -220,7 +254,10 @@ int main(int argc, char **argv)
         device_close(cmp.side[0]);
         return 1;
     }
-    printf("%s\n", cmp.side[1]->description);
+    must(&cmp, cmp.side[1]->ops->set_precision(cmp.side[1], (enum precision)precision, &err), &err);
+    cmp.exact_inputs = precision != PRECISION_FP32;
+    cmp.least_tolerance = precision == PRECISION_BF16 ? 1e-2 : 0;
+    printf("%s, %s\n", cmp.side[1]->description, precision_names[precision]);
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         int checks = cmp.checks, failures = cmp.failures;
         cmp.worst = cmp.scale = 0;

@@ -12,6 +12,8 @@ struct compare {
     int checks, failures;
     double worst;           /* largest error over tolerance */
     double scale;           /* results smaller than this are judged as if they were this large */
+    bool exact_inputs;      /* drawn values have 8 significant bits, which no precision rounds */
+    double least_tolerance; /* of the precision under test */
 };
 
 /* An array on both sides. c > 0: an activation (n, c, h, w) in each side's own
@@ -20,9 +22,11 @@ struct array {
     struct compare *cmp;
     int n, c, h, w;
     size_t count;    /* plain elements */
-    float *data[2];  /* device memory */
+    void *data[2];   /* device memory */
 };
 
+/* `value` as it is drawn: rounded if inputs are to be exact. */
+float drawn(const struct compare *cmp, double value);
 /* Contents: standard normal; or NaN everywhere, padding too, for results. */
 struct array array_normal(struct compare *cmp, int n, int c, int h, int w);
 struct array array_rectified(struct compare *cmp, int n, int c, int h, int w); /* max(normal, 0): many equal */

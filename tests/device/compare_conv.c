@@ -79,7 +79,7 @@ static void one(struct compare *cmp, const struct shape *s, enum conv_epilogue e
     snprintf(cmp->what, sizeof cmp->what, "conv %d x %d x %d x %d -> %d, kernel %d, stride %d, epilogue %d, %s", s->n,
              s->c_in, s->h, s->w, s->c_out, s->kernel, s->stride, (int)epilogue, training ? "training" : "inference");
     for (size_t i = 0; i < count; i++)
-        oihw[i] = (float)sin(0.7 * (double)i + 0.1 * (double)(i % 11));
+        oihw[i] = drawn(cmp, sin(0.7 * (double)i + 0.1 * (double)(i % 11)));
     pack_weights(cmp, s, oihw, weight);
     compare_weights(cmp, s, weight, "packed weights", 0);
 

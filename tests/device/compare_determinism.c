@@ -31,7 +31,9 @@ static void fingerprint(struct compare *cmp, char hex[HASH_HEX])
                  beta = array_normal(cmp, C_OUT, 0, 1, 1), mean = array_normal(cmp, C_OUT, 0, 1, 1),
                  var = array_normal(cmp, C_OUT, 0, 1, 1), saved = array_result(cmp, C_OUT, 0, 1, 1),
                  invstd = array_result(cmp, C_OUT, 0, 1, 1), dgamma = array_result(cmp, C_OUT, 0, 1, 1),
-                 dbeta = array_result(cmp, C_OUT, 0, 1, 1), product = array_result(cmp, C_OUT * C_OUT, 0, 1, 1);
+                 dbeta = array_result(cmp, C_OUT, 0, 1, 1), product = array_result(cmp, C_OUT * C_OUT, 0, 1, 1),
+                 left = array_normal(cmp, N * SIZE * SIZE * C_OUT, 0, 1, 1),
+                 right = array_normal(cmp, N * SIZE * SIZE * C_OUT, 0, 1, 1);
     float *weight = dev->ops->alloc(dev, weight_bytes, &err), *dweight = dev->ops->alloc(dev, weight_bytes, &err);
     struct conv *conv = dev->ops->conv_create(dev, &cd, &err);
     must(cmp, conv && weight && dweight ? 0 : -1, &err);
@@ -46,7 +48,7 @@ static void fingerprint(struct compare *cmp, char hex[HASH_HEX])
          &err);
     must(cmp, dev->ops->conv_backward_weight(conv, x.data[1], dz.data[1], dweight, &err), &err);
     must(cmp, dev->ops->conv_backward_data(conv, dz.data[1], weight, dx.data[1], &err), &err);
-    must(cmp, dev->ops->gemm(dev, TRANS_YES, TRANS_NO, C_OUT, C_OUT, N * SIZE * SIZE, 1, z.data[1], C_OUT, dz.data[1],
+    must(cmp, dev->ops->gemm(dev, TRANS_YES, TRANS_NO, C_OUT, C_OUT, N * SIZE * SIZE, 1, left.data[1], C_OUT, right.data[1],
                              C_OUT, 0, product.data[1], C_OUT, &err), &err);
     must(cmp, dev->ops->sync(dev, &err), &err);
 
@@ -72,7 +74,7 @@ static void fingerprint(struct compare *cmp, char hex[HASH_HEX])
     dev->ops->free(dev, dweight);
     dev->ops->conv_destroy(conv);
     dev->ops->batch_norm_destroy(bn);
-    struct array *all[] = { &x, &y, &z, &dz, &dx, &gamma, &beta, &mean, &var, &saved, &invstd, &dgamma, &dbeta, &product };
+    struct array *all[] = { &x, &y, &z, &dz, &dx, &gamma, &beta, &mean, &var, &saved, &invstd, &dgamma, &dbeta, &product, &left, &right };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         array_free(all[i]);
     free(back);

@@ -18,14 +18,14 @@ static int channel_block(const struct device *dev, int c)
     return layout_block(cpu_const(dev)->block, c);
 }
 
-static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, float *act, struct err *err)
+static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, void *act, struct err *err)
 {
     (void)err;
     layout_pack(cpu_const(dev)->block, dev->threads, n, c, h * w, plain, act);
     return 0;
 }
 
-static int unpack(struct device *dev, int n, int c, int h, int w, const float *act, float *plain, struct err *err)
+static int unpack(struct device *dev, int n, int c, int h, int w, const void *act, float *plain, struct err *err)
 {
     (void)err;
     layout_unpack(cpu_const(dev)->block, dev->threads, n, c, h * w, act, plain);
@@ -59,7 +59,7 @@ static int conv_weight_unpack(struct device *dev, int c_out, int c_in, int kerne
 }
 
 static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
-                   int n, const struct augment_target *target, float *out, struct err *err)
+                   int n, const struct augment_target *target, void *out, struct err *err)
 {
     return augment_run_host(pixels, c, h, w, views, n, target, out, channel_block(dev, c), dev->threads, err);
 }
@@ -80,6 +80,11 @@ static const struct device_ops ops = {
     .copy = host_copy,
     .zero = host_zero,
     .sync = host_sync,
+    .memory = host_memory,
+    .look = host_look,
+    .seen = host_seen,
+    .set_precision = host_set_precision,
+    .activation_bytes = host_activation_bytes,
     .channel_block = channel_block,
     .pack = pack,
     .unpack = unpack,
@@ -107,7 +112,8 @@ static const struct device_ops ops = {
     .normalize_rows_backward = cpu_normalize_rows_backward,
     .contrastive_rows = cpu_contrastive_rows,
     .mse_rows = cpu_mse_rows,
-    .sum = cpu_sum,
+    .add_mean = cpu_add_mean,
+    .gather_rows = host_gather_rows,
     .axpy = cpu_axpy,
     .adam = cpu_adam,
     .augment = augment,

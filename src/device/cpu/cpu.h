@@ -23,23 +23,23 @@ enum { CPU_WORTH_THREADS = 16384 };
 /* cpu_batch_norm.c */
 struct batch_norm *cpu_batch_norm_create(struct device *dev, const struct batch_norm_desc *d, struct err *err);
 void cpu_batch_norm_destroy(struct batch_norm *bn);
-int cpu_batch_norm_forward(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
+int cpu_batch_norm_forward(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
                            const float *beta, float *running_mean, float *running_var, float *save_mean,
-                           float *save_invstd, float *y, struct err *err);
-int cpu_batch_norm_infer(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
-                         const float *beta, const float *running_mean, const float *running_var, float *y,
+                           float *save_invstd, void *y, struct err *err);
+int cpu_batch_norm_infer(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
+                         const float *beta, const float *running_mean, const float *running_var, void *y,
                          struct err *err);
-int cpu_batch_norm_backward(struct batch_norm *bn, const float *x, const float *y, const float *dy, const float *dy2,
-                            const float *gamma, const float *save_mean, const float *save_invstd, float *dx,
-                            float *dresidual, float *dgamma, float *dbeta, struct err *err);
+int cpu_batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy, const void *dy2,
+                            const float *gamma, const float *save_mean, const float *save_invstd, void *dx,
+                            void *dresidual, float *dgamma, float *dbeta, struct err *err);
 
 /* cpu_pool.c */
-int cpu_max_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+int cpu_max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
                          struct err *err);
-int cpu_max_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, const float *dy2,
-                          const int32_t *where, float *dx, struct err *err);
-int cpu_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, struct err *err);
-int cpu_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, float *dx,
+int cpu_max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy, const void *dy2,
+                          const int32_t *where, void *dx, struct err *err);
+int cpu_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, float *y, struct err *err);
+int cpu_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx,
                           struct err *err);
 
 /* cpu_matrix.c */
@@ -48,10 +48,10 @@ int cpu_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int
 int cpu_bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err);
 int cpu_bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
                            struct err *err);
-int cpu_sum(struct device *dev, size_t n, const float *x, double *host_sum, struct err *err);
+int cpu_add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err);
 int cpu_axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err);
-int cpu_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
-             double beta2, double epsilon, double weight_decay, int64_t step, struct err *err);
+int cpu_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v,
+             const struct adam_step *at, struct err *err);
 
 /* cpu_rows.c */
 int cpu_normalize_rows(struct device *dev, int n, int d, const float *x, float *y, float *inverse, struct err *err);

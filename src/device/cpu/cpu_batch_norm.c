@@ -124,10 +124,13 @@ static struct partial combine(const struct batch_norm *bn, int k, int threads)
     return sum;
 }
 
-int cpu_batch_norm_forward(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
+int cpu_batch_norm_forward(struct batch_norm *bn, const void *x_act, const void *residual_act, const float *gamma,
                            const float *beta, float *running_mean, float *running_var, float *save_mean,
-                           float *save_invstd, float *y, struct err *err)
+                           float *save_invstd, void *y_act, struct err *err)
 {
+    const float *x = x_act;
+    const float *residual = residual_act;
+    float *y = y_act;
     const struct batch_norm_desc *d = &bn->d;
     const double count = (double)d->n * bn->area;
     const int at_once = blocks_at_once(bn, d->add ? 3 : 2);
@@ -181,10 +184,13 @@ int cpu_batch_norm_forward(struct batch_norm *bn, const float *x, const float *r
     return 0;
 }
 
-int cpu_batch_norm_infer(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
-                         const float *beta, const float *running_mean, const float *running_var, float *y,
+int cpu_batch_norm_infer(struct batch_norm *bn, const void *x_act, const void *residual_act, const float *gamma,
+                         const float *beta, const float *running_mean, const float *running_var, void *y_act,
                          struct err *err)
 {
+    const float *x = x_act;
+    const float *residual = residual_act;
+    float *y = y_act;
     (void)err;
     const struct batch_norm_desc *d = &bn->d;
 
@@ -204,10 +210,16 @@ int cpu_batch_norm_infer(struct batch_norm *bn, const float *x, const float *res
     return 0;
 }
 
-int cpu_batch_norm_backward(struct batch_norm *bn, const float *x, const float *y, const float *dy, const float *dy2,
-                            const float *gamma, const float *save_mean, const float *save_invstd, float *dx,
-                            float *dresidual, float *dgamma, float *dbeta, struct err *err)
+int cpu_batch_norm_backward(struct batch_norm *bn, const void *x_act, const void *y_act, const void *dy_act, const void *dy2_act,
+                            const float *gamma, const float *save_mean, const float *save_invstd, void *dx_act,
+                            void *dresidual_act, float *dgamma, float *dbeta, struct err *err)
 {
+    const float *x = x_act;
+    const float *y = y_act;
+    const float *dy = dy_act;
+    const float *dy2 = dy2_act;
+    float *dx = dx_act;
+    float *dresidual = dresidual_act;
     (void)err;
     const struct batch_norm_desc *d = &bn->d;
     const double count = (double)d->n * bn->area;

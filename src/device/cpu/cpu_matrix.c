@@ -66,7 +66,7 @@ int cpu_bias_relu_backward(struct device *dev, int n, int d, const float *y, flo
     return 0;
 }
 
-int cpu_sum(struct device *dev, size_t n, const float *x, double *host_sum, struct err *err)
+int cpu_add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err)
 {
     (void)err;
     enum { PARTS = 64 };
@@ -81,7 +81,7 @@ int cpu_sum(struct device *dev, size_t n, const float *x, double *host_sum, stru
     }
     for (int i = 0; i < PARTS; i++)
         sum += parts[i];
-    *host_sum = sum;
+    *total += sum / (double)n;
     return 0;
 }
 
@@ -94,11 +94,11 @@ int cpu_axpy(struct device *dev, size_t n, float alpha, const float *x, float *y
     return 0;
 }
 
-int cpu_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
-             double beta2, double epsilon, double weight_decay, int64_t step, struct err *err)
+int cpu_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v,
+             const struct adam_step *at, struct err *err)
 {
     (void)err;
-    const struct kernel_adam k = kernel_adam_constants(lr, beta1, beta2, epsilon, weight_decay, step);
+    const struct kernel_adam k = kernel_adam_constants(at);
 
 #pragma omp parallel for simd num_threads(dev->threads) schedule(static) if (n >= CPU_WORTH_THREADS)
     for (size_t i = 0; i < n; i++)

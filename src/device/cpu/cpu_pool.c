@@ -40,9 +40,11 @@ static inline __attribute__((always_inline)) void max_plane(int b, int h, int w,
         }
 }
 
-int cpu_max_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+int cpu_max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x_act, void *y_act, int32_t *where,
                          struct err *err)
 {
+    const float *x = x_act;
+    float *y = y_act;
     (void)err;
     const int block = cpu_const(dev)->block, b = layout_block(block, c);
     const size_t planes = (size_t)n * layout_blocks(block, c), in = (size_t)h * w * b,
@@ -60,9 +62,12 @@ int cpu_max_pool_forward(struct device *dev, int n, int c, int h, int w, const f
     return 0;
 }
 
-int cpu_max_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, const float *dy2,
-                          const int32_t *where, float *dx, struct err *err)
+int cpu_max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy_act, const void *dy2_act,
+                          const int32_t *where, void *dx_act, struct err *err)
 {
+    const float *dy = dy_act;
+    const float *dy2 = dy2_act;
+    float *dx = dx_act;
     (void)err;
     const int block = cpu_const(dev)->block, b = layout_block(block, c);
     const size_t planes = (size_t)n * layout_blocks(block, c), in = (size_t)h * w * b,
@@ -91,8 +96,9 @@ static inline __attribute__((always_inline)) void average_plane(int b, int area,
         mean[l] /= area;
 }
 
-int cpu_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, struct err *err)
+int cpu_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x_act, float *y, struct err *err)
 {
+    const float *x = x_act;
     (void)err;
     const int block = cpu_const(dev)->block, b = layout_block(block, c), blocks = layout_blocks(block, c);
     const int area = h * w;
@@ -112,9 +118,10 @@ int cpu_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const f
     return 0;
 }
 
-int cpu_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, float *dx,
+int cpu_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx_act,
                           struct err *err)
 {
+    float *dx = dx_act;
     (void)err;
     const int block = cpu_const(dev)->block, b = layout_block(block, c), blocks = layout_blocks(block, c);
     const int area = h * w;

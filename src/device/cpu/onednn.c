@@ -365,21 +365,21 @@ static int run(struct conv *conv, enum pass_kind kind, const float *x, const flo
     return status == dnnl_success ? 0 : failed(status, "running a convolution", err);
 }
 
-int onednn_conv_forward(struct conv *conv, const float *x, const float *weight, const float *bias,
-                        const float *residual, float *y, struct err *err)
+int onednn_conv_forward(struct conv *conv, const void *x, const float *weight, const float *bias,
+                        const void *residual, void *y, struct err *err)
 {
     /* the sum after a convolution is with what the output held before */
     if (conv->d.epilogue == CONV_BIAS_ADD_RELU && residual != y)
-        memcpy(y, residual, conv->y_floats * sizeof *y);
+        memcpy(y, residual, conv->y_floats * sizeof(float));
     return run(conv, FORWARD, x, weight, conv->d.epilogue == CONV_PLAIN ? NULL : bias, y, err);
 }
 
-int onednn_conv_backward_data(struct conv *conv, const float *dy, const float *weight, float *dx, struct err *err)
+int onednn_conv_backward_data(struct conv *conv, const void *dy, const float *weight, void *dx, struct err *err)
 {
     return run(conv, BACKWARD_DATA, dx, weight, NULL, dy, err);
 }
 
-int onednn_conv_backward_weight(struct conv *conv, const float *x, const float *dy, float *dweight, struct err *err)
+int onednn_conv_backward_weight(struct conv *conv, const void *x, const void *dy, float *dweight, struct err *err)
 {
     return run(conv, BACKWARD_WEIGHT, x, dweight, NULL, dy, err);
 }

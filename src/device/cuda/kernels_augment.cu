@@ -1,11 +1,12 @@
 /* SimCLR augmentation, one block a view; the mathematics is augment_body.h's. A
  * view stays in shared memory while it is worked on, or, where it is too large,
- * in its place in `out` with a copy in the workspace for the blur. */
+ * in the workspace, which holds so many views at a time. */
 #include "device/cuda/kernels_grid.h"
 
 static constexpr int CHANNELS = 3;
 static constexpr int AREA_SHARED = 32 * 32; /* pixels of a view that fits shared memory */
 static constexpr int RADIUS_MAX = 64;
+static constexpr int WORKSPACE_VIEWS = 256;
 
 struct pixel {
     float r, g, b;
@@ -16,13 +17,15 @@ struct view_plan {
     const struct augment_view *views;
     int h, w, radius;
     struct augment_target target;
-    float *workspace, *out; /* (n, h, w, 3) of the target */
+    float *workspace; /* two images of the target's size a view */
+    void *out;        /* (n, h, w, 3) of the target */
 };
 
 size_t cuda_augment_workspace(const struct augment_target *target, int n)
 {
     const size_t area = (size_t)target->h * target->w;
-    return area <= AREA_SHARED ? 0 : (size_t)n * area * CHANNELS * sizeof(float);
+    const size_t views = n < WORKSPACE_VIEWS ? (size_t)n : WORKSPACE_VIEWS;
+    return area <= AREA_SHARED ? 0 : views * 2 * area * CHANNELS * sizeof(float);
 }
 
 static inline __device__ struct pixel sample(const struct view_plan *plan, const struct augment_view *v, int p)
@@ -134,7 +137,7 @@ static inline __device__ void blur(int h, int w, int radius, float sigma, float 
     blur_axis(h, w, radius, weight, true, copy, image);
 }
 
-static __global__ void augment(struct view_plan plan)
+template <class T> static __global__ void augment(struct view_plan plan)
 {
     __shared__ float shared[2][AREA_SHARED * CHANNELS];
     __shared__ float weight[2 * RADIUS_MAX + 1];
@@ -142,30 +145,41 @@ static __global__ void augment(struct view_plan plan)
     const struct augment_view *v = &plan.views[blockIdx.x];
     const int area = plan.target.h * plan.target.w;
     const size_t at = (size_t)blockIdx.x * area * CHANNELS;
-    float *out = plan.out + at, *image = area <= AREA_SHARED ? shared[0] : out;
-    float *copy = area <= AREA_SHARED ? shared[1] : plan.workspace + at;
+    T *out = (T *)plan.out + at;
+    float *image = area <= AREA_SHARED ? shared[0] : plan.workspace + 2 * at;
+    float *copy = area <= AREA_SHARED ? shared[1] : image + area * CHANNELS;
 
     colours(&plan, v, area, scratch, image);
     if (v->blur && plan.radius > 0)
         blur(plan.target.h, plan.target.w, plan.radius, v->sigma, weight, image, copy);
     for (int p = (int)threadIdx.x; p < area; p += THREADS) {
-        struct pixel value = read_pixel(image, p);
-        value.r = augment_normalise(value.r, plan.target.mean[0], 1.0f / plan.target.std[0]);
-        value.g = augment_normalise(value.g, plan.target.mean[1], 1.0f / plan.target.std[1]);
-        value.b = augment_normalise(value.b, plan.target.mean[2], 1.0f / plan.target.std[2]);
-        write_pixel(out, p, value);
+        const struct pixel value = read_pixel(image, p);
+        put(&out[p * CHANNELS], augment_normalise(value.r, plan.target.mean[0], 1.0f / plan.target.std[0]));
+        put(&out[p * CHANNELS + 1], augment_normalise(value.g, plan.target.mean[1], 1.0f / plan.target.std[1]));
+        put(&out[p * CHANNELS + 2], augment_normalise(value.b, plan.target.mean[2], 1.0f / plan.target.std[2]));
     }
 }
 
-int cuda_augment(cudaStream_t stream, const uint8_t *pixels, int h, int w, const struct augment_view *views, int n,
-                 const struct augment_target *target, void *workspace, float *out, struct err *err)
+int cuda_augment(cudaStream_t stream, enum precision precision, const uint8_t *pixels, int h, int w,
+                 const struct augment_view *views, int n, const struct augment_target *target, void *workspace,
+                 void *out, struct err *err)
 {
-    const struct view_plan plan = { pixels, views, h, w, augment_blur_radius(target->h, target->w), *target,
-                                    (float *)workspace, out };
+    const size_t area = (size_t)target->h * target->w;
+    const size_t view = area * CHANNELS * (precision == PRECISION_BF16 ? sizeof(bf16) : sizeof(float));
+    const int most = area <= AREA_SHARED ? n : WORKSPACE_VIEWS;
+    struct view_plan plan = { pixels, views, h, w, augment_blur_radius(target->h, target->w), *target,
+                              (float *)workspace, out };
     if (plan.radius > RADIUS_MAX)
         return err_set(err, "augmentation on CUDA: targets of %d x %d pixels are too large to blur", target->h,
                        target->w);
-    if (n == 0 || target->h == 0 || target->w == 0)
+    if (area == 0)
         return 0;
-    return LAUNCH_SYNC(augment, dim3(n), dim3(THREADS), stream, plan);
+    for (int first = 0; first < n; first += most) {
+        plan.views = views + first;
+        plan.out = (char *)out + (size_t)first * view;
+        if (LAUNCH_ELEMENT(LAUNCH_SYNC, precision, augment, dim3(n - first < most ? n - first : most), dim3(THREADS),
+                           stream, plan) != 0)
+            return -1;
+    }
+    return 0;
 }

@@ -25,15 +25,10 @@ static size_t rows_of(const struct batch_norm_desc *d)
     return (size_t)d->n * d->h * d->w;
 }
 
-static int vector_of(const struct batch_norm_desc *d)
-{
-    return d->c % 4 == 0 ? 4 : 1;
-}
-
-static struct sums plan_sums(const struct batch_norm_desc *d, void *workspace)
+static struct sums plan_sums(enum precision precision, const struct batch_norm_desc *d, void *workspace)
 {
     struct sums s;
-    const int v = vector_of(d);
+    const int v = span_width(precision, d->c);
     s.block = columns_block(d->c, v);
     s.grid = columns_grid(rows_of(d), d->c, v, s.block, SUM_BLOCKS, SUM_ROWS);
     s.partials = (double *)workspace;
@@ -42,14 +37,14 @@ static struct sums plan_sums(const struct batch_norm_desc *d, void *workspace)
     return s;
 }
 
-static dim3 plan_apply(const struct batch_norm_desc *d, dim3 block)
+static dim3 plan_apply(enum precision precision, const struct batch_norm_desc *d, dim3 block)
 {
-    return columns_grid(rows_of(d), d->c, vector_of(d), block, BLOCKS_MAX, 4);
+    return columns_grid(rows_of(d), d->c, span_width(precision, d->c), block, BLOCKS_MAX, 4);
 }
 
-size_t cuda_batch_norm_workspace(const struct batch_norm_desc *d)
+size_t cuda_batch_norm_workspace(enum precision precision, const struct batch_norm_desc *d)
 {
-    struct sums s = plan_sums(d, NULL);
+    struct sums s = plan_sums(precision, d, NULL);
     return ((size_t)s.grid.y * 2 * sizeof(double) + 2 * sizeof(float)) * d->c + 1;
 }
 
@@ -74,31 +69,31 @@ static inline __device__ void leave(int c, int column, const double *first, cons
 }
 
 /* Of x - centre: sums and sums of squares. */
-template <int V> static __global__ void add_moments(size_t rows, int c, const float *x, double *partials)
+template <class S> static __global__ void add_moments(size_t rows, int c, const void *x, double *partials)
 {
-    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
+    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * S::V;
     const size_t step = (size_t)gridDim.y * blockDim.y;
-    double first[V] = {}, second[V] = {};
+    double first[S::V] = {}, second[S::V] = {};
 
     if (column < c) {
-        const group<V> centre = load<V>(x + column);
+        const group<S::V> centre = load<S>(x, column);
         for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;) {
-            float sum[V] = {}, squares[V] = {};
+            float sum[S::V] = {}, squares[S::V] = {};
             for (int i = 0; i < STRETCH && row < rows; i++, row += step) {
-                const group<V> value = load<V>(x + row * c + column);
-                for (int l = 0; l < V; l++) {
+                const group<S::V> value = load<S>(x, row * c + column);
+                for (int l = 0; l < S::V; l++) {
                     const float deviation = value.v[l] - centre.v[l];
                     sum[l] += deviation;
                     squares[l] += deviation * deviation;
                 }
             }
-            for (int l = 0; l < V; l++) {
+            for (int l = 0; l < S::V; l++) {
                 first[l] += sum[l];
                 second[l] += squares[l];
             }
         }
     }
-    leave<V>(c, column, first, second, partials);
+    leave<S::V>(c, column, first, second, partials);
 }
 
 /* Both sums of a channel over the blocks, to the threads of the first row. */
@@ -122,8 +117,9 @@ static inline __device__ bool add_partials(int blocks, int c, int channel, const
     return threadIdx.y == 0 && channel < c;
 }
 
+template <class T>
 static __global__ void finish_moments(int blocks, int c, double count, double epsilon, double momentum,
-                                      const float *x, const double *partials, float *running_mean,
+                                      const void *x, const double *partials, float *running_mean,
                                       float *running_var, float *save_mean, float *save_invstd)
 {
     const int channel = (int)(blockIdx.x * blockDim.x + threadIdx.x);
@@ -131,7 +127,7 @@ static __global__ void finish_moments(int blocks, int c, double count, double ep
 
     if (!add_partials(blocks, c, channel, partials, &first, &second))
         return;
-    const double offset = first / count, mean = x[channel] + offset;
+    const double offset = first / count, mean = get(((const T *)x)[channel]) + offset;
     const double variance = fmax(second / count - offset * offset, 0.0);
     save_mean[channel] = (float)mean;
     save_invstd[channel] = (float)(1 / sqrt(variance + epsilon));
@@ -141,17 +137,17 @@ static __global__ void finish_moments(int blocks, int c, double count, double ep
 }
 
 /* invstd, or NULL and a variance to take it from. */
-template <int V>
-static __global__ void apply(size_t rows, int c, const float *x, const float *residual, const float *gamma,
+template <class S>
+static __global__ void apply(size_t rows, int c, const void *x, const void *residual, const float *gamma,
                              const float *beta, const float *mean, const float *invstd, const float *variance,
-                             double epsilon, bool relu, float *y)
+                             double epsilon, bool relu, void *y)
 {
-    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
-    float m[V], scale[V], shift[V];
+    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * S::V;
+    float m[S::V], scale[S::V], shift[S::V];
 
     if (column >= c)
         return;
-    for (int l = 0; l < V; l++) {
+    for (int l = 0; l < S::V; l++) {
         const int channel = column + l;
         m[l] = mean[channel];
         scale[l] = invstd ? gamma[channel] * invstd[channel]
@@ -160,67 +156,71 @@ static __global__ void apply(size_t rows, int c, const float *x, const float *re
     }
     for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += (size_t)gridDim.y * blockDim.y) {
         const size_t at = row * c + column;
-        group<V> value = load<V>(x + at), more = {};
+        group<S::V> value = load<S>(x, at), more = {};
         if (residual)
-            more = load<V>(residual + at);
-        for (int l = 0; l < V; l++) {
+            more = load<S>(residual, at);
+        for (int l = 0; l < S::V; l++) {
             const float sum = kernel_batch_norm(value.v[l], m[l], scale[l], shift[l]) + more.v[l];
             value.v[l] = relu ? kernel_relu(sum) : sum;
         }
-        store<V>(y + at, value);
+        store<S>(y, at, value);
     }
 }
 
-/* The gradient at the normalised values: V of dy + dy2 through the ReLU (y NULL: none). */
-template <int V>
-static inline __device__ group<V> gradient(size_t at, const float *y, const float *dy, const float *dy2)
+/* The gradient at the normalised values: S::V of dy + dy2 through the ReLU (y NULL: none). */
+template <class S>
+static inline __device__ group<S::V> gradient(size_t at, const void *y, const void *dy, const void *dy2)
 {
-    group<V> g = load<V>(dy + at);
+    group<S::V> g = load<S>(dy, at);
     if (dy2) {
-        const group<V> more = load<V>(dy2 + at);
-        for (int l = 0; l < V; l++)
+        const group<S::V> more = load<S>(dy2, at);
+        for (int l = 0; l < S::V; l++)
             g.v[l] += more.v[l];
     }
     if (y) {
-        const group<V> out = load<V>(y + at);
-        for (int l = 0; l < V; l++)
+        const group<S::V> out = load<S>(y, at);
+        for (int l = 0; l < S::V; l++)
             g.v[l] = kernel_relu_backward(out.v[l], g.v[l]);
     }
     return g;
 }
 
 /* Sums of the gradient and of gradient times deviation; keeps the gradient (keep NULL: not). */
-template <int V>
-static __global__ void add_products(size_t rows, int c, const float *x, const float *y, const float *dy,
-                                    const float *dy2, const float *mean, float *keep, double *partials)
+template <class S>
+static __global__ void add_products(size_t rows, int c, const void *x, const void *y, const void *dy,
+                                    const void *dy2, const float *mean, void *keep, double *partials)
 {
-    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
+    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * S::V;
     const size_t step = (size_t)gridDim.y * blockDim.y;
-    double first[V] = {}, second[V] = {};
+    double first[S::V] = {}, second[S::V] = {};
 
     if (column < c) {
-        float m[V];
-        for (int l = 0; l < V; l++)
+        float m[S::V];
+        for (int l = 0; l < S::V; l++)
             m[l] = mean[column + l];
         for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;) {
-            float sum[V] = {}, product[V] = {};
+            float sum[S::V] = {}, product[S::V] = {};
             for (int i = 0; i < STRETCH && row < rows; i++, row += step) {
                 const size_t at = row * c + column;
-                const group<V> value = load<V>(x + at), g = gradient<V>(at, y, dy, dy2);
-                for (int l = 0; l < V; l++) {
+                const group<S::V> value = load<S>(x, at);
+                group<S::V> g = gradient<S>(at, y, dy, dy2);
+                if (keep) {
+                    store<S>(keep, at, g);
+                    for (int l = 0; l < S::V; l++) /* sums of what the next pass will read */
+                        g.v[l] = rounded<typename S::T>(g.v[l]);
+                }
+                for (int l = 0; l < S::V; l++) {
                     sum[l] += g.v[l];
                     product[l] += g.v[l] * (value.v[l] - m[l]);
                 }
-                if (keep)
-                    store<V>(keep + at, g);
             }
-            for (int l = 0; l < V; l++) {
+            for (int l = 0; l < S::V; l++) {
                 first[l] += sum[l];
                 second[l] += product[l];
             }
         }
     }
-    leave<V>(c, column, first, second, partials);
+    leave<S::V>(c, column, first, second, partials);
 }
 
 static __global__ void finish_products(int blocks, int c, double count, const double *partials, const float *gamma,
@@ -238,17 +238,17 @@ static __global__ void finish_products(int blocks, int c, double count, const do
     offset[channel] = (float)(-scale * first / count);
 }
 
-template <int V>
-static __global__ void input_gradient(size_t rows, int c, const float *x, const float *y, const float *dy,
-                                      const float *dy2, const float *gamma, const float *mean, const float *invstd,
-                                      const float *slope, const float *offset, float *dx)
+template <class S>
+static __global__ void input_gradient(size_t rows, int c, const void *x, const void *y, const void *dy,
+                                      const void *dy2, const float *gamma, const float *mean, const float *invstd,
+                                      const float *slope, const float *offset, void *dx)
 {
-    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
-    float m[V], scale[V], s[V], o[V];
+    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * S::V;
+    float m[S::V], scale[S::V], s[S::V], o[S::V];
 
     if (column >= c)
         return;
-    for (int l = 0; l < V; l++) {
+    for (int l = 0; l < S::V; l++) {
         const int channel = column + l;
         m[l] = mean[channel];
         scale[l] = gamma[channel] * invstd[channel];
@@ -257,61 +257,57 @@ static __global__ void input_gradient(size_t rows, int c, const float *x, const 
     }
     for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += (size_t)gridDim.y * blockDim.y) {
         const size_t at = row * c + column;
-        const group<V> value = load<V>(x + at), g = gradient<V>(at, y, dy, dy2);
-        group<V> out;
-        for (int l = 0; l < V; l++)
+        const group<S::V> value = load<S>(x, at), g = gradient<S>(at, y, dy, dy2);
+        group<S::V> out;
+        for (int l = 0; l < S::V; l++)
             out.v[l] = kernel_batch_norm_backward(g.v[l], value.v[l], m[l], scale[l], s[l], o[l]);
-        store<V>(dx + at, out);
+        store<S>(dx, at, out);
     }
 }
-
-/* `kernel` for the width that the channels allow. */
-#define LAUNCH_WIDTH(launch, kernel, ...) \
-    (vector_of(d) == 4 ? launch(kernel<4>, __VA_ARGS__) : launch(kernel<1>, __VA_ARGS__))
 
 static dim3 final_grid(int c)
 {
     return dim3((unsigned)((c + FINAL_COLUMNS - 1) / FINAL_COLUMNS));
 }
 
-int cuda_batch_norm_forward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const float *x,
-                            const float *residual, const float *gamma, const float *beta, float *running_mean,
-                            float *running_var, float *save_mean, float *save_invstd, float *y, struct err *err)
+int cuda_batch_norm_forward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, void *workspace, const void *x,
+                            const void *residual, const float *gamma, const float *beta, float *running_mean,
+                            float *running_var, float *save_mean, float *save_invstd, void *y, struct err *err)
 {
     const size_t rows = rows_of(d);
-    const struct sums s = plan_sums(d, workspace);
+    const struct sums s = plan_sums(precision, d, workspace);
 
-    if (LAUNCH_WIDTH(LAUNCH_SYNC, add_moments, s.grid, s.block, stream, rows, d->c, x, s.partials) != 0 ||
-        LAUNCH_SYNC(finish_moments, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES), stream, (int)s.grid.y, d->c,
+    if (LAUNCH_SPAN(LAUNCH_SYNC, precision, d->c, add_moments, s.grid, s.block, stream, rows, d->c, x, s.partials) != 0 ||
+        LAUNCH_ELEMENT(LAUNCH_SYNC, precision, finish_moments, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES), stream, (int)s.grid.y, d->c,
                     (double)rows, d->epsilon, d->momentum, x, s.partials, running_mean, running_var, save_mean,
                     save_invstd) != 0)
         return -1;
-    return LAUNCH_WIDTH(LAUNCH, apply, plan_apply(d, s.block), s.block, stream, rows, d->c, x,
+    return LAUNCH_SPAN(LAUNCH, precision, d->c, apply, plan_apply(precision, d, s.block), s.block, stream, rows, d->c, x,
                         d->add ? residual : NULL, gamma, beta, save_mean, save_invstd, NULL, d->epsilon, d->relu, y);
 }
 
-int cuda_batch_norm_infer(cudaStream_t stream, const struct batch_norm_desc *d, const float *x, const float *residual,
+int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, const void *x, const void *residual,
                           const float *gamma, const float *beta, const float *running_mean, const float *running_var,
-                          float *y, struct err *err)
+                          void *y, struct err *err)
 {
-    const dim3 block = columns_block(d->c, vector_of(d));
+    const dim3 block = columns_block(d->c, span_width(precision, d->c));
 
-    return LAUNCH_WIDTH(LAUNCH, apply, plan_apply(d, block), block, stream, rows_of(d), d->c, x,
+    return LAUNCH_SPAN(LAUNCH, precision, d->c, apply, plan_apply(precision, d, block), block, stream, rows_of(d), d->c, x,
                         d->add ? residual : NULL, gamma, beta, running_mean, NULL, running_var, d->epsilon, d->relu,
                         y);
 }
 
-int cuda_batch_norm_backward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const float *x,
-                             const float *y, const float *dy, const float *dy2, const float *gamma,
-                             const float *save_mean, const float *save_invstd, float *dx, float *dresidual,
+int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, void *workspace, const void *x,
+                             const void *y, const void *dy, const void *dy2, const float *gamma,
+                             const float *save_mean, const float *save_invstd, void *dx, void *dresidual,
                              float *dgamma, float *dbeta, struct err *err)
 {
     const size_t rows = rows_of(d);
-    const struct sums s = plan_sums(d, workspace);
-    const float *mask = d->relu ? y : NULL;
-    float *keep = d->add ? dresidual : NULL;
+    const struct sums s = plan_sums(precision, d, workspace);
+    const void *mask = d->relu ? y : NULL;
+    void *keep = d->add ? dresidual : NULL;
 
-    if (LAUNCH_WIDTH(LAUNCH_SYNC, add_products, s.grid, s.block, stream, rows, d->c, x, mask, dy, dy2, save_mean, keep,
+    if (LAUNCH_SPAN(LAUNCH_SYNC, precision, d->c, add_products, s.grid, s.block, stream, rows, d->c, x, mask, dy, dy2, save_mean, keep,
                      s.partials) != 0 ||
         LAUNCH_SYNC(finish_products, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES), stream, (int)s.grid.y, d->c,
                     (double)rows, s.partials, gamma, save_invstd, dgamma, dbeta, s.slope, s.offset) != 0)
@@ -320,6 +316,6 @@ int cuda_batch_norm_backward(cudaStream_t stream, const struct batch_norm_desc *
         mask = dy2 = NULL;
         dy = keep;
     }
-    return LAUNCH_WIDTH(LAUNCH, input_gradient, plan_apply(d, s.block), s.block, stream, rows, d->c, x, mask, dy, dy2,
+    return LAUNCH_SPAN(LAUNCH, precision, d->c, input_gradient, plan_apply(precision, d, s.block), s.block, stream, rows, d->c, x, mask, dy, dy2,
                         gamma, save_mean, save_invstd, s.slope, s.offset, dx);
 }

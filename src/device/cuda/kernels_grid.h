@@ -45,19 +45,89 @@ static inline dim3 grid_rows(int64_t n)
 /* -- columns: x is a group of V neighbouring columns, y a row. A division a
  *    thread instead of a division an element. -- */
 
-/* V floats that are loaded and stored at once. */
-template <int V> struct alignas(V * sizeof(float)) group {
+/* Elements of activations; computing is in float. */
+struct bf16 {
+    uint16_t bits;
+};
+
+static inline __device__ float get(float value)
+{
+    return value;
+}
+
+static inline __device__ float get(bf16 value)
+{
+    return kernel_from_bf16(value.bits);
+}
+
+static inline __device__ void put(float *p, float value)
+{
+    *p = value;
+}
+
+static inline __device__ void put(bf16 *p, float value)
+{
+    p->bits = kernel_to_bf16(value);
+}
+
+template <class T> static inline __device__ float rounded(float value)
+{
+    T element;
+    put(&element, value);
+    return get(element);
+}
+
+/* V neighbouring elements of type T are loaded and stored at once, 16 bytes where
+ * the channels allow it. What the kernels on columns are templates of. */
+template <class Element, int Width> struct span {
+    typedef Element T;
+    static constexpr int V = Width;
+};
+typedef span<float, 4> floats4;
+typedef span<float, 1> floats1;
+typedef span<bf16, 8> halves8;
+typedef span<bf16, 1> halves1;
+
+static inline int span_width(enum precision precision, int columns)
+{
+    const int widest = precision == PRECISION_BF16 ? 8 : 4;
+    return columns % widest == 0 ? widest : 1;
+}
+
+/* `kernel` for the precision's elements, and for the width that `columns` allow. */
+#define LAUNCH_SPAN(launch, precision, columns, kernel, ...)                                                   \
+    ((precision) == PRECISION_BF16                                                                             \
+         ? (span_width(precision, columns) > 1 ? launch(kernel<halves8>, __VA_ARGS__) : launch(kernel<halves1>, __VA_ARGS__)) \
+         : (span_width(precision, columns) > 1 ? launch(kernel<floats4>, __VA_ARGS__) : launch(kernel<floats1>, __VA_ARGS__)))
+/* The same for kernels on single elements. */
+#define LAUNCH_ELEMENT(launch, precision, kernel, ...) \
+    ((precision) == PRECISION_BF16 ? launch(kernel<bf16>, __VA_ARGS__) : launch(kernel<float>, __VA_ARGS__))
+
+template <int V> struct group {
     float v[V];
 };
 
-template <int V> static inline __device__ group<V> load(const float *p)
+template <class S> static inline __device__ group<S::V> load(const void *p, size_t at)
 {
-    return *(const group<V> *)p;
+    struct alignas(S::V * sizeof(typename S::T)) packet {
+        typename S::T v[S::V];
+    };
+    const packet in = *(const packet *)((const typename S::T *)p + at);
+    group<S::V> out;
+    for (int l = 0; l < S::V; l++)
+        out.v[l] = get(in.v[l]);
+    return out;
 }
 
-template <int V> static inline __device__ void store(float *p, group<V> value)
+template <class S> static inline __device__ void store(void *p, size_t at, const group<S::V> &value)
 {
-    *(group<V> *)p = value;
+    struct alignas(S::V * sizeof(typename S::T)) packet {
+        typename S::T v[S::V];
+    };
+    packet out;
+    for (int l = 0; l < S::V; l++)
+        put(&out.v[l], value.v[l]);
+    *(packet *)((typename S::T *)p + at) = out;
 }
 
 /* A power of two of lanes along the columns, the rest of the threads along the rows. */

@@ -1,70 +1,111 @@
-/* Layout and what follows a convolution. */
+/* Layout, what surrounds a convolution, and rows that are copied. */
 #include "device/cuda/kernels_grid.h"
 
 /* One thread a pixel and channel of the NHWC side, whose accesses are neighbours. */
-static __global__ void pack(size_t count, int c, size_t area, const float *plain, float *act)
+template <class T> static __global__ void pack(size_t count, int c, size_t area, const float *plain, void *act)
 {
     GRID_LOOP(i, count) {
         size_t pixel = i / c, image = pixel / area;
-        act[i] = plain[(image * c + i % c) * area + pixel % area];
+        put((T *)act + i, plain[(image * c + i % c) * area + pixel % area]);
     }
 }
 
-static __global__ void unpack(size_t count, int c, size_t area, const float *act, float *plain)
+template <class T> static __global__ void unpack(size_t count, int c, size_t area, const void *act, float *plain)
 {
     GRID_LOOP(i, count) {
         size_t pixel = i / c, image = pixel / area;
-        plain[(image * c + i % c) * area + pixel % area] = act[i];
+        plain[(image * c + i % c) * area + pixel % area] = get(((const T *)act)[i]);
     }
 }
 
-int cuda_pack(cudaStream_t stream, int n, int c, int h, int w, const float *plain, float *act, struct err *err)
+int cuda_pack(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *plain, void *act,
+              struct err *err)
 {
     const size_t area = (size_t)h * w, count = (size_t)n * c * area;
     if (count == 0)
         return 0;
-    return LAUNCH(pack, grid_elements(count), dim3(THREADS), stream, count, c, area, plain, act);
+    return LAUNCH_ELEMENT(LAUNCH, precision, pack, grid_elements(count), dim3(THREADS), stream, count, c, area, plain,
+                          act);
 }
 
-int cuda_unpack(cudaStream_t stream, int n, int c, int h, int w, const float *act, float *plain, struct err *err)
+int cuda_unpack(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *act,
+                float *plain, struct err *err)
 {
     const size_t area = (size_t)h * w, count = (size_t)n * c * area;
     if (count == 0)
         return 0;
-    return LAUNCH(unpack, grid_elements(count), dim3(THREADS), stream, count, c, area, act, plain);
+    return LAUNCH_ELEMENT(LAUNCH, precision, unpack, grid_elements(count), dim3(THREADS), stream, count, c, area, act,
+                          plain);
 }
 
-template <int V>
-static __global__ void epilogue(size_t rows, int c, const float *bias, const float *residual, bool relu, float *y)
+template <class S>
+static __global__ void epilogue(size_t rows, int c, const float *bias, const void *residual, bool relu, void *y)
 {
-    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * V;
-    float b[V];
+    const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * S::V;
+    float b[S::V];
 
     if (column >= c)
         return;
-    for (int l = 0; l < V; l++)
+    for (int l = 0; l < S::V; l++)
         b[l] = bias ? bias[column + l] : 0;
     for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += (size_t)gridDim.y * blockDim.y) {
         const size_t at = row * c + column;
-        group<V> value = load<V>(y + at), more = {};
+        group<S::V> value = load<S>(y, at), more = {};
         if (residual)
-            more = load<V>(residual + at);
-        for (int l = 0; l < V; l++) {
+            more = load<S>(residual, at);
+        for (int l = 0; l < S::V; l++) {
             float sum = value.v[l] + b[l] + more.v[l];
             value.v[l] = relu ? kernel_relu(sum) : sum;
         }
-        store<V>(y + at, value);
+        store<S>(y, at, value);
     }
 }
 
-int cuda_conv_epilogue(cudaStream_t stream, size_t rows, int c, const float *bias, const float *residual, bool relu,
-                       float *y, struct err *err)
+int cuda_conv_epilogue(cudaStream_t stream, enum precision precision, size_t rows, int c, const float *bias,
+                       const void *residual, bool relu, void *y, struct err *err)
 {
     if (rows == 0 || c == 0 || (!bias && !residual && !relu))
         return 0;
-    const int v = c % 4 == 0 ? 4 : 1;
+    const int v = span_width(precision, c);
     const dim3 block = columns_block(c, v), grid = columns_grid(rows, c, v, block, BLOCKS_MAX, 4);
-    if (v == 4)
-        return LAUNCH(epilogue<4>, grid, block, stream, rows, c, bias, residual, relu, y);
-    return LAUNCH(epilogue<1>, grid, block, stream, rows, c, bias, residual, relu, y);
+    return LAUNCH_SPAN(LAUNCH, precision, c, epilogue, grid, block, stream, rows, c, bias, residual, relu, y);
+}
+
+/* y (rows, d_y) = the first columns of x (rows, d_x), zeros beyond them. */
+template <class From, class To>
+static __global__ void copy_columns(size_t count, int d_x, int d_y, const void *x, void *y)
+{
+    GRID_LOOP(i, count) {
+        const size_t row = i / d_y, column = i % d_y;
+        put((To *)y + i, column < (size_t)d_x ? get(((const From *)x)[row * d_x + column]) : 0.0f);
+    }
+}
+
+int cuda_copy_columns(cudaStream_t stream, size_t rows, enum precision from, int d_x, const void *x, enum precision to,
+                      int d_y, void *y, struct err *err)
+{
+    const size_t count = rows * d_y;
+    const dim3 grid = grid_elements(count), block(THREADS);
+    if (count == 0)
+        return 0;
+    if (from == PRECISION_BF16)
+        return to == PRECISION_BF16 ? LAUNCH((copy_columns<bf16, bf16>), grid, block, stream, count, d_x, d_y, x, y)
+                                    : LAUNCH((copy_columns<bf16, float>), grid, block, stream, count, d_x, d_y, x, y);
+    return to == PRECISION_BF16 ? LAUNCH((copy_columns<float, bf16>), grid, block, stream, count, d_x, d_y, x, y)
+                                : LAUNCH((copy_columns<float, float>), grid, block, stream, count, d_x, d_y, x, y);
+}
+
+static __global__ void gather(size_t count, int d, const float *table, const int32_t *index, float *out)
+{
+    GRID_LOOP(i, count)
+        out[i] = table[(size_t)index[i / d] * d + i % d];
+}
+
+int cuda_gather_rows(cudaStream_t stream, int n, int d, const float *table, const int32_t *index, float *out,
+                     struct err *err)
+{
+    const size_t count = (size_t)n * d;
+    if (count == 0)
+        return 0;
+    return LAUNCH(gather, grid_elements(count), dim3(THREADS), stream, count, d, table, index, out);
 }

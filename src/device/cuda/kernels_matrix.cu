@@ -5,7 +5,7 @@ static constexpr int SUM_PARTIALS = CUDA_SUM_WORKSPACE / (int)sizeof(double);
 
 int cuda_bias_relu(cudaStream_t stream, int n, int d, float *x, const float *bias, bool relu, struct err *err)
 {
-    return cuda_conv_epilogue(stream, (size_t)n, d, bias, NULL, relu, x, err);
+    return cuda_conv_epilogue(stream, PRECISION_FP32, (size_t)n, d, bias, NULL, relu, x, err);
 }
 
 static __global__ void relu_backward(size_t n, const float *y, float *dy)
@@ -62,7 +62,7 @@ static __global__ void sum_blocks(size_t n, const float *x, double *partials)
         partials[blockIdx.x] = sum;
 }
 
-static __global__ void sum_partials(int count, const double *partials, double *out)
+static __global__ void add_partials(int count, size_t n, const double *partials, double *total)
 {
     __shared__ double scratch[THREADS];
     double sum = 0;
@@ -71,18 +71,20 @@ static __global__ void sum_partials(int count, const double *partials, double *o
         sum += partials[i];
     sum = block_sum(sum, scratch);
     if (threadIdx.x == 0)
-        *out = sum;
+        *total += sum / (double)n;
 }
 
-int cuda_sum(cudaStream_t stream, size_t n, const float *x, void *workspace, double *sum, struct err *err)
+int cuda_add_mean(cudaStream_t stream, size_t n, const float *x, void *workspace, double *total, struct err *err)
 {
     const size_t wanted = (n + 4 * THREADS - 1) / (4 * THREADS); /* at least 4 values a thread */
     const int blocks = wanted < SUM_PARTIALS ? (int)wanted : SUM_PARTIALS;
     double *partials = (double *)workspace;
 
-    if (blocks > 0 && LAUNCH_SYNC(sum_blocks, dim3(blocks), dim3(THREADS), stream, n, x, partials) != 0)
+    if (n == 0)
+        return 0;
+    if (LAUNCH_SYNC(sum_blocks, dim3(blocks), dim3(THREADS), stream, n, x, partials) != 0)
         return -1;
-    return LAUNCH_SYNC(sum_partials, dim3(1), dim3(THREADS), stream, blocks, partials, sum);
+    return LAUNCH_SYNC(add_partials, dim3(1), dim3(THREADS), stream, blocks, n, partials, total);
 }
 
 static __global__ void axpy(size_t n, float alpha, const float *x, float *y)
@@ -98,16 +100,21 @@ int cuda_axpy(cudaStream_t stream, size_t n, float alpha, const float *x, float 
     return LAUNCH(axpy, grid_elements(n), dim3(THREADS), stream, n, alpha, x, y);
 }
 
-static __global__ void adam(size_t n, struct kernel_adam k, float *w, const float *g, float *m, float *v)
+/* One thread of a block works out what the others need of the step. */
+static __global__ void adam(size_t n, const struct adam_step *at, float *w, const float *g, float *m, float *v)
 {
+    __shared__ struct kernel_adam k;
+    if (threadIdx.x == 0)
+        k = kernel_adam_constants(at);
+    __syncthreads();
     GRID_LOOP(i, n)
         kernel_adam(&k, &w[i], g[i], &m[i], &v[i]);
 }
 
-int cuda_adam(cudaStream_t stream, size_t n, float *w, const float *g, float *m, float *v,
-              const struct kernel_adam *constants, struct err *err)
+int cuda_adam(cudaStream_t stream, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
+              struct err *err)
 {
     if (n == 0)
         return 0;
-    return LAUNCH(adam, grid_elements(n), dim3(THREADS), stream, n, *constants, w, g, m, v);
+    return LAUNCH_SYNC(adam, grid_elements(n), dim3(THREADS), stream, n, at, w, g, m, v);
 }

@@ -9,13 +9,14 @@ static int pooled(int size)
     return (size - 1) / 2 + 1;
 }
 
-static __global__ void max_forward(size_t count, int c, int h, int w, int oh, int ow, const float *x, float *y,
+template <class T>
+static __global__ void max_forward(size_t count, int c, int h, int w, int oh, int ow, const void *x, void *y,
                                    int32_t *where)
 {
     GRID_LOOP(i, count) {
         const size_t pixel = i / c, image = pixel / ((size_t)oh * ow);
         const int channel = (int)(i % c), px = (int)(pixel % ow), py = (int)(pixel / ow % oh);
-        const float *in = x + image * h * w * c + channel;
+        const T *in = (const T *)x + image * h * w * c + channel;
         float best = 0;
         int32_t at = -1;
         for (int iy = py * 2 - 1; iy <= py * 2 + 1; iy++)
@@ -23,20 +24,21 @@ static __global__ void max_forward(size_t count, int c, int h, int w, int oh, in
                 if (iy < 0 || iy >= h || ix < 0 || ix >= w)
                     continue;
                 const int32_t p = iy * w + ix;
-                const float value = in[(size_t)p * c];
+                const float value = get(in[(size_t)p * c]);
                 /* the first of equals; a NaN wins, so that it is seen */
                 if (at < 0 || value > best || value != value) {
                     best = value;
                     at = p;
                 }
             }
-        y[i] = best;
+        put((T *)y + i, best);
         where[i] = at;
     }
 }
 
-static __global__ void max_backward(size_t count, int c, int h, int w, int oh, int ow, const float *dy,
-                                    const float *dy2, const int32_t *where, float *dx)
+template <class T>
+static __global__ void max_backward(size_t count, int c, int h, int w, int oh, int ow, const void *dy,
+                                    const void *dy2, const int32_t *where, void *dx)
 {
     GRID_LOOP(i, count) {
         const size_t pixel = i / c, image = pixel / ((size_t)h * w);
@@ -48,64 +50,64 @@ static __global__ void max_backward(size_t count, int c, int h, int w, int oh, i
             for (int px = ix / 2; px <= (ix + 1) / 2 && px < ow; px++) {
                 const size_t out = first + ((size_t)py * ow + px) * c;
                 if (where[out] == iy * w + ix)
-                    sum += dy[out] + (dy2 ? dy2[out] : 0);
+                    sum += get(((const T *)dy)[out]) + (dy2 ? get(((const T *)dy2)[out]) : 0.0f);
             }
-        dx[i] = sum;
+        put((T *)dx + i, sum);
     }
 }
 
 /* One thread an image and channel: neighbours in channels read neighbours. */
-static __global__ void avg_forward(size_t count, int c, size_t area, const float *x, float *y)
+template <class T> static __global__ void avg_forward(size_t count, int c, size_t area, const void *x, float *y)
 {
     GRID_LOOP(i, count) {
-        const float *in = x + i / c * area * c + i % c;
+        const T *in = (const T *)x + i / c * area * c + i % c;
         double sum = 0;
         for (size_t p = 0; p < area; p++)
-            sum += in[p * c];
+            sum += get(in[p * c]);
         y[i] = (float)(sum / (double)area);
     }
 }
 
-static __global__ void avg_backward(size_t count, int c, size_t area, const float *dy, float *dx)
+template <class T> static __global__ void avg_backward(size_t count, int c, size_t area, const float *dy, void *dx)
 {
     GRID_LOOP(i, count)
-        dx[i] = dy[i / c / area * c + i % c] / (float)area;
+        put((T *)dx + i, dy[i / c / area * c + i % c] / (float)area);
 }
 
-int cuda_max_pool_forward(cudaStream_t stream, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+int cuda_max_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
                           struct err *err)
 {
     const int oh = pooled(h), ow = pooled(w);
     const size_t count = (size_t)n * oh * ow * c;
     if (count == 0 || h == 0 || w == 0)
         return 0;
-    return LAUNCH(max_forward, grid_elements(count), dim3(THREADS), stream, count, c, h, w, oh, ow, x, y, where);
+    return LAUNCH_ELEMENT(LAUNCH, precision, max_forward, grid_elements(count), dim3(THREADS), stream, count, c, h, w, oh, ow, x, y, where);
 }
 
-int cuda_max_pool_backward(cudaStream_t stream, int n, int c, int h, int w, const float *dy, const float *dy2,
-                           const int32_t *where, float *dx, struct err *err)
+int cuda_max_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *dy, const void *dy2,
+                           const int32_t *where, void *dx, struct err *err)
 {
     const size_t count = (size_t)n * h * w * c;
     if (count == 0)
         return 0;
-    return LAUNCH(max_backward, grid_elements(count), dim3(THREADS), stream, count, c, h, w, pooled(h), pooled(w), dy,
+    return LAUNCH_ELEMENT(LAUNCH, precision, max_backward, grid_elements(count), dim3(THREADS), stream, count, c, h, w, pooled(h), pooled(w), dy,
                   dy2, where, dx);
 }
 
-int cuda_avg_pool_forward(cudaStream_t stream, int n, int c, int h, int w, const float *x, float *y,
+int cuda_avg_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x, float *y,
                           struct err *err)
 {
     const size_t area = (size_t)h * w, count = (size_t)n * c;
     if (count == 0 || area == 0)
         return 0;
-    return LAUNCH(avg_forward, grid_elements(count), dim3(THREADS), stream, count, c, area, x, y);
+    return LAUNCH_ELEMENT(LAUNCH, precision, avg_forward, grid_elements(count), dim3(THREADS), stream, count, c, area, x, y);
 }
 
-int cuda_avg_pool_backward(cudaStream_t stream, int n, int c, int h, int w, const float *dy, float *dx,
+int cuda_avg_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *dy, void *dx,
                            struct err *err)
 {
     const size_t area = (size_t)h * w, count = (size_t)n * area * c;
     if (count == 0)
         return 0;
-    return LAUNCH(avg_backward, grid_elements(count), dim3(THREADS), stream, count, c, area, dy, dx);
+    return LAUNCH_ELEMENT(LAUNCH, precision, avg_backward, grid_elements(count), dim3(THREADS), stream, count, c, area, dy, dx);
 }

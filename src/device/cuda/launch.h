@@ -2,7 +2,8 @@
  * cuBLAS and cuSOLVER do not do. None allocates, copies to the host or waits, so
  * all may be captured in a CUDA graph.
  *
- * Rules. Pointers are device memory unless they say host. Activations are NHWC.
+ * Rules. Pointers are device memory unless they say host. Activations are NHWC,
+ * bfloat16 under PRECISION_BF16, else float.
  * Shapes have been checked by the caller; activations are 16-byte aligned;
  * any extent may be 0, then nothing is
  * launched (and sums are 0). All return 0, or -1 and a sentence if the launch
@@ -36,37 +37,46 @@ extern "C" {
 /* -- kernels_layout.cu -- */
 
 /* plain (n, c, h, w) <-> NHWC */
-int cuda_pack(cudaStream_t stream, int n, int c, int h, int w, const float *plain, float *act, struct err *err);
-int cuda_unpack(cudaStream_t stream, int n, int c, int h, int w, const float *act, float *plain, struct err *err);
+int cuda_pack(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *plain, void *act,
+              struct err *err);
+int cuda_unpack(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *act,
+                float *plain, struct err *err);
 /* y (rows, c) = y + bias (c) [NULL: none] + residual (rows, c) [NULL: none], then
  * relu if asked, in place: what a convolution without epilogue lacks;
  * rows = n h w of the output. */
-int cuda_conv_epilogue(cudaStream_t stream, size_t rows, int c, const float *bias, const float *residual, bool relu,
-                       float *y, struct err *err);
+int cuda_conv_epilogue(cudaStream_t stream, enum precision precision, size_t rows, int c, const float *bias,
+                       const void *residual, bool relu, void *y, struct err *err);
+/* y (rows, d_y) of elements `to` = the first columns of x (rows, d_x) of elements
+ * `from`; columns of y beyond d_x become zero */
+int cuda_copy_columns(cudaStream_t stream, size_t rows, enum precision from, int d_x, const void *x, enum precision to,
+                      int d_y, void *y, struct err *err);
+/* the slot of device.h */
+int cuda_gather_rows(cudaStream_t stream, int n, int d, const float *table, const int32_t *index, float *out,
+                     struct err *err);
 
 /* -- kernels_pool.cu: the slots of device.h; `where` is the pixel y w + x of the input -- */
 
-int cuda_max_pool_forward(cudaStream_t stream, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+int cuda_max_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
                           struct err *err);
-int cuda_max_pool_backward(cudaStream_t stream, int n, int c, int h, int w, const float *dy, const float *dy2,
-                           const int32_t *where, float *dx, struct err *err);
-int cuda_avg_pool_forward(cudaStream_t stream, int n, int c, int h, int w, const float *x, float *y,
+int cuda_max_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *dy, const void *dy2,
+                           const int32_t *where, void *dx, struct err *err);
+int cuda_avg_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x, float *y,
                           struct err *err);
-int cuda_avg_pool_backward(cudaStream_t stream, int n, int c, int h, int w, const float *dy, float *dx,
+int cuda_avg_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *dy, void *dx,
                            struct err *err);
 
 /* -- kernels_batch_norm.cu: the slots of device.h -- */
 
-size_t cuda_batch_norm_workspace(const struct batch_norm_desc *d); /* bytes, at least 1 */
-int cuda_batch_norm_forward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const float *x,
-                            const float *residual, const float *gamma, const float *beta, float *running_mean,
-                            float *running_var, float *save_mean, float *save_invstd, float *y, struct err *err);
-int cuda_batch_norm_infer(cudaStream_t stream, const struct batch_norm_desc *d, const float *x, const float *residual,
+size_t cuda_batch_norm_workspace(enum precision precision, const struct batch_norm_desc *d); /* bytes, at least 1 */
+int cuda_batch_norm_forward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, void *workspace, const void *x,
+                            const void *residual, const float *gamma, const float *beta, float *running_mean,
+                            float *running_var, float *save_mean, float *save_invstd, void *y, struct err *err);
+int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, const void *x, const void *residual,
                           const float *gamma, const float *beta, const float *running_mean, const float *running_var,
-                          float *y, struct err *err);
-int cuda_batch_norm_backward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const float *x,
-                             const float *y, const float *dy, const float *dy2, const float *gamma,
-                             const float *save_mean, const float *save_invstd, float *dx, float *dresidual,
+                          void *y, struct err *err);
+int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, void *workspace, const void *x,
+                             const void *y, const void *dy, const void *dy2, const float *gamma,
+                             const float *save_mean, const float *save_invstd, void *dx, void *dresidual,
                              float *dgamma, float *dbeta, struct err *err);
 
 /* -- kernels_matrix.cu -- */
@@ -74,13 +84,12 @@ int cuda_batch_norm_backward(cudaStream_t stream, const struct batch_norm_desc *
 int cuda_bias_relu(cudaStream_t stream, int n, int d, float *x, const float *bias, bool relu, struct err *err);
 int cuda_bias_relu_backward(cudaStream_t stream, int n, int d, const float *y, float *dy, float *dbias, bool relu,
                             struct err *err);
-/* *sum = sum of x (n); workspace of CUDA_SUM_WORKSPACE bytes; sum is device memory */
+/* *total += sum of x (n) / n; workspace of CUDA_SUM_WORKSPACE bytes; total is device memory */
 enum { CUDA_SUM_WORKSPACE = 512 * 8 };
-int cuda_sum(cudaStream_t stream, size_t n, const float *x, void *workspace, double *sum, struct err *err);
+int cuda_add_mean(cudaStream_t stream, size_t n, const float *x, void *workspace, double *total, struct err *err);
 int cuda_axpy(cudaStream_t stream, size_t n, float alpha, const float *x, float *y, struct err *err);
-/* constants: kernel_adam_constants of the step */
 int cuda_adam(cudaStream_t stream, size_t n, float *w, const float *g, float *m, float *v,
-              const struct kernel_adam *constants /* host */, struct err *err);
+              const struct adam_step *at /* device */, struct err *err);
 
 /* -- kernels_rows.cu: the slots of device.h -- */
 
@@ -95,13 +104,15 @@ int cuda_mse_rows(cudaStream_t stream, int n, int d, const float *z, const float
 
 /* -- kernels_augment.cu -- */
 
-/* Bytes of workspace for n views; 0 (workspace may be NULL) where a view fits shared memory. */
+/* Bytes of workspace for n views; 0 (workspace may be NULL) where a view fits
+ * shared memory. It does not grow with n beyond some hundred views. */
 size_t cuda_augment_workspace(const struct augment_target *target, int n);
 /* The slot of device.h for 3 channels, but `views` is device memory; the caller
  * has checked that image and crop are inside `pixels`. Refuses targets whose
  * blur is wider than 129 pixels (more than 1,300 pixels a side). */
-int cuda_augment(cudaStream_t stream, const uint8_t *pixels, int h, int w, const struct augment_view *views, int n,
-                 const struct augment_target *target /* host */, void *workspace, float *out, struct err *err);
+int cuda_augment(cudaStream_t stream, enum precision precision, const uint8_t *pixels, int h, int w,
+                 const struct augment_view *views, int n, const struct augment_target *target /* host */,
+                 void *workspace, void *out, struct err *err);
 
 /* -- kernels_linalg.cu: double precision, row-major; parts of device/linalg.h -- */
 

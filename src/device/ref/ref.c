@@ -15,18 +15,18 @@ static int channel_block(const struct device *dev, int c)
     return 1;
 }
 
-static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, float *act, struct err *err)
+static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, void *act, struct err *err)
 {
-    return host_copy(dev, act, plain, (size_t)n * c * h * w * sizeof *act, err);
+    return host_copy(dev, act, plain, (size_t)n * c * h * w * sizeof *plain, err);
 }
 
-static int unpack(struct device *dev, int n, int c, int h, int w, const float *act, float *plain, struct err *err)
+static int unpack(struct device *dev, int n, int c, int h, int w, const void *act, float *plain, struct err *err)
 {
     return host_copy(dev, plain, act, (size_t)n * c * h * w * sizeof *plain, err);
 }
 
 static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
-                   int n, const struct augment_target *target, float *out, struct err *err)
+                   int n, const struct augment_target *target, void *out, struct err *err)
 {
     return augment_run_host(pixels, c, h, w, views, n, target, out, 1, dev->threads, err);
 }
@@ -45,6 +45,11 @@ static const struct device_ops ops = {
     .copy = host_copy,
     .zero = host_zero,
     .sync = host_sync,
+    .memory = host_memory,
+    .look = host_look,
+    .seen = host_seen,
+    .set_precision = host_set_precision,
+    .activation_bytes = host_activation_bytes,
     .channel_block = channel_block,
     .pack = pack,
     .unpack = unpack,
@@ -72,7 +77,8 @@ static const struct device_ops ops = {
     .normalize_rows_backward = ref_normalize_rows_backward,
     .contrastive_rows = ref_contrastive_rows,
     .mse_rows = ref_mse_rows,
-    .sum = ref_sum,
+    .add_mean = ref_add_mean,
+    .gather_rows = host_gather_rows,
     .axpy = ref_axpy,
     .adam = ref_adam,
     .augment = augment,

@@ -57,9 +57,12 @@ static bool inside(int y, int x, int h, int w)
     return y >= 0 && y < h && x >= 0 && x < w;
 }
 
-int ref_conv_forward(struct conv *conv, const float *x, const float *weight, const float *bias, const float *residual,
-                     float *y, struct err *err)
+int ref_conv_forward(struct conv *conv, const void *x_act, const float *weight, const float *bias, const void *residual_act,
+                     void *y_act, struct err *err)
 {
+    const float *x = x_act;
+    const float *residual = residual_act;
+    float *y = y_act;
     (void)err;
     const struct conv_desc d = conv->d;
     const int k = d.kernel, oh = conv->oh, ow = conv->ow;
@@ -87,8 +90,10 @@ int ref_conv_forward(struct conv *conv, const float *x, const float *weight, con
     return 0;
 }
 
-int ref_conv_backward_data(struct conv *conv, const float *dy, const float *weight, float *dx, struct err *err)
+int ref_conv_backward_data(struct conv *conv, const void *dy_act, const float *weight, void *dx_act, struct err *err)
 {
+    const float *dy = dy_act;
+    float *dx = dx_act;
     (void)err;
     const struct conv_desc d = conv->d;
     const int k = d.kernel, oh = conv->oh, ow = conv->ow;
@@ -113,8 +118,10 @@ int ref_conv_backward_data(struct conv *conv, const float *dy, const float *weig
     return 0;
 }
 
-int ref_conv_backward_weight(struct conv *conv, const float *x, const float *dy, float *dweight, struct err *err)
+int ref_conv_backward_weight(struct conv *conv, const void *x_act, const void *dy_act, float *dweight, struct err *err)
 {
+    const float *x = x_act;
+    const float *dy = dy_act;
     (void)err;
     const struct conv_desc d = conv->d;
     const int k = d.kernel, oh = conv->oh, ow = conv->ow;

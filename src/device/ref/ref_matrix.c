@@ -57,14 +57,14 @@ int ref_bias_relu_backward(struct device *dev, int n, int d, const float *y, flo
     return 0;
 }
 
-int ref_sum(struct device *dev, size_t n, const float *x, double *host_sum, struct err *err)
+int ref_add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err)
 {
     (void)dev;
     (void)err;
     double sum = 0;
     for (size_t i = 0; i < n; i++)
         sum += x[i];
-    *host_sum = sum;
+    *total += sum / (double)n;
     return 0;
 }
 
@@ -78,20 +78,21 @@ int ref_axpy(struct device *dev, size_t n, float alpha, const float *x, float *y
 }
 
 /* Kingma and Ba, "Adam", 2015, algorithm 1, with torch.optim.Adam's weight decay. */
-int ref_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
-             double beta2, double epsilon, double weight_decay, int64_t step, struct err *err)
+int ref_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v,
+             const struct adam_step *at, struct err *err)
 {
     (void)dev;
     (void)err;
-    const double correction1 = 1 - pow(beta1, (double)step), correction2 = 1 - pow(beta2, (double)step);
+    const double beta1 = at->beta1, beta2 = at->beta2;
+    const double correction1 = 1 - pow(beta1, (double)at->step), correction2 = 1 - pow(beta2, (double)at->step);
 
     for (size_t i = 0; i < n; i++) {
-        double gradient = g[i] + weight_decay * w[i];
+        double gradient = g[i] + at->weight_decay * w[i];
         double first = beta1 * m[i] + (1 - beta1) * gradient;
         double second = beta2 * v[i] + (1 - beta2) * gradient * gradient;
         m[i] = (float)first;
         v[i] = (float)second;
-        w[i] = (float)(w[i] - lr * (first / correction1) / (sqrt(second / correction2) + epsilon));
+        w[i] = (float)(w[i] - at->lr * (first / correction1) / (sqrt(second / correction2) + at->epsilon));
     }
     return 0;
 }

@@ -6,9 +6,11 @@
 
 #include "device/host.h"
 
-int ref_max_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+int ref_max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x_act, void *y_act, int32_t *where,
                          struct err *err)
 {
+    const float *x = x_act;
+    float *y = y_act;
     (void)dev;
     (void)err;
     const int oh = host_pool_out(h), ow = host_pool_out(w);
@@ -34,9 +36,12 @@ int ref_max_pool_forward(struct device *dev, int n, int c, int h, int w, const f
     return 0;
 }
 
-int ref_max_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, const float *dy2,
-                          const int32_t *where, float *dx, struct err *err)
+int ref_max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy_act, const void *dy2_act,
+                          const int32_t *where, void *dx_act, struct err *err)
 {
+    const float *dy = dy_act;
+    const float *dy2 = dy2_act;
+    float *dx = dx_act;
     (void)dev;
     (void)err;
     const int outputs = host_pool_out(h) * host_pool_out(w);
@@ -50,8 +55,9 @@ int ref_max_pool_backward(struct device *dev, int n, int c, int h, int w, const 
     return 0;
 }
 
-int ref_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, struct err *err)
+int ref_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x_act, float *y, struct err *err)
 {
+    const float *x = x_act;
     (void)dev;
     (void)err;
     for (size_t plane = 0; plane < (size_t)n * c; plane++) {
@@ -63,9 +69,10 @@ int ref_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const f
     return 0;
 }
 
-int ref_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, float *dx,
+int ref_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx_act,
                           struct err *err)
 {
+    float *dx = dx_act;
     (void)dev;
     (void)err;
     for (size_t plane = 0; plane < (size_t)n * c; plane++)

@@ -17,7 +17,7 @@ struct conv_norm {
 struct conv_norm_state {
     struct conv *conv;
     struct batch_norm *norm;
-    float *z;               /* what the convolution puts out */
+    void *z;                /* what the convolution puts out */
     float *mean, *invstd;   /* of the batch */
 };
 
@@ -78,8 +78,8 @@ static int conv_norm_plan(const struct layer *layer, struct pass *pass, void *st
         return -1;
     if (!train)
         return 0;
-    return pass_claim(pass, &s->mean, (size_t)l->c_out, first, last, err) != 0 ||
-                   pass_claim(pass, &s->invstd, (size_t)l->c_out, first, last, err) != 0 ?
+    return pass_claim(pass, &s->mean, (size_t)l->c_out * sizeof *s->mean, first, last, err) != 0 ||
+                   pass_claim(pass, &s->invstd, (size_t)l->c_out * sizeof *s->invstd, first, last, err) != 0 ?
                -1 :
                0;
 }
@@ -89,11 +89,12 @@ static int conv_norm_forward(const struct layer *layer, struct pass *pass, void 
     const struct conv_norm *l = (const struct conv_norm *)layer;
     struct conv_norm_state *s = state;
     const struct device_ops *ops = pass->net->dev->ops;
-    const float *x = pass->values[layer->input], *weight = pass_weight(pass, l->weight);
-    const float *residual = layer->residual >= 0 ? pass->values[layer->residual] : NULL;
+    const void *x = pass->values[layer->input];
+    const float *weight = pass_weight(pass, l->weight);
+    const void *residual = layer->residual >= 0 ? pass->values[layer->residual] : NULL;
     const float *gamma = pass_weight(pass, l->gamma), *beta = pass_weight(pass, l->beta);
     float *mean = pass_running(pass, l->mean), *var = pass_running(pass, l->var);
-    float *y = pass->values[layer->output];
+    void *y = pass->values[layer->output];
     if (pass->mode == PASS_FOLDED)
         return ops->conv_forward(s->conv, x, weight, beta, residual, y, err);
     if (ops->conv_forward(s->conv, x, weight, NULL, NULL, s->z, err) != 0)
@@ -108,9 +109,9 @@ static int conv_norm_backward(const struct layer *layer, struct pass *pass, void
     const struct conv_norm *l = (const struct conv_norm *)layer;
     struct conv_norm_state *s = state;
     const struct device_ops *ops = pass->net->dev->ops;
-    float *dy = pass->gradients[layer->output][0]; /* becomes the gradient at z in place */
-    float *dresidual = layer->residual >= 0 ? pass_gradient(pass, layer, layer->residual) : NULL;
-    float *dx = pass_gradient(pass, layer, layer->input);
+    void *dy = pass->gradients[layer->output][0]; /* becomes the gradient at z in place */
+    void *dresidual = layer->residual >= 0 ? pass_gradient(pass, layer, layer->residual) : NULL;
+    void *dx = pass_gradient(pass, layer, layer->input);
     if (ops->batch_norm_backward(s->norm, s->z, pass->values[layer->output], dy, pass->gradients[layer->output][1],
                                  pass_weight(pass, l->gamma), s->mean, s->invstd, dy, dresidual,
                                  pass_weight_gradient(pass, l->gamma), pass_weight_gradient(pass, l->beta), err) != 0)

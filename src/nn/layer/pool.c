@@ -4,7 +4,7 @@
 #include "nn/layer.h"
 
 struct max_pool_state {
-    float *where; /* int32, as many as the output has elements */
+    int32_t *where; /* as many as the output has elements */
 };
 
 static int max_pool_shape(const struct layer *layer, const struct shape *in, struct shape *out, struct err *err)
@@ -21,7 +21,7 @@ static int max_pool_plan(const struct layer *layer, struct pass *pass, void *sta
     struct max_pool_state *s = state;
     int first = pass_forward_time(pass, layer);
     int last = pass->mode == PASS_TRAIN ? pass_backward_time(pass, layer) : first;
-    return pass_claim(pass, &s->where, pass_floats(pass, layer->output), first, last, err);
+    return pass_claim(pass, &s->where, pass_elements(pass, layer->output) * sizeof *s->where, first, last, err);
 }
 
 static int max_pool_forward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
@@ -30,8 +30,7 @@ static int max_pool_forward(const struct layer *layer, struct pass *pass, void *
     struct device *dev = pass->net->dev;
     const struct shape in = pass->shapes[layer->input];
     return dev->ops->max_pool_forward(dev, pass->n, pass->net->tensors[layer->input].c, in.h, in.w,
-                                      pass->values[layer->input], pass->values[layer->output], (int32_t *)s->where,
-                                      err);
+                                      pass->values[layer->input], pass->values[layer->output], s->where, err);
 }
 
 static int max_pool_backward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
@@ -39,9 +38,9 @@ static int max_pool_backward(const struct layer *layer, struct pass *pass, void 
     struct max_pool_state *s = state;
     struct device *dev = pass->net->dev;
     const struct shape in = pass->shapes[layer->input];
-    float *const *dy = pass->gradients[layer->output];
+    void *const *dy = pass->gradients[layer->output];
     return dev->ops->max_pool_backward(dev, pass->n, pass->net->tensors[layer->input].c, in.h, in.w, dy[0], dy[1],
-                                       (const int32_t *)s->where, pass_gradient(pass, layer, layer->input), err);
+                                       s->where, pass_gradient(pass, layer, layer->input), err);
 }
 
 static const struct layer_kind max_pool_kind = { .name = "max_pool",

@@ -100,7 +100,7 @@ static struct loss *create(struct device *dev, const void *from, const struct lo
     return l;
 }
 
-static int run(struct loss *l, const struct loss_input *in, float *dz, double *value, struct err *err)
+static int run(struct loss *l, const struct loss_input *in, float *dz, double *total, struct err *err)
 {
     struct device *dev = l->dev;
     const struct device_ops *ops = dev->ops;
@@ -122,9 +122,8 @@ static int run(struct loss *l, const struct loss_input *in, float *dz, double *v
         ops->gemm(dev, TRANS_YES, TRANS_NO, rows, d, all, sharp, l->logits, all, l->features, d, 1, l->gradient, d,
                   err) != 0 ||
         ops->normalize_rows_backward(dev, rows, d, l->features, l->inverse, l->gradient, dz, err) != 0 ||
-        ops->sum(dev, (size_t)all, l->losses, value, err) != 0)
+        ops->add_mean(dev, (size_t)all, l->losses, total, err) != 0)
         return -1;
-    *value /= all;
     return 0;
 }
 

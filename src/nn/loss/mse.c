@@ -33,14 +33,12 @@ static struct loss *create(struct device *dev, const void *options, const struct
     return l;
 }
 
-static int run(struct loss *l, const struct loss_input *in, float *dz, double *value, struct err *err)
+static int run(struct loss *l, const struct loss_input *in, float *dz, double *total, struct err *err)
 {
     const struct device_ops *ops = l->dev->ops;
-    if (ops->mse_rows(l->dev, l->rows, l->dim, in->z, in->target, 1 / (float)l->rows, dz, l->losses, err) != 0 ||
-        ops->sum(l->dev, (size_t)l->rows, l->losses, value, err) != 0)
+    if (ops->mse_rows(l->dev, l->rows, l->dim, in->z, in->target, 1 / (float)l->rows, dz, l->losses, err) != 0)
         return -1;
-    *value /= l->rows;
-    return 0;
+    return ops->add_mean(l->dev, (size_t)l->rows, l->losses, total, err);
 }
 
 static const struct option options_none[] = { { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };

@@ -19,12 +19,21 @@ static const struct option options[] = {
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 
-static int step(struct device *dev, const void *from, size_t n, float *w, const float *g, float *const *moments,
-                double lr, int64_t at, struct err *err)
+static void at(const void *from, double lr, int64_t step, void *out)
 {
     const struct adam_options *o = from;
-    return dev->ops->adam(dev, n, w, g, moments[0], moments[1], lr, o->beta1, o->beta2, o->epsilon, o->weight_decay,
-                          at, err);
+    *(struct adam_step *)out = (struct adam_step){ .lr = lr,
+                                                   .beta1 = o->beta1,
+                                                   .beta2 = o->beta2,
+                                                   .epsilon = o->epsilon,
+                                                   .weight_decay = o->weight_decay,
+                                                   .step = step };
+}
+
+static int step(struct device *dev, size_t n, float *w, const float *g, float *const *moments, const void *at_step,
+                struct err *err)
+{
+    return dev->ops->adam(dev, n, w, g, moments[0], moments[1], at_step, err);
 }
 
 const struct optim_kind optim_kind_adam = { .row = { .name = "adam",
@@ -32,4 +41,6 @@ const struct optim_kind optim_kind_adam = { .row = { .name = "adam",
                                                      .options = options,
                                                      .options_size = sizeof(struct adam_options) },
                                             .moments = { "m", "v" },
+                                            .at_size = sizeof(struct adam_step),
+                                            .at = at,
                                             .step = step };

@@ -18,21 +18,32 @@ static int channel_block(const struct device *dev, int c)
     return c;
 }
 
-static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, float *act, struct err *err)
+static int set_precision(struct device *dev, enum precision precision, struct err *err)
 {
-    (void)dev;
-    return cuda_pack(stream, n, c, h, w, plain, act, err);
+    (void)err;
+    dev->precision = precision;
+    return 0;
 }
 
-static int unpack(struct device *dev, int n, int c, int h, int w, const float *act, float *plain, struct err *err)
+static size_t activation_bytes(const struct device *dev)
 {
-    (void)dev;
-    return cuda_unpack(stream, n, c, h, w, act, plain, err);
+    return dev->precision == PRECISION_BF16 ? 2 : sizeof(float);
+}
+
+static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, void *act, struct err *err)
+{
+    return cuda_pack(stream, dev->precision, n, c, h, w, plain, act, err);
+}
+
+static int unpack(struct device *dev, int n, int c, int h, int w, const void *act, float *plain, struct err *err)
+{
+    return cuda_unpack(stream, dev->precision, n, c, h, w, act, plain, err);
 }
 
 /* -- convolution: ref's, with our layout and epilogue around it -- */
 
 struct conv {
+    enum precision precision;
     struct conv_desc d;
     int oh, ow;
     struct conv *plain; /* ref's */
@@ -58,6 +69,7 @@ static struct conv *emulated_conv_create(struct device *dev, const struct conv_d
     if (!conv)
         return NULL;
     without.epilogue = CONV_PLAIN;
+    conv->precision = dev->precision;
     conv->d = *d;
     conv->oh = host_conv_out(d, d->h);
     conv->ow = host_conv_out(d, d->w);
@@ -71,37 +83,37 @@ static struct conv *emulated_conv_create(struct device *dev, const struct conv_d
     return conv;
 }
 
-static int emulated_conv_forward(struct conv *conv, const float *x, const float *weight, const float *bias,
-                                 const float *residual, float *y, struct err *err)
+static int emulated_conv_forward(struct conv *conv, const void *x, const float *weight, const float *bias,
+                                 const void *residual, void *y, struct err *err)
 {
     const struct conv_desc *d = &conv->d;
     const bool relu = d->epilogue == CONV_BIAS_RELU || d->epilogue == CONV_BIAS_ADD_RELU;
 
-    if (cuda_unpack(stream, d->n, d->c_in, d->h, d->w, x, conv->x, err) != 0 ||
+    if (cuda_unpack(stream, conv->precision, d->n, d->c_in, d->h, d->w, x, conv->x, err) != 0 ||
         ref_conv_forward(conv->plain, conv->x, weight, NULL, NULL, conv->y, err) != 0 ||
-        cuda_pack(stream, d->n, d->c_out, conv->oh, conv->ow, conv->y, y, err) != 0)
+        cuda_pack(stream, conv->precision, d->n, d->c_out, conv->oh, conv->ow, conv->y, y, err) != 0)
         return -1;
-    return cuda_conv_epilogue(stream, (size_t)d->n * conv->oh * conv->ow, d->c_out, bias, residual, relu, y, err);
+    return cuda_conv_epilogue(stream, conv->precision, (size_t)d->n * conv->oh * conv->ow, d->c_out, bias, residual, relu, y, err);
 }
 
-static int emulated_conv_backward_data(struct conv *conv, const float *dy, const float *weight, float *dx,
+static int emulated_conv_backward_data(struct conv *conv, const void *dy, const float *weight, void *dx,
                                        struct err *err)
 {
     const struct conv_desc *d = &conv->d;
 
-    if (cuda_unpack(stream, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y, err) != 0 ||
+    if (cuda_unpack(stream, conv->precision, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y, err) != 0 ||
         ref_conv_backward_data(conv->plain, conv->y, weight, conv->x, err) != 0)
         return -1;
-    return cuda_pack(stream, d->n, d->c_in, d->h, d->w, conv->x, dx, err);
+    return cuda_pack(stream, conv->precision, d->n, d->c_in, d->h, d->w, conv->x, dx, err);
 }
 
-static int emulated_conv_backward_weight(struct conv *conv, const float *x, const float *dy, float *dweight,
+static int emulated_conv_backward_weight(struct conv *conv, const void *x, const void *dy, float *dweight,
                                          struct err *err)
 {
     const struct conv_desc *d = &conv->d;
 
-    if (cuda_unpack(stream, d->n, d->c_in, d->h, d->w, x, conv->x, err) != 0 ||
-        cuda_unpack(stream, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y, err) != 0)
+    if (cuda_unpack(stream, conv->precision, d->n, d->c_in, d->h, d->w, x, conv->x, err) != 0 ||
+        cuda_unpack(stream, conv->precision, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y, err) != 0)
         return -1;
     return ref_conv_backward_weight(conv->plain, conv->x, conv->y, dweight, err);
 }
@@ -109,6 +121,7 @@ static int emulated_conv_backward_weight(struct conv *conv, const float *x, cons
 /* -- batch norm -- */
 
 struct batch_norm {
+    enum precision precision;
     struct batch_norm_desc d;
     void *workspace;
 };
@@ -116,19 +129,19 @@ struct batch_norm {
 static struct batch_norm *emulated_batch_norm_create(struct device *dev, const struct batch_norm_desc *d,
                                                      struct err *err)
 {
-    (void)dev;
     if (host_check_batch_norm(d, err) != 0)
         return NULL;
     struct batch_norm *bn = mem_alloc(1, sizeof *bn, err);
     if (!bn)
         return NULL;
+    bn->precision = dev->precision;
     bn->d = *d;
-    bn->workspace = mem_alloc(cuda_batch_norm_workspace(d), 1, err);
+    bn->workspace = mem_alloc(cuda_batch_norm_workspace(dev->precision, d), 1, err);
     if (!bn->workspace) {
         mem_free(bn);
         return NULL;
     }
-    memset(bn->workspace, 0xff, cuda_batch_norm_workspace(d)); /* NaN: kernels must not need zeros */
+    memset(bn->workspace, 0xff, cuda_batch_norm_workspace(dev->precision, d)); /* NaN: kernels must not need zeros */
     return bn;
 }
 
@@ -140,60 +153,56 @@ static void emulated_batch_norm_destroy(struct batch_norm *bn)
     mem_free(bn);
 }
 
-static int emulated_batch_norm_forward(struct batch_norm *bn, const float *x, const float *residual,
+static int emulated_batch_norm_forward(struct batch_norm *bn, const void *x, const void *residual,
                                        const float *gamma, const float *beta, float *running_mean, float *running_var,
-                                       float *save_mean, float *save_invstd, float *y, struct err *err)
+                                       float *save_mean, float *save_invstd, void *y, struct err *err)
 {
     if (host_check_statistics(&bn->d, err) != 0)
         return -1;
-    return cuda_batch_norm_forward(stream, &bn->d, bn->workspace, x, residual, gamma, beta, running_mean, running_var,
+    return cuda_batch_norm_forward(stream, bn->precision, &bn->d, bn->workspace, x, residual, gamma, beta, running_mean, running_var,
                                    save_mean, save_invstd, y, err);
 }
 
-static int emulated_batch_norm_infer(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
-                                     const float *beta, const float *running_mean, const float *running_var, float *y,
+static int emulated_batch_norm_infer(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
+                                     const float *beta, const float *running_mean, const float *running_var, void *y,
                                      struct err *err)
 {
-    return cuda_batch_norm_infer(stream, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
+    return cuda_batch_norm_infer(stream, bn->precision, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
 }
 
-static int emulated_batch_norm_backward(struct batch_norm *bn, const float *x, const float *y, const float *dy,
-                                        const float *dy2, const float *gamma, const float *save_mean,
-                                        const float *save_invstd, float *dx, float *dresidual, float *dgamma,
+static int emulated_batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy,
+                                        const void *dy2, const float *gamma, const float *save_mean,
+                                        const float *save_invstd, void *dx, void *dresidual, float *dgamma,
                                         float *dbeta, struct err *err)
 {
-    return cuda_batch_norm_backward(stream, &bn->d, bn->workspace, x, y, dy, dy2, gamma, save_mean, save_invstd, dx,
+    return cuda_batch_norm_backward(stream, bn->precision, &bn->d, bn->workspace, x, y, dy, dy2, gamma, save_mean, save_invstd, dx,
                                     dresidual, dgamma, dbeta, err);
 }
 
 /* -- pooling, matrices, rows -- */
 
-static int max_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+static int max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
                             struct err *err)
 {
-    (void)dev;
-    return cuda_max_pool_forward(stream, n, c, h, w, x, y, where, err);
+    return cuda_max_pool_forward(stream, dev->precision, n, c, h, w, x, y, where, err);
 }
 
-static int max_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, const float *dy2,
-                             const int32_t *where, float *dx, struct err *err)
+static int max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy, const void *dy2,
+                             const int32_t *where, void *dx, struct err *err)
 {
-    (void)dev;
-    return cuda_max_pool_backward(stream, n, c, h, w, dy, dy2, where, dx, err);
+    return cuda_max_pool_backward(stream, dev->precision, n, c, h, w, dy, dy2, where, dx, err);
 }
 
-static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y,
+static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, float *y,
                             struct err *err)
 {
-    (void)dev;
-    return cuda_avg_pool_forward(stream, n, c, h, w, x, y, err);
+    return cuda_avg_pool_forward(stream, dev->precision, n, c, h, w, x, y, err);
 }
 
-static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, float *dx,
+static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx,
                              struct err *err)
 {
-    (void)dev;
-    return cuda_avg_pool_backward(stream, n, c, h, w, dy, dx, err);
+    return cuda_avg_pool_backward(stream, dev->precision, n, c, h, w, dy, dx, err);
 }
 
 static int bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err)
@@ -238,11 +247,18 @@ static int mse_rows(struct device *dev, int n, int d, const float *z, const floa
     return cuda_mse_rows(stream, n, d, z, target, scale, dz, loss_rows, err);
 }
 
-static int sum(struct device *dev, size_t n, const float *x, double *host_sum, struct err *err)
+static int add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err)
 {
     (void)dev;
     char workspace[CUDA_SUM_WORKSPACE] __attribute__((aligned(8)));
-    return cuda_sum(stream, n, x, workspace, host_sum, err);
+    return cuda_add_mean(stream, n, x, workspace, total, err);
+}
+
+static int gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
+                       struct err *err)
+{
+    (void)dev;
+    return cuda_gather_rows(stream, n, d, table, index, out, err);
 }
 
 static int axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err)
@@ -251,23 +267,21 @@ static int axpy(struct device *dev, size_t n, float alpha, const float *x, float
     return cuda_axpy(stream, n, alpha, x, y, err);
 }
 
-static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
-                double beta2, double epsilon, double weight_decay, int64_t step, struct err *err)
+static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v,
+                const struct adam_step *at, struct err *err)
 {
     (void)dev;
-    const struct kernel_adam constants = kernel_adam_constants(lr, beta1, beta2, epsilon, weight_decay, step);
-    return cuda_adam(stream, n, w, g, m, v, &constants, err);
+    return cuda_adam(stream, n, w, g, m, v, at, err);
 }
 
 static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
-                   int n, const struct augment_target *target, float *out, struct err *err)
+                   int n, const struct augment_target *target, void *out, struct err *err)
 {
-    (void)dev;
     (void)c;
     void *workspace = mem_alloc(cuda_augment_workspace(target, n) + 1, 1, err);
     if (!workspace)
         return -1;
-    int rc = cuda_augment(stream, pixels, h, w, views, n, target, workspace, out, err);
+    int rc = cuda_augment(stream, dev->precision, pixels, h, w, views, n, target, workspace, out, err);
     mem_free(workspace);
     return rc;
 }
@@ -286,6 +300,11 @@ static const struct device_ops ops = {
     .copy = host_copy,
     .zero = host_zero,
     .sync = host_sync,
+    .memory = host_memory,
+    .look = host_look,
+    .seen = host_seen,
+    .set_precision = set_precision,
+    .activation_bytes = activation_bytes,
     .channel_block = channel_block,
     .pack = pack,
     .unpack = unpack,
@@ -313,7 +332,8 @@ static const struct device_ops ops = {
     .normalize_rows_backward = normalize_rows_backward,
     .contrastive_rows = contrastive_rows,
     .mse_rows = mse_rows,
-    .sum = sum,
+    .add_mean = add_mean,
+    .gather_rows = gather_rows,
     .axpy = axpy,
     .adam = adam,
     .augment = augment,

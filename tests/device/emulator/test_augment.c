@@ -41,11 +41,17 @@ static void compare(int h, int w, int th, int tw, int n, const struct augment_st
     for (size_t i = 0; i < floats; i++)
         got[i] = NAN;
     assert_int_equal(augment_run_host(pixels, 3, h, w, views, n, &target, want, 3, 1, &err), 0);
-    assert_int_equal(cuda_augment(NULL, pixels, h, w, views, n, &target, workspace, got, &err), 0);
+    assert_int_equal(cuda_augment(NULL, PRECISION_FP32, pixels, h, w, views, n, &target, workspace, got, &err), 0);
     for (size_t i = 0; i < floats; i++)
         if (!(fabsf(got[i] - want[i]) < 2e-5f))
             fail_msg("%d x %d to %d x %d: value %zu of view %zu is %.7g, not %.7g", h, w, th, tw, i,
                      i / ((size_t)3 * th * tw), (double)got[i], (double)want[i]);
+    uint16_t *halves = malloc(floats * sizeof *halves);
+    assert_non_null(halves);
+    assert_int_equal(cuda_augment(NULL, PRECISION_BF16, pixels, h, w, views, n, &target, workspace, halves, &err), 0);
+    for (size_t i = 0; i < floats; i++) /* the same pixels, then rounded */
+        assert_int_equal(halves[i], kernel_to_bf16(got[i]));
+    free(halves);
     free(pixels);
     free(views);
     free(want);
@@ -81,6 +87,7 @@ static void test_large(void **state)
     (void)state;
     compare(40, 50, 33, 32, 12, &simclr);
     compare(96, 96, 96, 96, 12, &simclr);
+    compare(33, 33, 33, 33, 300, &simclr); /* more views than the workspace holds */
     compare(50, 60, 100, 121, 12, &simclr);
 }
 
@@ -98,7 +105,7 @@ static void test_refused(void **state)
     (void)state;
     const struct augment_target target = { 1400, 1400, { 0, 0, 0 }, { 1, 1, 1 } };
     struct err err = { "" };
-    assert_int_equal(cuda_augment(NULL, NULL, 32, 32, NULL, 1, &target, NULL, NULL, &err), -1);
+    assert_int_equal(cuda_augment(NULL, PRECISION_FP32, NULL, 32, 32, NULL, 1, &target, NULL, NULL, &err), -1);
     assert_non_null(strstr(err.text, "1400 x 1400"));
 }
 

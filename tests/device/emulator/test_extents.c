@@ -39,21 +39,20 @@ static void test_empty(void **state)
 {
     (void)state;
     const struct augment_target target = { 8, 8, { 0, 0, 0 }, { 1, 1, 1 } };
-    const struct kernel_adam constants = kernel_adam_constants(1, 0.9, 0.999, 1e-8, 0, 1);
     const long before = emulator_launches();
 
     for (int zero = 0; zero < 4; zero++) {
         const int n = zero != 0, c = zero != 1, h = zero != 2, w = zero != 3;
-        OK(cuda_pack(NULL, n, c, h, w, NULL, NULL, &err));
-        OK(cuda_unpack(NULL, n, c, h, w, NULL, NULL, &err));
-        OK(cuda_max_pool_forward(NULL, n, c, h, w, NULL, NULL, NULL, &err));
-        OK(cuda_max_pool_backward(NULL, n, c, h, w, NULL, NULL, NULL, NULL, &err));
-        OK(cuda_avg_pool_forward(NULL, n, c, h, w, NULL, NULL, &err));
-        OK(cuda_avg_pool_backward(NULL, n, c, h, w, NULL, NULL, &err));
+        OK(cuda_pack(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, &err));
+        OK(cuda_unpack(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, &err));
+        OK(cuda_max_pool_forward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, NULL, &err));
+        OK(cuda_max_pool_backward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, NULL, NULL, &err));
+        OK(cuda_avg_pool_forward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, &err));
+        OK(cuda_avg_pool_backward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, &err));
     }
     for (int zero = 0; zero < 2; zero++) {
         const int n = zero, d = !zero;
-        OK(cuda_conv_epilogue(NULL, (size_t)n, d, NULL, NULL, true, NULL, &err));
+        OK(cuda_conv_epilogue(NULL, PRECISION_FP32, (size_t)n, d, NULL, NULL, true, NULL, &err));
         OK(cuda_bias_relu(NULL, n, d, NULL, NULL, true, &err));
         OK(cuda_bias_relu_backward(NULL, n, d, NULL, NULL, NULL, true, &err));
         OK(cuda_normalize_rows_backward(NULL, n, d, NULL, NULL, NULL, NULL, &err));
@@ -64,10 +63,13 @@ static void test_empty(void **state)
         OK(cuda_lower_copy(NULL, n, d, NULL, 1, 1, NULL, 1, 1, &err));
         OK(cuda_identity(NULL, n, d, NULL, 1, 1, &err));
     }
+    OK(cuda_copy_columns(NULL, 0, PRECISION_FP32, 3, NULL, PRECISION_BF16, 8, NULL, &err));
+    OK(cuda_gather_rows(NULL, 0, 3, NULL, NULL, NULL, &err));
+    OK(cuda_add_mean(NULL, 0, NULL, NULL, NULL, &err));
     OK(cuda_normalize_rows(NULL, 0, 3, NULL, NULL, NULL, &err));
     OK(cuda_axpy(NULL, 0, 1, NULL, NULL, &err));
-    OK(cuda_adam(NULL, 0, NULL, NULL, NULL, NULL, &constants, &err));
-    OK(cuda_augment(NULL, NULL, 8, 8, NULL, 0, &target, NULL, NULL, &err));
+    OK(cuda_adam(NULL, 0, NULL, NULL, NULL, NULL, NULL, &err));
+    OK(cuda_augment(NULL, PRECISION_FP32, NULL, 8, 8, NULL, 0, &target, NULL, NULL, &err));
     OK(cuda_square(NULL, 0, NULL, NULL, &err));
     OK(cuda_scale(NULL, 0, 1, NULL, NULL, &err));
     OK(cuda_log_sum_exp_rows(NULL, 0, 3, NULL, NULL, NULL, &err));
@@ -82,11 +84,9 @@ static void test_empty(void **state)
 static void test_empty_sums(void **state)
 {
     (void)state;
-    double sum = NAN, sums[3] = { NAN, NAN, NAN }, workspace[CUDA_SUM_WORKSPACE / sizeof(double)];
+    double sums[3] = { NAN, NAN, NAN }, workspace[CUDA_SUM_WORKSPACE / sizeof(double)];
     float dbias[3] = { NAN, NAN, NAN };
 
-    OK(cuda_sum(NULL, 0, NULL, workspace, &sum, &err));
-    assert_true(sum == 0);
     OK(cuda_column_sums(NULL, 0, 3, NULL, false, workspace, sums, &err));
     OK(cuda_bias_relu_backward(NULL, 0, 3, NULL, NULL, dbias, true, &err));
     for (int i = 0; i < 3; i++)
@@ -102,17 +102,58 @@ static void test_more_than_the_grid(void **state)
     (void)state;
     const size_t n = 4096 * 256 + 1234567;
     float *x = floats(n, 1), *y = floats(n, 2), *z = malloc(n * sizeof *z);
-    double want, got, workspace[CUDA_SUM_WORKSPACE / sizeof(double)];
+    double want = 0.25, got = 0.25, workspace[CUDA_SUM_WORKSPACE / sizeof(double)];
 
     assert_non_null(z);
     memcpy(z, y, n * sizeof *z);
     OK(ref_axpy(&host, n, 0.5f, x, y, &err));
     OK(cuda_axpy(NULL, n, 0.5f, x, z, &err));
     close_to("axpy", n, y, z, 1e-6);
-    OK(ref_sum(&host, n, y, &want, &err));
-    OK(cuda_sum(NULL, n, z, workspace, &got, &err));
-    assert_true(fabs(want - got) < 1e-2);
+    OK(ref_add_mean(&host, n, y, &want, &err));
+    OK(cuda_add_mean(NULL, n, z, workspace, &got, &err));
+    assert_true(fabs(want - got) < 1e-9);
     free(x), free(y), free(z);
+}
+
+/* Rounding to bfloat16, with the width of the rows changing on the way. */
+static void test_copied_columns(void **state)
+{
+    (void)state;
+    enum { ROWS = 37, NARROW = 3, WIDE = 8 };
+    /* ties to even, halves of the last digit, a number that rounds up to infinity, NaN */
+    const float special[] = { 1, 1.00390625f, 1.01171875f, -1.0039064f, 3.4e38f, NAN, 1e-40f, -0.0f, 0.1f };
+    float *x = floats(ROWS * NARROW, 1), back[ROWS * NARROW];
+    uint16_t wide[ROWS * WIDE], narrow[ROWS * NARROW];
+
+    memcpy(x, special, sizeof special);
+    OK(cuda_copy_columns(NULL, ROWS, PRECISION_FP32, NARROW, x, PRECISION_BF16, WIDE, wide, &err));
+    OK(cuda_copy_columns(NULL, ROWS, PRECISION_BF16, WIDE, wide, PRECISION_BF16, NARROW, narrow, &err));
+    OK(cuda_copy_columns(NULL, ROWS, PRECISION_BF16, NARROW, narrow, PRECISION_FP32, NARROW, back, &err));
+    for (int i = 0; i < ROWS * WIDE; i++)
+        assert_true(i % WIDE < NARROW || wide[i] == 0);
+    for (int i = 0; i < ROWS * NARROW; i++)
+        assert_true(i == 5 ? isnan(back[i]) : i == 4 ? isinf(back[i]) : fabsf(back[i] - x[i]) <= fabsf(x[i]) / 256 ||
+                                                                        fabsf(x[i]) < 1e-38f);
+    const uint16_t want[] = { 0x3f80, 0x3f80, 0x3f82, 0xbf81, 0x7f80 };
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(narrow[i], want[i]);
+    assert_int_equal(narrow[7], 0x8000);
+    free(x);
+}
+
+static void test_gathered_rows(void **state)
+{
+    (void)state;
+    enum { TABLE = 11, ROWS = 300, D = 5 };
+    float *table = floats(TABLE * D, 1), out[ROWS * D];
+    int32_t index[ROWS];
+
+    for (int i = 0; i < ROWS; i++)
+        index[i] = i * 7 % TABLE;
+    OK(cuda_gather_rows(NULL, ROWS, D, table, index, out, &err));
+    for (int i = 0; i < ROWS * D; i++)
+        assert_true(out[i] == table[index[i / D] * D + i % D]);
+    free(table);
 }
 
 /* Rows and columns of pixels 1 x 1, which have one layout on both sides. */
@@ -123,7 +164,7 @@ static void batch_norm(int n, int c)
     const size_t nc = (size_t)n * c;
     float *x = floats(nc, 1), *residual = floats(nc, 2), *gamma = floats((size_t)c, 3), *beta = floats((size_t)c, 4),
           *dy = floats(nc, 5), *dy2 = floats(nc, 6), *y[2], *dx[2], *dresidual[2], *vectors[2][6];
-    void *workspace = malloc(cuda_batch_norm_workspace(&d));
+    void *workspace = malloc(cuda_batch_norm_workspace(PRECISION_FP32, &d));
     struct batch_norm *bn = ref_batch_norm_create(&host, &d, &err);
 
     assert_true(workspace && bn);
@@ -136,12 +177,12 @@ static void batch_norm(int n, int c)
     }
     OK(ref_batch_norm_forward(bn, x, residual, gamma, beta, vectors[0][0], vectors[0][1], vectors[0][2], vectors[0][3],
                               y[0], &err));
-    OK(cuda_batch_norm_forward(NULL, &d, workspace, x, residual, gamma, beta, vectors[1][0], vectors[1][1],
+    OK(cuda_batch_norm_forward(NULL, PRECISION_FP32, &d, workspace, x, residual, gamma, beta, vectors[1][0], vectors[1][1],
                                vectors[1][2], vectors[1][3], y[1], &err));
     close_to("y", nc, y[0], y[1], 1e-4);
     OK(ref_batch_norm_backward(bn, x, y[0], dy, dy2, gamma, vectors[0][2], vectors[0][3], dx[0], dresidual[0],
                                vectors[0][4], vectors[0][5], &err));
-    OK(cuda_batch_norm_backward(NULL, &d, workspace, x, y[0], dy, dy2, gamma, vectors[1][2], vectors[1][3], dx[1],
+    OK(cuda_batch_norm_backward(NULL, PRECISION_FP32, &d, workspace, x, y[0], dy, dy2, gamma, vectors[1][2], vectors[1][3], dx[1],
                                 dresidual[1], vectors[1][4], vectors[1][5], &err));
     close_to("dx", nc, dx[0], dx[1], 1e-4);
     close_to("dresidual", nc, dresidual[0], dresidual[1], 1e-6);
@@ -176,6 +217,7 @@ int main(void)
         cmocka_unit_test(test_empty),        cmocka_unit_test(test_empty_sums),
         cmocka_unit_test(test_many_columns), cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_more_than_the_grid),
+        cmocka_unit_test(test_copied_columns), cmocka_unit_test(test_gathered_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,7 +149,8 @@ static void test_adam_golden(void **state)
     for (int step = 1; step <= 5; step++) {
         for (int i = 0; i < 11; i++)
             scaled[i] = g[i] * (float)step;
-        assert_int_equal(ops->adam(dev, 11, w, scaled, m, v, 0.01, 0.9, 0.999, 1e-8, 0.1, step, &err), 0);
+        const struct adam_step at = { 0.01, 0.9, 0.999, 1e-8, 0.1, step };
+        assert_int_equal(ops->adam(dev, 11, w, scaled, m, v, &at, &err), 0);
     }
     near_golden(w, "adam.after", 11);
     FREE(w, g, m, v, scaled);
@@ -426,7 +427,7 @@ static void test_every_slot(void **state)
         assert_non_null(device_kinds[k]->help);
         void *const *slots = (void *const *)one->ops;
         for (size_t i = 0; i < sizeof *one->ops / sizeof *slots; i++)
-            if (!slots[i])
+            if (!slots[i] && i != offsetof(struct device_ops, recording) / sizeof *slots)
                 fail_msg("slot %zu of device %s is empty", i, one->ops->name);
         device_close(one);
     }

@@ -37,7 +37,8 @@ static void check_forward(struct device *dev, const char *arch, const char *stem
     struct augment_view views[3];
     for (int i = 0; i < 3; i++)
         views[i] = augment_identity(i, size, size);
-    ok(dev->ops->augment(dev, e->pixels, 3, size, size, views, 3, &target, pass_input(plain), &the_err));
+    ok(dev->ops->upload(dev, e->views, views, sizeof views, &the_err));
+    ok(dev->ops->augment(dev, e->pixels, 3, size, size, e->views, 3, &target, pass_input(plain), &the_err));
     ok(pass_forward(plain, &the_err));
     ok(dev->ops->download(dev, out, pass_output(plain), (size_t)n * sizeof *out, &the_err));
     double unfolded = relative_error(out, want, n);
@@ -87,8 +88,12 @@ static void check_loss(struct device *dev, const char *kind_name, const char *na
     ok(dev->ops->upload(dev, zd, z, sizeof z, &the_err));
     ok(dev->ops->upload(dev, td, t, sizeof t, &the_err));
     const struct loss_input in = { .z = zd, .target = targets ? td : NULL };
-    double value;
-    ok(kind->run(loss, &in, dzd, &value, &the_err));
+    double value = 1, *total = dev->ops->alloc(dev, sizeof *total, &the_err);
+    ok(dev->ops->upload(dev, total, &value, sizeof value, &the_err));
+    ok(kind->run(loss, &in, dzd, total, &the_err));
+    ok(dev->ops->download(dev, &value, total, sizeof value, &the_err));
+    value -= 1; /* what was there before stays */
+    dev->ops->free(dev, total);
     ok(dev->ops->download(dev, dz, dzd, sizeof dz, &the_err));
     char key[64];
     int64_t n;
