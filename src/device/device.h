@@ -158,8 +158,9 @@ struct device_ops {
     /* -- matrices, row-major float: C (m, n) = alpha op(A) op(B) + beta C -- */
     int (*gemm)(struct device *, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
                 int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *);
-    /* x (n, d) += bias (d) [bias NULL: none], then relu if asked; in place */
-    int (*bias_relu)(struct device *, int n, int d, float *x, const float *bias, bool relu, struct err *);
+    /* y (n, out) = x (n, in) weight (out, in)^T + bias (out), then relu if asked */
+    int (*linear)(struct device *, int n, int out, int in, const float *x, const float *weight, const float *bias,
+                  bool relu, float *y, struct err *);
     /* dy (n, d) masked in place where y <= 0 if relu; dbias (d) = column sums [NULL: not wanted] */
     int (*bias_relu_backward)(struct device *, int n, int d, const float *y, float *dy, float *dbias, bool relu,
                               struct err *);

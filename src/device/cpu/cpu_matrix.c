@@ -19,17 +19,18 @@ int cpu_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int
     return 0;
 }
 
-int cpu_bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err)
+int cpu_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
+               bool relu, float *y, struct err *err)
 {
-    (void)err;
-#pragma omp parallel for num_threads(dev->threads) schedule(static) if ((double)n * d >= CPU_WORTH_THREADS)
+    if (cpu_gemm(dev, TRANS_NO, TRANS_YES, n, out, in, 1, x, in, weight, in, 0, y, out, err) != 0)
+        return -1;
+#pragma omp parallel for num_threads(dev->threads) schedule(static) if ((double)n * out >= CPU_WORTH_THREADS)
     for (int i = 0; i < n; i++) {
-        float *row = x + (size_t)i * d;
-        if (bias)
-            for (int j = 0; j < d; j++)
-                row[j] += bias[j];
+        float *row = y + (size_t)i * out;
+        for (int j = 0; j < out; j++)
+            row[j] += bias[j];
         if (relu)
-            for (int j = 0; j < d; j++)
+            for (int j = 0; j < out; j++)
                 row[j] = kernel_relu(row[j]);
     }
     return 0;

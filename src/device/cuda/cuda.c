@@ -5,7 +5,7 @@
  *   DINF_LOCAL_RANK    which of the processes of this machine this one is; it
  *                      takes GPU number rank modulo visible GPUs
  *   DINF_CUDA_CHOICES  file that keeps the choices of algorithms of a run
- *   DINF_CUDA_TF32     1: tensor cores that round factors to 10 bits */
+ *   DINF_CUDA_GRAPHS   0: steps are queued call by call, for finding faults */
 #include "device/cuda/cuda_device.h"
 
 #include <assert.h>
@@ -22,7 +22,19 @@ static cudaStream_t stream(struct device *dev)
     return cuda_of(dev)->stream;
 }
 
-/* -- layout and pooling -- */
+/* -- precision, layout and pooling -- */
+
+static int set_precision(struct device *dev, enum precision precision, struct err *err)
+{
+    (void)err; /* every supported GPU has all of them */
+    dev->precision = precision;
+    return 0;
+}
+
+static size_t activation_bytes(const struct device *dev)
+{
+    return dev->precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
 
 static int channel_block(const struct device *dev, int c)
 {
@@ -30,43 +42,44 @@ static int channel_block(const struct device *dev, int c)
     return c;
 }
 
-static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, float *act, struct err *err)
+static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, void *act, struct err *err)
 {
-    return cuda_pack(stream(dev), n, c, h, w, plain, act, err);
+    return cuda_pack(stream(dev), dev->precision, n, c, h, w, plain, act, err);
 }
 
-static int unpack(struct device *dev, int n, int c, int h, int w, const float *act, float *plain, struct err *err)
+static int unpack(struct device *dev, int n, int c, int h, int w, const void *act, float *plain, struct err *err)
 {
-    return cuda_unpack(stream(dev), n, c, h, w, act, plain, err);
+    return cuda_unpack(stream(dev), dev->precision, n, c, h, w, act, plain, err);
 }
 
-static int max_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, int32_t *where,
+static int max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
                             struct err *err)
 {
-    return cuda_max_pool_forward(stream(dev), n, c, h, w, x, y, where, err);
+    return cuda_max_pool_forward(stream(dev), dev->precision, n, c, h, w, x, y, where, err);
 }
 
-static int max_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, const float *dy2,
-                             const int32_t *where, float *dx, struct err *err)
+static int max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy, const void *dy2,
+                             const int32_t *where, void *dx, struct err *err)
 {
-    return cuda_max_pool_backward(stream(dev), n, c, h, w, dy, dy2, where, dx, err);
+    return cuda_max_pool_backward(stream(dev), dev->precision, n, c, h, w, dy, dy2, where, dx, err);
 }
 
-static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, const float *x, float *y, struct err *err)
+static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, float *y, struct err *err)
 {
-    return cuda_avg_pool_forward(stream(dev), n, c, h, w, x, y, err);
+    return cuda_avg_pool_forward(stream(dev), dev->precision, n, c, h, w, x, y, err);
 }
 
-static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, float *dx,
+static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx,
                              struct err *err)
 {
-    return cuda_avg_pool_backward(stream(dev), n, c, h, w, dy, dx, err);
+    return cuda_avg_pool_backward(stream(dev), dev->precision, n, c, h, w, dy, dx, err);
 }
 
 /* -- batch norm -- */
 
 struct batch_norm {
     struct cuda_device *cuda;
+    enum precision precision;
     struct batch_norm_desc d;
     size_t workspace;
 };
@@ -75,14 +88,15 @@ static struct batch_norm *batch_norm_create(struct device *dev, const struct bat
 {
     struct cuda_device *cuda = cuda_of(dev);
     if (host_check_batch_norm(d, err) != 0 ||
-        !cuda_buffer_reserve(&cuda->scratch, cuda_batch_norm_workspace(d), err))
+        !cuda_buffer_reserve(&cuda->scratch, cuda_batch_norm_workspace(dev->precision, d), err))
         return NULL;
     struct batch_norm *bn = mem_alloc(1, sizeof *bn, err);
     if (!bn)
         return NULL;
     bn->cuda = cuda;
+    bn->precision = dev->precision;
     bn->d = *d;
-    bn->workspace = cuda_batch_norm_workspace(d);
+    bn->workspace = cuda_batch_norm_workspace(dev->precision, d);
     return bn;
 }
 
@@ -91,32 +105,32 @@ static void batch_norm_destroy(struct batch_norm *bn)
     mem_free(bn);
 }
 
-static int batch_norm_forward(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
+static int batch_norm_forward(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
                               const float *beta, float *running_mean, float *running_var, float *save_mean,
-                              float *save_invstd, float *y, struct err *err)
+                              float *save_invstd, void *y, struct err *err)
 {
     void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
     if (!workspace || host_check_statistics(&bn->d, err) != 0)
         return -1;
-    return cuda_batch_norm_forward(bn->cuda->stream, &bn->d, workspace, x, residual, gamma, beta, running_mean,
+    return cuda_batch_norm_forward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, residual, gamma, beta, running_mean,
                                    running_var, save_mean, save_invstd, y, err);
 }
 
-static int batch_norm_infer(struct batch_norm *bn, const float *x, const float *residual, const float *gamma,
-                            const float *beta, const float *running_mean, const float *running_var, float *y,
+static int batch_norm_infer(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
+                            const float *beta, const float *running_mean, const float *running_var, void *y,
                             struct err *err)
 {
-    return cuda_batch_norm_infer(bn->cuda->stream, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
+    return cuda_batch_norm_infer(bn->cuda->stream, bn->precision, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
 }
 
-static int batch_norm_backward(struct batch_norm *bn, const float *x, const float *y, const float *dy,
-                               const float *dy2, const float *gamma, const float *save_mean, const float *save_invstd,
-                               float *dx, float *dresidual, float *dgamma, float *dbeta, struct err *err)
+static int batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy,
+                               const void *dy2, const float *gamma, const float *save_mean, const float *save_invstd,
+                               void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err)
 {
     void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
     if (!workspace)
         return -1;
-    return cuda_batch_norm_backward(bn->cuda->stream, &bn->d, workspace, x, y, dy, dy2, gamma, save_mean, save_invstd,
+    return cuda_batch_norm_backward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, y, dy, dy2, gamma, save_mean, save_invstd,
                                     dx, dresidual, dgamma, dbeta, err);
 }
 
@@ -130,13 +144,11 @@ static int gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, 
     const cublasOperation_t right = ta == TRANS_YES ? CUBLAS_OP_T : CUBLAS_OP_N;
     if (m == 0 || n == 0)
         return 0;
-    return cuda_check_cublas(cublasSgemm(cuda_of(dev)->cublas, left, right, n, m, k, &alpha, b, ldb, a, lda, &beta, c,
-                                         ldc), "product of matrices", err);
-}
-
-static int bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err)
-{
-    return cuda_bias_relu(stream(dev), n, d, x, bias, relu, err);
+    const cublasComputeType_t compute =
+        dev->precision == PRECISION_FP32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
+    return cuda_check_cublas(cublasGemmEx(cuda_of(dev)->cublas, left, right, n, m, k, &alpha, b, CUDA_R_32F, ldb, a,
+                                          CUDA_R_32F, lda, &beta, c, CUDA_R_32F, ldc, compute, CUBLAS_GEMM_DEFAULT),
+                             "product of matrices", err);
 }
 
 static int bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
@@ -145,14 +157,16 @@ static int bias_relu_backward(struct device *dev, int n, int d, const float *y, 
     return cuda_bias_relu_backward(stream(dev), n, d, y, dy, dbias, relu, err);
 }
 
-static int sum(struct device *dev, size_t n, const float *x, double *host_sum, struct err *err)
+static int add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err)
 {
-    size_t total = 0, at_workspace = cuda_part(&total, CUDA_SUM_WORKSPACE), at_sum = cuda_part(&total, sizeof(double));
-    char *scratch = cuda_buffer_reserve(&cuda_of(dev)->scratch, total, err);
-    if (!scratch ||
-        cuda_sum(stream(dev), n, x, scratch + at_workspace, (double *)(scratch + at_sum), err) != 0)
-        return -1;
-    return cuda_download(dev, host_sum, scratch + at_sum, sizeof *host_sum, err);
+    void *scratch = cuda_buffer_reserve(&cuda_of(dev)->scratch, CUDA_SUM_WORKSPACE, err);
+    return scratch ? cuda_add_mean(stream(dev), n, x, scratch, total, err) : -1;
+}
+
+static int gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
+                       struct err *err)
+{
+    return cuda_gather_rows(stream(dev), n, d, table, index, out, err);
 }
 
 static int axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err)
@@ -160,11 +174,20 @@ static int axpy(struct device *dev, size_t n, float alpha, const float *x, float
     return cuda_axpy(stream(dev), n, alpha, x, y, err);
 }
 
-static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, double lr, double beta1,
-                double beta2, double epsilon, double weight_decay, int64_t step, struct err *err)
+static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v,
+                const struct adam_step *at, struct err *err)
 {
-    const struct kernel_adam constants = kernel_adam_constants(lr, beta1, beta2, epsilon, weight_decay, step);
-    return cuda_adam(stream(dev), n, w, g, m, v, &constants, err);
+    return cuda_adam(stream(dev), n, w, g, m, v, at, err);
+}
+
+static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
+                   int n, const struct augment_target *target, void *out, struct err *err)
+{
+    (void)c; /* three, see augment_check */
+    void *scratch = cuda_buffer_reserve(&cuda_of(dev)->scratch, cuda_augment_workspace(target, n), err);
+    if (!scratch)
+        return -1;
+    return cuda_augment(stream(dev), dev->precision, pixels, h, w, views, n, target, scratch, out, err);
 }
 
 /* -- rows -- */
@@ -204,8 +227,11 @@ static void close_cuda(struct device *dev)
     cuda_choices_destroy(cuda->choices);
     if (cuda->cusolver)
         cusolverDnDestroy(cuda->cusolver);
+    if (cuda->cublas_lt)
+        cublasLtDestroy(cuda->cublas_lt);
     if (cuda->cublas)
         cublasDestroy(cuda->cublas);
+    cudaFree(cuda->blas_workspace);
     if (cuda->cudnn)
         cudnnDestroy(cuda->cudnn);
     if (cuda->stream)
@@ -222,6 +248,12 @@ static const struct device_ops ops = {
     .copy = cuda_copy,
     .zero = cuda_zero,
     .sync = cuda_sync,
+    .memory = cuda_memory_left,
+    .look = cuda_look,
+    .seen = cuda_seen,
+    .set_precision = set_precision,
+    .activation_bytes = activation_bytes,
+    .recording = &cuda_recording,
     .channel_block = channel_block,
     .pack = pack,
     .unpack = unpack,
@@ -243,16 +275,17 @@ static const struct device_ops ops = {
     .avg_pool_forward = avg_pool_forward,
     .avg_pool_backward = avg_pool_backward,
     .gemm = gemm,
-    .bias_relu = bias_relu,
+    .linear = cuda_linear,
     .bias_relu_backward = bias_relu_backward,
     .normalize_rows = normalize_rows,
     .normalize_rows_backward = normalize_rows_backward,
     .contrastive_rows = contrastive_rows,
     .mse_rows = mse_rows,
-    .sum = sum,
+    .add_mean = add_mean,
+    .gather_rows = gather_rows,
     .axpy = axpy,
     .adam = adam,
-    .augment = cuda_augment_run,
+    .augment = augment,
     .linalg = &cuda_linalg,
     .close = close_cuda,
 };
@@ -298,9 +331,10 @@ static int start(struct cuda_device *cuda, struct err *err)
         cuda_check_cudnn(cudnnSetStream(cuda->cudnn, cuda->stream), what, err) != 0 ||
         cuda_check_cublas(cublasCreate(&cuda->cublas), what, err) != 0 ||
         cuda_check_cublas(cublasSetStream(cuda->cublas, cuda->stream), what, err) != 0 ||
-        cuda_check_cublas(cublasSetMathMode(cuda->cublas,
-                                            cuda->tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH),
-                          what, err) != 0 ||
+        cuda_check(cudaMalloc(&cuda->blas_workspace, CUDA_BLAS_WORKSPACE), what, err) != 0 ||
+        cuda_check_cublas(cublasSetWorkspace(cuda->cublas, cuda->blas_workspace, CUDA_BLAS_WORKSPACE), what, err) !=
+            0 ||
+        cuda_check_cublas(cublasLtCreate(&cuda->cublas_lt), what, err) != 0 ||
         cuda_check_cusolver(cusolverDnCreate(&cuda->cusolver), what, err) != 0 ||
         cuda_check_cusolver(cusolverDnSetStream(cuda->cusolver, cuda->stream), what, err) != 0)
         return -1;
@@ -326,21 +360,23 @@ static int describe(struct cuda_device *cuda, struct err *err)
     version(number, 1000, runtime, sizeof runtime);
     version((int)cudnnGetVersion(), 10000, cudnn, sizeof cudnn);
     snprintf(cuda->model, sizeof cuda->model, "%.64s cuDNN %zu", p.name, cudnnGetVersion());
-    snprintf(cuda->base.description, sizeof cuda->base.description, "%.48s, PCI %s, CUDA %s, cuDNN %s%s", p.name, pci,
-             runtime, cudnn, cuda->tf32 ? ", TF32" : "");
+    snprintf(cuda->base.description, sizeof cuda->base.description, "%.48s, PCI %s, CUDA %s, cuDNN %s", p.name, pci,
+             runtime, cudnn);
     return 0;
 }
 
 static struct device *open_cuda(int threads, struct err *err)
 {
-    const char *tf32 = getenv("DINF_CUDA_TF32");
+    const char *graphs = getenv("DINF_CUDA_GRAPHS");
     struct cuda_device *cuda = mem_alloc(1, sizeof *cuda, err);
 
     if (!cuda)
         return NULL;
-    cuda->base.ops = &ops;
+    cuda->ops = ops;
+    if (graphs && strcmp(graphs, "0") == 0)
+        cuda->ops.recording = NULL;
+    cuda->base.ops = &cuda->ops;
     cuda->base.threads = threads;
-    cuda->tf32 = tf32 && strcmp(tf32, "1") == 0;
     if (start(cuda, err) != 0 || describe(cuda, err) != 0) {
         close_cuda(&cuda->base);
         return NULL;

@@ -1,5 +1,10 @@
 /* Convolutions by cuDNN: activations NHWC, weights KRSC (c_out, kernel, kernel,
- * c_in), what the tensor cores read without a transposition.
+ * c_in), what the tensor cores read without a transposition. These want a multiple
+ * of some channels in an input: where it has others (an image has three), cuDNN
+ * works on copies with zeros behind them.
+ *
+ * In bf16 the weights, which are float, are rounded for every product, and what
+ * cuDNN leaves of their gradient becomes float again.
  *
  * The algorithm of each shape is the fastest of the deterministic ones within a
  * bound of working memory, measured when the convolution is planned. Bias,
@@ -30,7 +35,10 @@ struct product {
 struct conv {
     struct cuda_device *cuda;
     struct conv_desc d;
+    enum precision precision;
     int oh, ow;
+    int c_in; /* as cuDNN sees it: d.c_in, or more */
+    size_t at_x, scratch; /* copies: of the weights, then of x; bytes of both */
     cudnnTensorDescriptor_t x, y;
     cudnnFilterDescriptor_t w;
     struct product product[PASSES];
@@ -45,17 +53,41 @@ struct candidate {
 
 /* Memory to measure in. */
 struct trial {
-    void *x, *w, *y, *workspace;
+    void *x, *w, *y;
+    struct cuda_buffer workspace;
 };
 
-static size_t floats_x(const struct conv *v)
+/* Pixels of x and y; rows of c_in weights. */
+static size_t rows_x(const struct conv *v)
 {
-    return (size_t)v->d.n * v->d.h * v->d.w * v->d.c_in;
+    return (size_t)v->d.n * v->d.h * v->d.w;
 }
 
-static size_t floats_y(const struct conv *v)
+static size_t rows_y(const struct conv *v)
 {
-    return (size_t)v->d.n * v->oh * v->ow * v->d.c_out;
+    return (size_t)v->d.n * v->oh * v->ow;
+}
+
+static size_t rows_w(const struct conv *v)
+{
+    return (size_t)v->d.c_out * v->d.kernel * v->d.kernel;
+}
+
+static size_t element(const struct conv *v)
+{
+    return v->precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+static bool wider(const struct conv *v)
+{
+    return v->c_in != v->d.c_in;
+}
+
+/* Channels of an input that the precision's tensor cores read: 16 bytes of them. */
+static int aligned_channels(enum precision precision, int c)
+{
+    const int multiple = precision == PRECISION_BF16 ? 8 : precision == PRECISION_TF32 ? 4 : 1;
+    return (c + multiple - 1) / multiple * multiple;
 }
 
 #define TAKE(results, n, out)                                                                                         \
@@ -76,27 +108,27 @@ static int find(struct conv *v, enum pass pass, const struct trial *t, struct ca
     if (pass == FORWARD) {
         cudnnConvolutionFwdAlgoPerf_t results[CANDIDATES];
         status = cudnnFindConvolutionForwardAlgorithmEx(handle, v->x, t->x, v->w, t->w, desc, v->y, t->y, CANDIDATES,
-                                                        n, results, t->workspace, WORKSPACE_MAX);
+                                                        n, results, t->workspace.at, WORKSPACE_MAX);
         TAKE(results, *n, out);
     } else if (pass == BACKWARD_DATA) {
         cudnnConvolutionBwdDataAlgoPerf_t results[CANDIDATES];
         status = cudnnFindConvolutionBackwardDataAlgorithmEx(handle, v->w, t->w, v->y, t->y, desc, v->x, t->x,
-                                                             CANDIDATES, n, results, t->workspace, WORKSPACE_MAX);
+                                                             CANDIDATES, n, results, t->workspace.at, WORKSPACE_MAX);
         TAKE(results, *n, out);
     } else {
         cudnnConvolutionBwdFilterAlgoPerf_t results[CANDIDATES];
         status = cudnnFindConvolutionBackwardFilterAlgorithmEx(handle, v->x, t->x, v->y, t->y, desc, v->w, t->w,
-                                                               CANDIDATES, n, results, t->workspace, WORKSPACE_MAX);
+                                                               CANDIDATES, n, results, t->workspace.at, WORKSPACE_MAX);
         TAKE(results, *n, out);
     }
     return cuda_check_cudnn(status, "measuring the algorithms of a convolution", err);
 }
 
 /* The fastest usable one; where only full fp32 will do, of those measured with it. */
-static const struct candidate *fastest(const struct candidate *c, int n, bool tf32)
+static const struct candidate *fastest(const struct candidate *c, int n, bool full)
 {
     const struct candidate *best = NULL;
-    for (int strict = !tf32; strict >= 0 && !best; strict--)
+    for (int strict = full; strict >= 0 && !best; strict--)
         for (int i = 0; i < n; i++)
             if (c[i].usable && (!strict || c[i].math == (int)CUDNN_FMA_MATH) &&
                 (!best || c[i].milliseconds < best->milliseconds))
@@ -109,7 +141,7 @@ static void trial_fini(struct cuda_device *cuda, struct trial *t)
     cuda_free(&cuda->base, t->x);
     cuda_free(&cuda->base, t->w);
     cuda_free(&cuda->base, t->y);
-    cuda_free(&cuda->base, t->workspace);
+    cuda_free(&cuda->base, t->workspace.at);
 }
 
 static int measure(struct conv *v, enum pass pass, struct cuda_choice *choice, struct err *err)
@@ -119,21 +151,21 @@ static int measure(struct conv *v, enum pass pass, struct cuda_choice *choice, s
     struct trial t = { 0 };
     int n = 0, rc = -1;
 
-    if (!(t.x = cuda_alloc(dev, floats_x(v) * sizeof(float), err)) ||
-        !(t.w = cuda_alloc(dev, cuda_conv_weight_bytes(dev, v->d.c_out, v->d.c_in, v->d.kernel), err)) ||
-        !(t.y = cuda_alloc(dev, floats_y(v) * sizeof(float), err)) ||
-        !(t.workspace = cuda_alloc(dev, WORKSPACE_MAX, err)))
+    if (!(t.x = cuda_alloc(dev, rows_x(v) * v->c_in * element(v), err)) ||
+        !(t.w = cuda_alloc(dev, rows_w(v) * v->c_in * element(v), err)) ||
+        !(t.y = cuda_alloc(dev, rows_y(v) * v->d.c_out * element(v), err)) ||
+        !cuda_buffer_reserve(&t.workspace, WORKSPACE_MAX, err))
         goto out;
     for (int round = 0; round < 2; round++) /* the first one loads kernels */
         if (find(v, pass, &t, candidates, &n, err) != 0)
             goto out;
-    const struct candidate *best = fastest(candidates, n, v->cuda->tf32);
+    const struct candidate *best = fastest(candidates, n, v->precision == PRECISION_FP32);
     if (!best) {
         err_set(err, "cuDNN has no deterministic algorithm (of %d) that needs at most %zu MiB", n, WORKSPACE_MAX >> 20);
         goto out;
     }
     choice->algorithm = best->algorithm;
-    choice->math = v->cuda->tf32 ? best->math : (int)CUDNN_FMA_MATH;
+    choice->math = v->precision == PRECISION_FP32 ? (int)CUDNN_FMA_MATH : best->math;
     rc = 0;
 out:
     trial_fini(v->cuda, &t);
@@ -156,6 +188,14 @@ static cudnnStatus_t workspace_size(struct conv *v, enum pass pass, size_t *byte
     }
 }
 
+/* The math that algorithms are measured with. */
+static cudnnMathType_t math_of(enum precision precision)
+{
+    return precision == PRECISION_FP32   ? CUDNN_FMA_MATH
+           : precision == PRECISION_TF32 ? CUDNN_DEFAULT_MATH
+                                         : CUDNN_TENSOR_OP_MATH;
+}
+
 static int prepare(struct conv *v, enum pass pass, struct err *err)
 {
     const struct conv_desc *d = &v->d;
@@ -167,11 +207,11 @@ static int prepare(struct conv *v, enum pass pass, struct err *err)
         cuda_check_cudnn(cudnnSetConvolution2dDescriptor(p->desc, d->padding, d->padding, d->stride, d->stride, 1, 1,
                                                          CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
                          "planning a convolution", err) != 0 ||
-        cuda_check_cudnn(cudnnSetConvolutionMathType(p->desc, v->cuda->tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH),
-                         "planning a convolution", err) != 0)
+        cuda_check_cudnn(cudnnSetConvolutionMathType(p->desc, math_of(v->precision)), "planning a convolution",
+                         err) != 0)
         return -1;
     snprintf(key, sizeof key, "%s %s %s n%d c%d h%d w%d k%d f%d s%d p%d", v->cuda->model,
-             v->cuda->tf32 ? "tf32" : "fp32", pass_names[pass], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel,
+             precision_names[v->precision], pass_names[pass], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel,
              d->stride, d->padding);
     if (!cuda_choices_find(v->cuda->choices, key, &choice) &&
         (measure(v, pass, &choice, err) != 0 || cuda_choices_keep(v->cuda->choices, key, &choice, err) != 0))
@@ -188,16 +228,17 @@ static int describe(struct conv *v, struct err *err)
 {
     const struct conv_desc *d = &v->d;
     const char *what = "describing a convolution";
+    const cudnnDataType_t type = v->precision == PRECISION_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
 
     if (cuda_check_cudnn(cudnnCreateTensorDescriptor(&v->x), what, err) != 0 ||
         cuda_check_cudnn(cudnnCreateTensorDescriptor(&v->y), what, err) != 0 ||
         cuda_check_cudnn(cudnnCreateFilterDescriptor(&v->w), what, err) != 0 ||
-        cuda_check_cudnn(cudnnSetTensor4dDescriptor(v->x, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, d->n, d->c_in, d->h,
-                                                    d->w), what, err) != 0 ||
-        cuda_check_cudnn(cudnnSetTensor4dDescriptor(v->y, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, d->n, d->c_out, v->oh,
-                                                    v->ow), what, err) != 0 ||
-        cuda_check_cudnn(cudnnSetFilter4dDescriptor(v->w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NHWC, d->c_out, d->c_in,
-                                                    d->kernel, d->kernel), what, err) != 0)
+        cuda_check_cudnn(cudnnSetTensor4dDescriptor(v->x, CUDNN_TENSOR_NHWC, type, d->n, v->c_in, d->h, d->w), what,
+                         err) != 0 ||
+        cuda_check_cudnn(cudnnSetTensor4dDescriptor(v->y, CUDNN_TENSOR_NHWC, type, d->n, d->c_out, v->oh, v->ow), what,
+                         err) != 0 ||
+        cuda_check_cudnn(cudnnSetFilter4dDescriptor(v->w, type, CUDNN_TENSOR_NHWC, d->c_out, v->c_in, d->kernel,
+                                                    d->kernel), what, err) != 0)
         return -1;
     return 0;
 }
@@ -213,6 +254,14 @@ struct conv *cuda_conv_create(struct device *dev, const struct conv_desc *d, str
     v->d = *d;
     v->oh = host_conv_out(d, d->h);
     v->ow = host_conv_out(d, d->w);
+    v->precision = dev->precision;
+    v->c_in = aligned_channels(v->precision, d->c_in);
+    cuda_part(&v->scratch, rows_w(v) * v->c_in * element(v));
+    v->at_x = cuda_part(&v->scratch, wider(v) ? rows_x(v) * v->c_in * element(v) : 0);
+    if (!cuda_buffer_reserve(&v->cuda->scratch, v->scratch, err)) {
+        mem_free(v);
+        return NULL;
+    }
     if (describe(v, err) != 0 || prepare(v, FORWARD, err) != 0 ||
         (d->training && prepare(v, BACKWARD_WEIGHT, err) != 0) ||
         (d->input_gradient && prepare(v, BACKWARD_DATA, err) != 0)) {
@@ -288,39 +337,85 @@ int cuda_conv_weight_unpack(struct device *dev, int c_out, int c_in, int kernel,
 
 static const float one = 1, none = 0;
 
-int cuda_conv_forward(struct conv *v, const float *x, const float *weight, const float *bias, const float *residual,
-                      float *y, struct err *err)
+/* The place of the weights' copy; x's is at_x behind it. */
+static char *scratch_of(struct conv *v, struct err *err)
+{
+    return cuda_buffer_reserve(&v->cuda->scratch, v->scratch, err);
+}
+
+/* The weights as cuDNN reads them: a copy in scratch if they are not so already. */
+static const void *weights_in(struct conv *v, const float *weight, char *scratch, struct err *err)
+{
+    if (v->precision != PRECISION_BF16 && !wider(v))
+        return weight;
+    return cuda_copy_columns(v->cuda->stream, rows_w(v), PRECISION_FP32, v->d.c_in, weight, v->precision, v->c_in,
+                             scratch, err) == 0
+               ? scratch
+               : NULL;
+}
+
+/* Likewise the input. */
+static const void *input(struct conv *v, const void *x, char *scratch, struct err *err)
+{
+    if (!wider(v))
+        return x;
+    return cuda_copy_columns(v->cuda->stream, rows_x(v), v->precision, v->d.c_in, x, v->precision, v->c_in,
+                             scratch + v->at_x, err) == 0
+               ? scratch + v->at_x
+               : NULL;
+}
+
+int cuda_conv_forward(struct conv *v, const void *x, const float *weight, const float *bias, const void *residual,
+                      void *y, struct err *err)
 {
     const struct product *p = &v->product[FORWARD];
     const enum conv_epilogue epilogue = v->d.epilogue;
+    char *scratch = scratch_of(v, err);
+    const void *w = scratch ? weights_in(v, weight, scratch, err) : NULL, *in = w ? input(v, x, scratch, err) : NULL;
 
-    if (cuda_check_cudnn(cudnnConvolutionForward(v->cuda->cudnn, &one, v->x, x, v->w, weight, p->desc,
-                                                 (cudnnConvolutionFwdAlgo_t)p->algorithm, v->cuda->workspace.at,
-                                                 p->workspace, &none, v->y, y),
-                         "convolution", err) != 0)
+    if (!in || cuda_check_cudnn(cudnnConvolutionForward(v->cuda->cudnn, &one, v->x, in, v->w, w, p->desc,
+                                                        (cudnnConvolutionFwdAlgo_t)p->algorithm,
+                                                        v->cuda->workspace.at, p->workspace, &none, v->y, y),
+                                "convolution", err) != 0)
         return -1;
     if (epilogue == CONV_PLAIN)
         return 0;
-    return cuda_conv_epilogue(v->cuda->stream, (size_t)v->d.n * v->oh * v->ow, v->d.c_out, bias,
+    return cuda_conv_epilogue(v->cuda->stream, v->precision, rows_y(v), v->d.c_out, bias,
                               epilogue == CONV_BIAS_ADD_RELU ? residual : NULL, epilogue != CONV_BIAS, y, err);
 }
 
-int cuda_conv_backward_data(struct conv *v, const float *dy, const float *weight, float *dx, struct err *err)
+int cuda_conv_backward_data(struct conv *v, const void *dy, const float *weight, void *dx, struct err *err)
 {
     const struct product *p = &v->product[BACKWARD_DATA];
+    char *scratch = scratch_of(v, err);
+    const void *w = scratch ? weights_in(v, weight, scratch, err) : NULL;
+    void *out = wider(v) ? scratch + v->at_x : dx;
 
-    return cuda_check_cudnn(cudnnConvolutionBackwardData(v->cuda->cudnn, &one, v->w, weight, v->y, dy, p->desc,
-                                                         (cudnnConvolutionBwdDataAlgo_t)p->algorithm,
-                                                         v->cuda->workspace.at, p->workspace, &none, v->x, dx),
-                            "gradient of a convolution at its input", err);
+    if (!w || cuda_check_cudnn(cudnnConvolutionBackwardData(v->cuda->cudnn, &one, v->w, w, v->y, dy, p->desc,
+                                                            (cudnnConvolutionBwdDataAlgo_t)p->algorithm,
+                                                            v->cuda->workspace.at, p->workspace, &none, v->x, out),
+                               "gradient of a convolution at its input", err) != 0)
+        return -1;
+    if (!wider(v))
+        return 0;
+    return cuda_copy_columns(v->cuda->stream, rows_x(v), v->precision, v->c_in, out, v->precision, v->d.c_in, dx, err);
 }
 
-int cuda_conv_backward_weight(struct conv *v, const float *x, const float *dy, float *dweight, struct err *err)
+int cuda_conv_backward_weight(struct conv *v, const void *x, const void *dy, float *dweight, struct err *err)
 {
     const struct product *p = &v->product[BACKWARD_WEIGHT];
+    const bool copied = v->precision == PRECISION_BF16 || wider(v);
+    char *scratch = scratch_of(v, err);
+    const void *in = scratch ? input(v, x, scratch, err) : NULL;
+    void *out = copied ? (void *)scratch : dweight;
 
-    return cuda_check_cudnn(cudnnConvolutionBackwardFilter(v->cuda->cudnn, &one, v->x, x, v->y, dy, p->desc,
-                                                           (cudnnConvolutionBwdFilterAlgo_t)p->algorithm,
-                                                           v->cuda->workspace.at, p->workspace, &none, v->w, dweight),
-                            "gradient of a convolution at its weights", err);
+    if (!in || cuda_check_cudnn(cudnnConvolutionBackwardFilter(v->cuda->cudnn, &one, v->x, in, v->y, dy, p->desc,
+                                                               (cudnnConvolutionBwdFilterAlgo_t)p->algorithm,
+                                                               v->cuda->workspace.at, p->workspace, &none, v->w, out),
+                                "gradient of a convolution at its weights", err) != 0)
+        return -1;
+    if (!copied)
+        return 0;
+    return cuda_copy_columns(v->cuda->stream, rows_w(v), v->precision, v->c_in, out, PRECISION_FP32, v->d.c_in, dweight,
+                             err);
 }

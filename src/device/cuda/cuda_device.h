@@ -5,6 +5,7 @@
 #ifndef DINF_DEVICE_CUDA_DEVICE_H
 #define DINF_DEVICE_CUDA_DEVICE_H
 
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
@@ -18,32 +19,41 @@
 struct cuda_buffer {
     void *at;
     size_t bytes;
+    unsigned moved; /* how often it has got another address */
 };
 
-/* Page-locked memory that small uploads go through, so that the caller's array
- * is free again at once and the stream need not be waited for. */
-enum { CUDA_STAGES = 4, CUDA_STAGE_BYTES = 1 << 20 };
+/* Page-locked memory that uploads go through, so that the caller's array is free
+ * again at once and the stream need not be waited for: a ring, whose length bounds
+ * how far the host runs ahead. Each grows to what it is asked for. */
+enum { CUDA_STAGES = 4, CUDA_STAGE_BYTES = 1 << 20, CUDA_STAGE_BYTES_MAX = 64 << 20 };
 
 struct cuda_stage {
     void *host;
+    size_t bytes;
     cudaEvent_t copied; /* the GPU has read it */
 };
+
+enum { CUDA_BLAS_WORKSPACE = 32 << 20 };
 
 struct cuda_choices;
 
 struct cuda_device {
     struct device base;
+    struct device_ops ops; /* base.ops: the table, without recordings if the environment says so */
     int index;       /* among the visible GPUs */
     char model[96];  /* what choices of algorithms hold for: the GPU's name and cuDNN's version */
     cudaStream_t stream;
     cudnnHandle_t cudnn;
     cublasHandle_t cublas;
+    cublasLtHandle_t cublas_lt;
+    void *blas_workspace; /* CUDA_BLAS_WORKSPACE bytes: always the same, so that a recording may use it */
     cusolverDnHandle_t cusolver;
-    bool tf32; /* convolutions and products of matrices may round their factors to 10 bits */
-    struct cuda_buffer workspace; /* of the libraries */
+    struct cuda_buffer workspace; /* of cuDNN */
     struct cuda_buffer scratch;   /* of slots: temporaries of one call */
     struct cuda_stage stage[CUDA_STAGES];
     int next_stage;
+    double *looked;        /* page-locked: what `look` asked for */
+    cudaEvent_t look_done;
     struct cuda_choices *choices;
 };
 
@@ -68,6 +78,9 @@ int cuda_download(struct device *dev, void *host, const void *src, size_t bytes,
 int cuda_copy(struct device *dev, void *dst, const void *src, size_t bytes, struct err *err);
 int cuda_zero(struct device *dev, void *dst, size_t bytes, struct err *err);
 int cuda_sync(struct device *dev, struct err *err);
+int cuda_memory_left(struct device *dev, size_t *free, size_t *total, struct err *err);
+int cuda_look(struct device *dev, const double *src, struct err *err);
+int cuda_seen(struct device *dev, bool wait, double *value, struct err *err);
 /* At least `bytes` bytes, with what was there before or not; NULL and a message.
  * bytes = 0 is answered with a valid pointer. */
 void *cuda_buffer_reserve(struct cuda_buffer *buffer, size_t bytes, struct err *err);
@@ -104,14 +117,17 @@ int cuda_conv_weight_pack(struct device *dev, int c_out, int c_in, int kernel, c
                           struct err *err);
 int cuda_conv_weight_unpack(struct device *dev, int c_out, int c_in, int kernel, const float *packed, float *oihw,
                             struct err *err);
-int cuda_conv_forward(struct conv *conv, const float *x, const float *weight, const float *bias, const float *residual,
-                      float *y, struct err *err);
-int cuda_conv_backward_data(struct conv *conv, const float *dy, const float *weight, float *dx, struct err *err);
-int cuda_conv_backward_weight(struct conv *conv, const float *x, const float *dy, float *dweight, struct err *err);
+int cuda_conv_forward(struct conv *conv, const void *x, const float *weight, const float *bias, const void *residual,
+                      void *y, struct err *err);
+int cuda_conv_backward_data(struct conv *conv, const void *dy, const float *weight, void *dx, struct err *err);
+int cuda_conv_backward_weight(struct conv *conv, const void *x, const void *dy, float *dweight, struct err *err);
 
-/* -- cuda_augment.c -- */
-int cuda_augment_run(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
-                     int n, const struct augment_target *target, float *out, struct err *err);
+/* -- cuda_linear.c -- */
+int cuda_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
+                bool relu, float *y, struct err *err);
+
+/* -- cuda_recording.c -- */
+extern const struct device_recording cuda_recording;
 
 /* -- cuda_linalg.c -- */
 extern const struct device_linalg cuda_linalg;

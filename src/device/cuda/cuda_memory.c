@@ -1,7 +1,7 @@
 /* Memory slots, and the buffers that calls share.
  *
- * Small uploads (the views of a batch, index lists) go through page-locked
- * memory and leave the host free at once; large ones are copied by the runtime. */
+ * Uploads go through page-locked memory and leave the host free at once, up to a
+ * size that no step of a training exceeds; larger ones are copied by the runtime. */
 #include "device/cuda/cuda_device.h"
 
 #include <stdio.h>
@@ -14,8 +14,13 @@ int cuda_memory_init(struct cuda_device *cuda, struct err *err)
         if (cuda_check(cudaMallocHost(&s->host, CUDA_STAGE_BYTES), "page-locking memory", err) != 0 ||
             cuda_check(cudaEventCreateWithFlags(&s->copied, cudaEventDisableTiming), "creating an event", err) != 0)
             return -1;
+        s->bytes = CUDA_STAGE_BYTES;
     }
-    return 0;
+    void *looked = NULL;
+    if (cuda_check(cudaMallocHost(&looked, sizeof *cuda->looked), "page-locking memory", err) != 0)
+        return -1;
+    cuda->looked = looked;
+    return cuda_check(cudaEventCreateWithFlags(&cuda->look_done, cudaEventDisableTiming), "creating an event", err);
 }
 
 void cuda_memory_fini(struct cuda_device *cuda)
@@ -26,6 +31,10 @@ void cuda_memory_fini(struct cuda_device *cuda)
         if (cuda->stage[i].host)
             cudaFreeHost(cuda->stage[i].host);
     }
+    if (cuda->look_done)
+        cudaEventDestroy(cuda->look_done);
+    if (cuda->looked)
+        cudaFreeHost(cuda->looked);
     cudaFree(cuda->workspace.at);
     cudaFree(cuda->scratch.at);
 }
@@ -57,11 +66,23 @@ void cuda_free(struct device *dev, void *p)
         cudaFree(p);
 }
 
+static int grow(struct cuda_stage *s, size_t bytes, struct err *err)
+{
+    void *host = NULL;
+    if (cuda_check(cudaMallocHost(&host, bytes), "page-locking memory", err) != 0)
+        return -1;
+    cudaFreeHost(s->host);
+    s->host = host;
+    s->bytes = bytes;
+    return 0;
+}
+
 static int upload_staged(struct cuda_device *cuda, void *dst, const void *host, size_t bytes, struct err *err)
 {
     struct cuda_stage *s = &cuda->stage[cuda->next_stage];
     cuda->next_stage = (cuda->next_stage + 1) % CUDA_STAGES;
-    if (cuda_check(cudaEventSynchronize(s->copied), "waiting for an upload", err) != 0)
+    if (cuda_check(cudaEventSynchronize(s->copied), "waiting for an upload", err) != 0 ||
+        (bytes > s->bytes && grow(s, bytes, err) != 0))
         return -1;
     memcpy(s->host, host, bytes);
     if (cuda_check(cudaMemcpyAsync(dst, s->host, bytes, cudaMemcpyHostToDevice, cuda->stream), "uploading", err) != 0)
@@ -74,7 +95,7 @@ int cuda_upload(struct device *dev, void *dst, const void *host, size_t bytes, s
     struct cuda_device *cuda = cuda_of(dev);
     if (bytes == 0)
         return 0;
-    if (bytes <= CUDA_STAGE_BYTES)
+    if (bytes <= CUDA_STAGE_BYTES_MAX)
         return upload_staged(cuda, dst, host, bytes, err);
     if (cuda_check(cudaMemcpyAsync(dst, host, bytes, cudaMemcpyHostToDevice, cuda->stream), "uploading", err) != 0)
         return -1;
@@ -111,12 +132,40 @@ int cuda_sync(struct device *dev, struct err *err)
     return cuda_check(cudaStreamSynchronize(cuda_of(dev)->stream), "computing on the GPU", err);
 }
 
+int cuda_memory_left(struct device *dev, size_t *free, size_t *total, struct err *err)
+{
+    (void)dev;
+    return cuda_check(cudaMemGetInfo(free, total), "asking for the GPU's memory", err);
+}
+
+int cuda_look(struct device *dev, const double *src, struct err *err)
+{
+    struct cuda_device *cuda = cuda_of(dev);
+    if (cuda_check(cudaMemcpyAsync(cuda->looked, src, sizeof *src, cudaMemcpyDeviceToHost, cuda->stream),
+                   "downloading", err) != 0)
+        return -1;
+    return cuda_check(cudaEventRecord(cuda->look_done, cuda->stream), "downloading", err);
+}
+
+int cuda_seen(struct device *dev, bool wait, double *value, struct err *err)
+{
+    struct cuda_device *cuda = cuda_of(dev);
+    cudaError_t status = wait ? cudaEventSynchronize(cuda->look_done) : cudaEventQuery(cuda->look_done);
+    if (status == cudaErrorNotReady)
+        return 0;
+    if (cuda_check(status, "computing on the GPU", err) != 0)
+        return -1;
+    *value = *cuda->looked;
+    return 1;
+}
+
 void *cuda_buffer_reserve(struct cuda_buffer *buffer, size_t bytes, struct err *err)
 {
     if (buffer->at && bytes <= buffer->bytes)
         return buffer->at;
     cudaFree(buffer->at); /* waits: nothing uses it any more */
     buffer->at = allocate(bytes, err);
+    buffer->moved++;
     buffer->bytes = buffer->at ? bytes : 0;
     return buffer->at;
 }

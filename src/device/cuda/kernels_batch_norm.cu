@@ -44,7 +44,7 @@ static dim3 plan_apply(enum precision precision, const struct batch_norm_desc *d
 
 size_t cuda_batch_norm_workspace(enum precision precision, const struct batch_norm_desc *d)
 {
-    struct sums s = plan_sums(precision, d, NULL);
+    struct sums s = plan_sums(precision, d, nullptr);
     return ((size_t)s.grid.y * 2 * sizeof(double) + 2 * sizeof(float)) * d->c + 1;
 }
 
@@ -167,7 +167,7 @@ static __global__ void apply(size_t rows, int c, const void *x, const void *resi
     }
 }
 
-/* The gradient at the normalised values: S::V of dy + dy2 through the ReLU (y NULL: none). */
+/* The gradient at the normalised values: V of dy + dy2 through the ReLU (y NULL: none). */
 template <class S>
 static inline __device__ group<S::V> gradient(size_t at, const void *y, const void *dy, const void *dy2)
 {
@@ -283,7 +283,7 @@ int cuda_batch_norm_forward(cudaStream_t stream, enum precision precision, const
                     save_invstd) != 0)
         return -1;
     return LAUNCH_SPAN(LAUNCH, precision, d->c, apply, plan_apply(precision, d, s.block), s.block, stream, rows, d->c, x,
-                        d->add ? residual : NULL, gamma, beta, save_mean, save_invstd, NULL, d->epsilon, d->relu, y);
+                        d->add ? residual : nullptr, gamma, beta, save_mean, save_invstd, nullptr, d->epsilon, d->relu, y);
 }
 
 int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, const void *x, const void *residual,
@@ -293,7 +293,7 @@ int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const s
     const dim3 block = columns_block(d->c, span_width(precision, d->c));
 
     return LAUNCH_SPAN(LAUNCH, precision, d->c, apply, plan_apply(precision, d, block), block, stream, rows_of(d), d->c, x,
-                        d->add ? residual : NULL, gamma, beta, running_mean, NULL, running_var, d->epsilon, d->relu,
+                        d->add ? residual : nullptr, gamma, beta, running_mean, nullptr, running_var, d->epsilon, d->relu,
                         y);
 }
 
@@ -304,8 +304,8 @@ int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, cons
 {
     const size_t rows = rows_of(d);
     const struct sums s = plan_sums(precision, d, workspace);
-    const void *mask = d->relu ? y : NULL;
-    void *keep = d->add ? dresidual : NULL;
+    const void *mask = d->relu ? y : nullptr;
+    void *keep = d->add ? dresidual : nullptr;
 
     if (LAUNCH_SPAN(LAUNCH_SYNC, precision, d->c, add_products, s.grid, s.block, stream, rows, d->c, x, mask, dy, dy2, save_mean, keep,
                      s.partials) != 0 ||
@@ -313,7 +313,7 @@ int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, cons
                     (double)rows, s.partials, gamma, save_invstd, dgamma, dbeta, s.slope, s.offset) != 0)
         return -1;
     if (keep) { /* the first pass has left the masked gradient there */
-        mask = dy2 = NULL;
+        mask = dy2 = nullptr;
         dy = keep;
     }
     return LAUNCH_SPAN(LAUNCH, precision, d->c, input_gradient, plan_apply(precision, d, s.block), s.block, stream, rows, d->c, x, mask, dy, dy2,

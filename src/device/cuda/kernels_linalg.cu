@@ -65,7 +65,7 @@ static __global__ void square_distances(int64_t n, int d, const double *x, int m
     __shared__ double scratch[ROW_THREADS];
     for (int64_t i = blockIdx.x; i < n; i += gridDim.x)
         for (int j = 0; j < m; j++) {
-            const double sum = block_distance(d, x + i * d, centres ? centres + (size_t)j * d : NULL, scratch);
+            const double sum = block_distance(d, x + i * d, centres ? centres + (size_t)j * d : nullptr, scratch);
             if (threadIdx.x == 0)
                 out[i * m + j] = sum;
         }
@@ -81,7 +81,7 @@ int cuda_square_distances(cudaStream_t stream, int64_t n, int d, const double *x
 
 int cuda_square_norms(cudaStream_t stream, int64_t n, int d, const double *x, double *out, struct err *err)
 {
-    return cuda_square_distances(stream, n, d, x, 1, NULL, out, err);
+    return cuda_square_distances(stream, n, d, x, 1, nullptr, out, err);
 }
 
 /* Ties go to the lower index. */

@@ -1,12 +1,7 @@
-/* Bias and ReLU, sums, and flat vectors: axpy and the optimiser. */
+/* Gradients of bias and ReLU, sums, and flat vectors: axpy and the optimiser. */
 #include "device/cuda/kernels_grid.h"
 
 static constexpr int SUM_PARTIALS = CUDA_SUM_WORKSPACE / (int)sizeof(double);
-
-int cuda_bias_relu(cudaStream_t stream, int n, int d, float *x, const float *bias, bool relu, struct err *err)
-{
-    return cuda_conv_epilogue(stream, PRECISION_FP32, (size_t)n, d, bias, NULL, relu, x, err);
-}
 
 static __global__ void relu_backward(size_t n, const float *y, float *dy)
 {
@@ -42,7 +37,7 @@ int cuda_bias_relu_backward(cudaStream_t stream, int n, int d, const float *y, f
 
     if (dbias && d > 0) { /* no rows: zeros */
         const dim3 block = columns_block(d, 1);
-        return LAUNCH_SYNC(bias_backward, dim3((d + block.x - 1) / block.x), block, stream, n, d, relu ? y : NULL, dy,
+        return LAUNCH_SYNC(bias_backward, dim3((d + block.x - 1) / block.x), block, stream, n, d, relu ? y : nullptr, dy,
                            dbias);
     }
     if (!relu || count == 0)

@@ -81,7 +81,6 @@ int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, cons
 
 /* -- kernels_matrix.cu -- */
 
-int cuda_bias_relu(cudaStream_t stream, int n, int d, float *x, const float *bias, bool relu, struct err *err);
 int cuda_bias_relu_backward(cudaStream_t stream, int n, int d, const float *y, float *dy, float *dbias, bool relu,
                             struct err *err);
 /* *total += sum of x (n) / n; workspace of CUDA_SUM_WORKSPACE bytes; total is device memory */

@@ -42,7 +42,8 @@ int ref_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const 
 /* ref_matrix.c */
 int ref_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
              int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err);
-int ref_bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err);
+int ref_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
+               bool relu, float *y, struct err *err);
 int ref_bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
                            struct err *err);
 int ref_add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err);

@@ -23,17 +23,17 @@ int ref_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int
     return 0;
 }
 
-int ref_bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err)
+int ref_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
+               bool relu, float *y, struct err *err)
 {
-    (void)dev;
     (void)err;
+#pragma omp parallel for num_threads(dev->threads)
     for (int i = 0; i < n; i++)
-        for (int j = 0; j < d; j++) {
-            float *value = &x[(size_t)i * d + j];
-            if (bias)
-                *value += bias[j];
-            if (relu && *value < 0)
-                *value = 0;
+        for (int o = 0; o < out; o++) {
+            double sum = bias[o];
+            for (int p = 0; p < in; p++)
+                sum += (double)x[(size_t)i * in + p] * weight[(size_t)o * in + p];
+            y[(size_t)i * out + o] = (float)(relu && sum < 0 ? 0 : sum);
         }
     return 0;
 }

@@ -31,11 +31,8 @@ static int linear_forward(const struct layer *layer, struct pass *pass, void *st
     (void)state;
     const struct linear *l = (const struct linear *)layer;
     struct device *dev = pass->net->dev;
-    float *y = pass->values[layer->output];
-    if (dev->ops->gemm(dev, TRANS_NO, TRANS_YES, pass->n, l->out, l->in, 1, pass->values[layer->input], l->in,
-                       pass_weight(pass, l->weight), l->in, 0, y, l->out, err) != 0)
-        return -1;
-    return dev->ops->bias_relu(dev, pass->n, l->out, y, pass_weight(pass, l->bias), l->relu, err);
+    return dev->ops->linear(dev, pass->n, l->out, l->in, pass->values[layer->input], pass_weight(pass, l->weight),
+                            pass_weight(pass, l->bias), l->relu, pass->values[layer->output], err);
 }
 
 static int linear_backward(const struct layer *layer, struct pass *pass, void *state, struct err *err)

@@ -205,10 +205,11 @@ static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, con
     return cuda_avg_pool_backward(stream, dev->precision, n, c, h, w, dy, dx, err);
 }
 
-static int bias_relu(struct device *dev, int n, int d, float *x, const float *bias, bool relu, struct err *err)
+/* cuBLASLt's on the real device */
+static int linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
+                  bool relu, float *y, struct err *err)
 {
-    (void)dev;
-    return cuda_bias_relu(stream, n, d, x, bias, relu, err);
+    return ref_linear(dev, n, out, in, x, weight, bias, relu, y, err);
 }
 
 static int bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
@@ -326,7 +327,7 @@ static const struct device_ops ops = {
     .avg_pool_forward = avg_pool_forward,
     .avg_pool_backward = avg_pool_backward,
     .gemm = ref_gemm,
-    .bias_relu = bias_relu,
+    .linear = linear,
     .bias_relu_backward = bias_relu_backward,
     .normalize_rows = normalize_rows,
     .normalize_rows_backward = normalize_rows_backward,

@@ -1,6 +1,8 @@
 /* The grid emulator: fibres for the threads of a block that synchronises. */
 #include "cuda_runtime.h"
 
+#include "capture.h"
+
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +40,7 @@ fibre *current; /* NULL: no fibres, no barrier allowed */
 const std::function<void()> *body;
 cudaError_t last_error;
 long launches;
+struct capture *going_on; /* NULL: work is done at once */
 
 /* swapcontext asks the kernel for the signal mask at every switch, so it is only
  * used to begin; except under the address sanitizer, which mistrusts longjmp
@@ -115,7 +118,69 @@ void run_block(unsigned threads)
     }
 }
 
+void run_grid(dim3 grid, dim3 block, bool synchronised, const std::function<void()> &thread)
+{
+    const size_t threads = (size_t)block.x * block.y * block.z;
+
+    scheduler.begun = true;
+    if (synchronised && fibres.empty())
+        fibres.resize(THREADS_MAX); /* never again: contexts must not move */
+    body = &thread;
+    gridDim = grid;
+    blockDim = block;
+    for (unsigned z = 0; z < grid.z; z++)
+        for (unsigned y = 0; y < grid.y; y++)
+            for (unsigned x = 0; x < grid.x; x++) {
+                blockIdx = { x, y, z };
+                if (synchronised)
+                    run_block_of_fibres((unsigned)threads);
+                else
+                    run_block((unsigned)threads);
+            }
+}
+
 } // namespace
+
+struct capture {
+    std::vector<std::function<void()>> work;
+};
+
+void capture_begin(void)
+{
+    going_on = new capture;
+}
+
+bool capture_going_on(void)
+{
+    return going_on;
+}
+
+struct capture *capture_end(void)
+{
+    struct capture *c = going_on;
+    going_on = nullptr;
+    return c;
+}
+
+void capture_replay(const struct capture *c)
+{
+    for (const auto &one : c->work)
+        one();
+}
+
+void capture_free(struct capture *c)
+{
+    delete c;
+}
+
+void capture_queue(void (*run)(const void *), const void *args, size_t bytes)
+{
+    const std::vector<char> copy((const char *)args, (const char *)args + bytes);
+    if (going_on)
+        going_on->work.push_back([run, copy]() { run(copy.data()); });
+    else
+        run(args);
+}
 
 void __syncthreads()
 {
@@ -136,21 +201,10 @@ void emulator_run(dim3 grid, dim3 block, bool synchronised, const std::function<
         return;
     }
     launches++;
-    scheduler.begun = true;
-    if (synchronised && fibres.empty())
-        fibres.resize(THREADS_MAX); /* never again: contexts must not move */
-    body = &thread;
-    gridDim = grid;
-    blockDim = block;
-    for (unsigned z = 0; z < grid.z; z++)
-        for (unsigned y = 0; y < grid.y; y++)
-            for (unsigned x = 0; x < grid.x; x++) {
-                blockIdx = { x, y, z };
-                if (synchronised)
-                    run_block_of_fibres((unsigned)threads);
-                else
-                    run_block((unsigned)threads);
-            }
+    if (going_on)
+        going_on->work.push_back([=]() { run_grid(grid, block, synchronised, thread); });
+    else
+        run_grid(grid, block, synchronised, thread);
 }
 
 cudaError_t cudaGetLastError(void)

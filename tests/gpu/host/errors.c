@@ -122,12 +122,15 @@ static void test_augment(void **state)
         const struct device_ops *ops = dev->ops;
         uint8_t *pixels = ops->alloc(dev, sizeof host, &err);
         float *out = ops->alloc(dev, sizeof result[s], &err), *plain = ops->alloc(dev, sizeof result[s], &err);
+        struct augment_view *there = ops->alloc(dev, sizeof views, &err);
         ops->upload(dev, pixels, host, sizeof host, &err);
-        assert_int_equal(ops->augment(dev, pixels, 3, H, W, views, VIEWS, &target, out, &err), 0);
+        ops->upload(dev, there, views, sizeof views, &err);
+        assert_int_equal(ops->augment(dev, pixels, 3, H, W, there, VIEWS, &target, out, &err), 0);
         assert_int_equal(ops->unpack(dev, VIEWS, 3, OH, OW, out, plain, &err), 0);
         assert_int_equal(ops->download(dev, result[s], plain, sizeof result[s], &err), 0);
         ops->free(dev, plain);
         ops->free(dev, out);
+        ops->free(dev, there);
         ops->free(dev, pixels);
         device_close(dev);
     }
@@ -136,23 +139,51 @@ static void test_augment(void **state)
             fail_msg("value %d: %g instead of %g", i, result[1][i], result[0][i]);
 }
 
-static void test_views(void **state)
+/* What is recorded does not run, then runs at every replay; what may not be
+ * recorded is refused, and the device goes on. */
+static void test_recording(void **state)
 {
     (void)state;
     struct device *dev = opened();
-    struct augment_target target = { .h = 8, .w = 8, .std = { 1, 1, 1 } };
-    struct augment_view view = augment_identity(0, 8, 8);
-    uint8_t *pixels = dev->ops->alloc(dev, 3 * 64, &err);
-    float *out = dev->ops->alloc(dev, 3 * 64 * sizeof *out, &err);
-    assert_int_equal(dev->ops->augment(dev, pixels, 3, 8, 8, &view, 1, &target, out, &err), 0);
-    view.crop_w = 9;
-    assert_int_equal(dev->ops->augment(dev, pixels, 3, 8, 8, &view, 1, &target, out, &err), -1);
-    says("outside its 8 x 8 pixels");
-    assert_int_equal(dev->ops->augment(dev, pixels, 1, 8, 8, &view, 1, &target, out, &err), -1);
-    says("3 channels");
-    dev->ops->free(dev, out);
-    dev->ops->free(dev, pixels);
+    const struct device_ops *ops = dev->ops;
+    const struct device_recording *r = ops->recording;
+    float ones[4] = { 1, 1, 1, 1 }, got[4];
+    float *x = ops->alloc(dev, sizeof ones, &err), *y = ops->alloc(dev, sizeof ones, &err);
+    assert_int_equal(ops->upload(dev, x, ones, sizeof ones, &err), 0);
+    assert_int_equal(r->begin(dev, &err), 0);
+    assert_int_equal(ops->axpy(dev, 4, 2, x, y, &err), 0);
+    struct recording *recording = r->end(dev, &err);
+    assert_non_null(recording);
+    assert_int_equal(ops->download(dev, got, y, sizeof got, &err), 0);
+    assert_true(got[0] == 0 && got[3] == 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(r->replay(recording, &err), 0);
+    assert_int_equal(ops->download(dev, got, y, sizeof got, &err), 0);
+    assert_true(got[0] == 6 && got[3] == 6);
+
+    assert_int_equal(r->begin(dev, &err), 0);
+    assert_null(ops->alloc(dev, 100, &err));
+    struct recording *empty = r->end(dev, &err);
+    assert_non_null(empty);
+    r->destroy(empty);
+
+    const struct batch_norm_desc wide = { .n = 64, .c = 4096, .h = 4, .w = 4, .epsilon = 1e-5, .momentum = 0.1 };
+    struct batch_norm *bn = ops->batch_norm_create(dev, &wide, &err); /* its scratch is larger: it moves */
+    assert_non_null(bn);
+    assert_int_equal(r->replay(recording, &err), -1);
+    says("out of date");
+    ops->batch_norm_destroy(bn);
+    r->destroy(recording);
+    assert_int_equal(host_graphs(), 0);
+    ops->free(dev, x);
+    ops->free(dev, y);
     closed(dev);
+
+    setenv("DINF_CUDA_GRAPHS", "0", 1);
+    dev = opened();
+    assert_null(dev->ops->recording);
+    closed(dev);
+    unsetenv("DINF_CUDA_GRAPHS");
 }
 
 static size_t lines_of(const char *path)
@@ -233,7 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rank),  cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_uploads),
-        cmocka_unit_test(test_views), cmocka_unit_test(test_augment),
+        cmocka_unit_test(test_augment), cmocka_unit_test(test_recording),
         cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 size_t host_gpu_used(void); /* bytes of GPU memory and page-locked pieces that were not freed */
+int host_graphs(void);      /* graphs ready to be launched */
 int host_cudnn_open(void);  /* descriptors that were not destroyed */
 
 #endif

@@ -1,6 +1,7 @@
 /* The CUDA runtime on the host: what the cuda device calls, with memory of the
- * host and everything done at once. New memory holds NaN. A machine of one GPU
- * with HOST_GPU_MIB MiB (default 1024).
+ * host and everything done when it is queued, or at every replay of a graph it was
+ * captured into. New memory holds NaN (the first MiB of it). A machine of one GPU with HOST_GPU_MIB MiB
+ * (default 1024).
  *
  * cudaGetLastError and cudaGetErrorString are the grid emulator's. */
 #include <cuda_runtime_api.h>
@@ -9,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture.h"
 #include "host.h"
 
-enum { HEADER = 256 };
+enum { HEADER = 256, FILLED = 8 << 20 };
 
 static size_t used, pinned;
+static int graphs;
 
 static size_t total(void)
 {
@@ -23,13 +26,15 @@ static size_t total(void)
 
 cudaError_t cudaMalloc(void **out, size_t bytes)
 {
+    if (capture_going_on())
+        return cudaErrorStreamCaptureUnsupported;
     if (used + bytes > total())
         return cudaErrorMemoryAllocation;
     char *p = aligned_alloc(HEADER, HEADER + (bytes + HEADER - 1) / HEADER * HEADER);
     if (!p)
         return cudaErrorMemoryAllocation;
     memcpy(p, &bytes, sizeof bytes);
-    memset(p + HEADER, 0xff, bytes);
+    memset(p + HEADER, 0xff, bytes < FILLED ? bytes : FILLED);
     used += bytes;
     *out = p + HEADER;
     return cudaSuccess;
@@ -72,17 +77,35 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
     return cudaSuccess;
 }
 
+struct transfer {
+    void *to;
+    const void *from; /* NULL: `value` everywhere */
+    int value;
+    size_t bytes;
+};
+
+static void transfer(const void *args)
+{
+    const struct transfer *t = args;
+    if (t->from)
+        memcpy(t->to, t->from, t->bytes);
+    else
+        memset(t->to, t->value, t->bytes);
+}
+
 cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     (void)kind, (void)stream;
-    memcpy(dst, src, bytes);
+    const struct transfer t = { .to = dst, .from = src, .bytes = bytes };
+    capture_queue(transfer, &t, sizeof t);
     return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t stream)
 {
     (void)stream;
-    memset(dst, value, bytes);
+    const struct transfer t = { .to = dst, .value = value, .bytes = bytes };
+    capture_queue(transfer, &t, sizeof t);
     return cudaSuccess;
 }
 
@@ -97,7 +120,61 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
+    if (capture_going_on())
+        return cudaErrorStreamCaptureUnsupported;
     return stream == (cudaStream_t)&thing ? cudaSuccess : cudaErrorInvalidResourceHandle;
+}
+
+/* -- graphs: what was captured is what is launched -- */
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
+{
+    (void)mode;
+    if (cudaStreamSynchronize(stream) != cudaSuccess)
+        return cudaErrorIllegalState;
+    capture_begin();
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    (void)stream;
+    *graph = (cudaGraph_t)capture_end();
+    return *graph ? cudaSuccess : cudaErrorIllegalState;
+}
+
+/* Takes the graph's contents over: its own end comes before that of what was made of it. */
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long flags)
+{
+    (void)flags;
+    *out = (cudaGraphExec_t)graph;
+    graphs++;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    (void)graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream)
+{
+    (void)stream;
+    capture_replay((const struct capture *)graph);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph)
+{
+    graphs--;
+    capture_free((struct capture *)graph);
+    return cudaSuccess;
+}
+
+int host_graphs(void)
+{
+    return graphs;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
@@ -120,7 +197,14 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
+    if (capture_going_on())
+        return cudaErrorStreamCaptureUnsupported;
     return event == (cudaEvent_t)&thing ? cudaSuccess : cudaErrorInvalidResourceHandle;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    return cudaEventSynchronize(event);
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)

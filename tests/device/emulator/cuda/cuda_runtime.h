@@ -22,6 +22,7 @@ long emulator_launches(void); /* so far */
 }
 
 #include <functional>
+#include <tuple>
 
 struct uint3 {
     unsigned x, y, z;
@@ -44,11 +45,19 @@ extern dim3 blockDim, gridDim;
 
 void __syncthreads();
 
-/* Runs `thread` for every thread of the grid. */
+/* Runs `thread` for every thread of the grid, or keeps it if a capture goes on. */
 void emulator_run(dim3 grid, dim3 block, bool synchronised, const std::function<void()> &thread);
 
-#define EMULATE(synchronised, kernel, grid, block, stream, ...)                                    \
-    ((void)(stream), emulator_run(grid, block, synchronised, [&]() { kernel(__VA_ARGS__); }),      \
+/* As a launch: the arguments are taken now, whenever the kernel runs. */
+template <class... Parameters, class... Arguments>
+void emulator_launch(dim3 grid, dim3 block, bool synchronised, void (*kernel)(Parameters...), Arguments... arguments)
+{
+    const std::tuple<Parameters...> taken(arguments...);
+    emulator_run(grid, block, synchronised, [kernel, taken]() { std::apply(kernel, taken); });
+}
+
+#define EMULATE(synchronised, kernel, grid, block, stream, ...)                       \
+    ((void)(stream), emulator_launch(grid, block, synchronised, kernel, __VA_ARGS__), \
      grid_launched(#kernel, err))
 #define LAUNCH(...) EMULATE(false, __VA_ARGS__)
 #define LAUNCH_SYNC(...) EMULATE(true, __VA_ARGS__)

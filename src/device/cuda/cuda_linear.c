@@ -1,0 +1,89 @@
+/* Fully connected layers by cuBLASLt, with bias and ReLU in the product's epilogue.
+ * cuBLASLt counts columns first: row-major y (n, out) = x W^T is y' (out, n) =
+ * W (out, in) x' (in, n), and a bias of its rows is one of our columns. */
+#include "device/cuda/cuda_device.h"
+
+/* What one product is described by; all NULL at first. */
+struct product {
+    cublasLtMatmulDesc_t desc;
+    cublasLtMatrixLayout_t a, b, d;
+    cublasLtMatmulPreference_t preference;
+    cublasLtMatmulHeuristicResult_t chosen;
+};
+
+static void product_fini(struct product *p)
+{
+    if (p->preference)
+        cublasLtMatmulPreferenceDestroy(p->preference);
+    if (p->d)
+        cublasLtMatrixLayoutDestroy(p->d);
+    if (p->b)
+        cublasLtMatrixLayoutDestroy(p->b);
+    if (p->a)
+        cublasLtMatrixLayoutDestroy(p->a);
+    if (p->desc)
+        cublasLtMatmulDescDestroy(p->desc);
+}
+
+static cublasStatus_t describe(struct product *p, enum precision precision, int n, int out, int in, const float *bias,
+                               bool relu)
+{
+    const cublasOperation_t transposed = CUBLAS_OP_T;
+    const cublasLtEpilogue_t epilogue = relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+    const cublasComputeType_t compute =
+        precision == PRECISION_FP32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
+    const size_t workspace = CUDA_BLAS_WORKSPACE;
+    cublasStatus_t status = cublasLtMatmulDescCreate(&p->desc, compute, CUDA_R_32F);
+
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatrixLayoutCreate(&p->a, CUDA_R_32F, (uint64_t)in, (uint64_t)out, in);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatrixLayoutCreate(&p->b, CUDA_R_32F, (uint64_t)in, (uint64_t)n, in);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatrixLayoutCreate(&p->d, CUDA_R_32F, (uint64_t)out, (uint64_t)n, out);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulPreferenceCreate(&p->preference);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulPreferenceSetAttribute(p->preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                      &workspace, sizeof workspace);
+    return status;
+}
+
+/* The first of cuBLASLt's suggestions: no measurement, so the same every time. */
+static int choose(struct cuda_device *cuda, struct product *p, struct err *err)
+{
+    int found = 0;
+
+    if (cuda_check_cublas(cublasLtMatmulAlgoGetHeuristic(cuda->cublas_lt, p->desc, p->a, p->b, p->d, p->d,
+                                                         p->preference, 1, &p->chosen, &found),
+                          "planning a linear layer", err) != 0)
+        return -1;
+    return found > 0 ? 0 : err_set(err, "cuBLAS has no algorithm for this linear layer");
+}
+
+int cuda_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
+                bool relu, float *y, struct err *err)
+{
+    struct cuda_device *cuda = cuda_of(dev);
+    struct product p = { 0 };
+    const float one = 1, none = 0;
+    int rc = -1;
+
+    if (n == 0 || out == 0)
+        return 0;
+    if (cuda_check_cublas(describe(&p, dev->precision, n, out, in, bias, relu), "describing a linear layer", err) != 0 ||
+        choose(cuda, &p, err) != 0)
+        goto out;
+    rc = cuda_check_cublas(cublasLtMatmul(cuda->cublas_lt, p.desc, &one, weight, p.a, x, p.b, &none, y, p.d, y, p.d,
+                                          &p.chosen.algo, cuda->blas_workspace, CUDA_BLAS_WORKSPACE, cuda->stream),
+                           "linear layer", err);
+out:
+    product_fini(&p);
+    return rc;
+}

@@ -1,0 +1,139 @@
+/* Where a training's data lie, and whether its steps are recorded, changes no bit
+ * of what comes out; precision changes some, but not many. */
+#include "fixtures.h"
+
+#include "nn/query_views.h"
+#include "nn/trainer.h"
+
+enum { IMAGES = 14, SIZE = 8, VIEWS = 2, DIM = 16 };
+
+static int little_memory(struct device *dev, size_t *free, size_t *total, struct err *err)
+{
+    (void)dev;
+    (void)err;
+    *free = *total = 100;
+    return 0;
+}
+
+enum variant { AS_IS, STREAMED, NOT_RECORDED, VARIANTS };
+
+/* Trains on `dev` with its table of operations changed; the weights' file and the last epoch's loss. */
+static double train(struct device *dev, enum variant variant, bool theft, const char *precision, const char *out)
+{
+    const struct device_ops *kept = dev->ops;
+    struct device_ops changed = *kept;
+    if (variant == STREAMED)
+        changed.memory = little_memory;
+    if (variant == NOT_RECORDED)
+        changed.recording = NULL;
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"arch\": \"resnet8\", \"width\": 0.0625, \"augment\": \"weak\", \"batch\": 5, \"epochs\": 3,"
+             "\"hold\": 1, \"lr\": 0.003, \"projector_dim\": 8, \"precision\": \"%s\"}",
+             precision);
+    cJSON *block = json(text), *asked = json("{\"augment\": \"weak\", \"seed\": 5}");
+    struct images im = make_images(IMAGES, SIZE);
+    float answers[IMAGES * VIEWS * DIM];
+    int32_t labels[IMAGES];
+    for (int i = 0; i < IMAGES * VIEWS * DIM; i++)
+        answers[i] = noise(i, "answers");
+    for (int i = 0; i < IMAGES; i++)
+        labels[i] = i % 3;
+    im.labels = labels;
+    const struct train_request request = { .block = block,
+                                           .data = &im,
+                                           .target = theft ? answers : NULL,
+                                           .target_dim = DIM,
+                                           .target_views = VIEWS,
+                                           .target_augment = theft ? asked : NULL,
+                                           .seed = 4,
+                                           .out = out };
+    struct train_result result;
+    dev->ops = &changed;
+    ok(train_run(dev, &request, &result, &the_err));
+    dev->ops = kept;
+    double loss = result.loss[2];
+    train_result_fini(&result);
+    mem_free(im.pixels);
+    cJSON_Delete(asked);
+    cJSON_Delete(block);
+    return loss;
+}
+
+static void same_weights(const char *a, const char *b)
+{
+    char *x, *y;
+    size_t n, m;
+    ok(fs_read(a, &x, &n, &the_err));
+    ok(fs_read(b, &y, &m, &the_err));
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    mem_free(x);
+    mem_free(y);
+}
+
+static bool has(struct device *dev, enum precision precision)
+{
+    bool yes = dev->ops->set_precision(dev, precision, &the_err) == 0;
+    ok(dev->ops->set_precision(dev, PRECISION_FP32, &the_err));
+    return yes;
+}
+
+static void variants_on(struct device *dev)
+{
+    for (int theft = 0; theft < 2; theft++)
+        for (int p = PRECISION_FP32; precision_names[p] != NULL; p++) {
+            if (!has(dev, (enum precision)p))
+                continue;
+            const char *as_is = scratch("as-is"), *other = scratch("other");
+            double loss = train(dev, AS_IS, theft, precision_names[p], as_is);
+            assert_true(loss > 0 && isfinite(loss));
+            for (int v = AS_IS + 1; v < VARIANTS; v++) {
+                assert_true(train(dev, (enum variant)v, theft, precision_names[p], other) == loss);
+                same_weights(as_is, other);
+            }
+        }
+}
+
+static void test_variants(void **state)
+{
+    (void)state;
+    on_devices(variants_on);
+}
+
+/* Every step drops two of three digits and more: after some steps the loss is another, but near. */
+static void precisions_on(struct device *dev)
+{
+    double full = train(dev, AS_IS, false, "fp32", scratch("full"));
+    for (int p = PRECISION_TF32; precision_names[p] != NULL; p++) {
+        if (!has(dev, (enum precision)p)) {
+            struct images im = make_images(IMAGES, SIZE);
+            char text[64];
+            snprintf(text, sizeof text, "{\"arch\": \"resnet8\", \"precision\": \"%s\"}", precision_names[p]);
+            cJSON *block = json(text);
+            const struct train_request request = { .block = block, .data = &im };
+            assert_null(trainer_create(dev, &request, &the_err));
+            assert_non_null(strstr(the_err.text, precision_names[p])); /* refused, not ignored */
+            cJSON_Delete(block);
+            mem_free(im.pixels);
+            continue;
+        }
+        double loss = train(dev, AS_IS, false, precision_names[p], scratch("rounded"));
+        print_message("%s: loss %.6f in fp32, %.6f in %s\n", dev->ops->name, full, loss, precision_names[p]);
+        assert_true(fabs(loss - full) < 0.05 * full);
+        if (p == PRECISION_BF16)
+            assert_true(loss != full);
+    }
+}
+
+static void test_precisions(void **state)
+{
+    (void)state;
+    on_devices(precisions_on);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_variants), cmocka_unit_test(test_precisions) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
