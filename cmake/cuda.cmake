@@ -31,7 +31,8 @@ enable_language(CUDA)
 find_package(CUDAToolkit 12)
 find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS} $ENV{CUDNN_ROOT}/include)
 find_library(CUDNN_LIBRARY cudnn HINTS ${CUDAToolkit_LIBRARY_DIR} $ENV{CUDNN_ROOT}/lib $ENV{CUDNN_ROOT}/lib64)
-if(NOT TARGET CUDA::cudart_static OR NOT TARGET CUDA::cublas OR NOT TARGET CUDA::cusolver)
+if(NOT TARGET CUDA::cudart_static OR NOT TARGET CUDA::cublas OR NOT TARGET CUDA::cublasLt OR
+   NOT TARGET CUDA::cusolver)
   cuda_missing("the toolkit of ${DINF_NVCC} lacks cuBLAS, cuSOLVER or the static runtime, or is older than 12")
   return()
 endif()
@@ -50,11 +51,16 @@ set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
 add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers>")
 set(dinf_cuda ON)
 
-# Adds src/device/cuda to the room that owns it.
-function(dinf_add_cuda target)
+# libdinf_cuda.so: the device, with what it needs of the other rooms inside. The
+# program loads it when it is asked for (src/device/cuda_library.c).
+function(dinf_add_cuda)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/device/cuda/*.c ${CMAKE_SOURCE_DIR}/src/device/cuda/*.cu)
-  target_sources(${target} PRIVATE ${sources})
-  target_compile_definitions(${target} PRIVATE DINF_CUDA)
-  target_include_directories(${target} SYSTEM PRIVATE ${CUDNN_INCLUDE_DIR})
-  target_link_libraries(${target} PUBLIC CUDA::cudart_static CUDA::cublas CUDA::cusolver ${CUDNN_LIBRARY})
+  add_library(dinf_cuda MODULE ${sources} ${CMAKE_SOURCE_DIR}/src/device/host.c ${CMAKE_SOURCE_DIR}/src/device/names.c)
+  set_target_properties(dinf_cuda PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR} C_VISIBILITY_PRESET hidden
+                        CUDA_VISIBILITY_PRESET hidden INSTALL_RPATH "$ORIGIN")
+  target_include_directories(dinf_cuda PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  target_include_directories(dinf_cuda SYSTEM PRIVATE ${CUDNN_INCLUDE_DIR})
+  target_link_options(dinf_cuda PRIVATE -Wl,--exclude-libs,ALL)
+  target_link_libraries(dinf_cuda PRIVATE dinf_base CUDA::cudart_static CUDA::cublas CUDA::cublasLt CUDA::cusolver
+                        ${CUDNN_LIBRARY})
 endfunction()

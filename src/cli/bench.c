@@ -21,7 +21,7 @@
 
 struct bench_options {
     char device[OPTION_TEXT], arch[OPTION_TEXT], loss[OPTION_TEXT], augment[OPTION_TEXT];
-    char stem[OPTION_NAME], covariance[OPTION_NAME], data[OPTION_TEXT], means[OPTION_TEXT];
+    char stem[OPTION_NAME], precision[OPTION_NAME], covariance[OPTION_NAME], data[OPTION_TEXT], means[OPTION_TEXT];
     double width;
     int64_t threads, size, batch, steps, warmup, n, dim, components, iterations, seed;
     bool json;
@@ -43,6 +43,7 @@ static const struct option train_bench_options[] = {
     OPTION(arch, OPTION_STRING, "resnet18", 0, 0, NULL, NULL, "see `dinf list archs`"),
     OPTION(stem, OPTION_CHOICE, "cifar", 0, 0, stems, NULL, "first layers"),
     OPTION(width, OPTION_FLOAT, "1", 0.01, 64, NULL, NULL, "multiplier of the channel numbers"),
+    OPTION(precision, OPTION_CHOICE, "fp32", 0, 0, precision_names, NULL, "of the training"),
     OPTION(loss, OPTION_STRING, "infonce", 0, 0, NULL, NULL, "see `dinf list losses`"),
     OPTION(augment, OPTION_STRING, "simclr", 0, 0, NULL, NULL, "see `dinf list augments`"),
     OPTION(size, OPTION_INT, "32", 1, 4096, NULL, "pixels", "input size"),
@@ -109,6 +110,7 @@ static int bench_train(struct device *dev, const struct bench_options *o, struct
     cJSON_AddStringToObject(block, "arch", o->arch);
     cJSON_AddStringToObject(block, "stem", o->stem);
     cJSON_AddNumberToObject(block, "width", o->width);
+    cJSON_AddStringToObject(block, "precision", o->precision);
     cJSON_AddStringToObject(block, "loss", o->loss);
     cJSON_AddStringToObject(block, "augment", o->augment);
     int rc = train_bench(dev, block, (int)o->size, (int)o->batch, (int)o->steps, (int)o->warmup, &r, err);
@@ -117,7 +119,7 @@ static int bench_train(struct device *dev, const struct bench_options *o, struct
         return -1;
     cJSON *j = start_object(dev);
     cJSON_AddStringToObject(j, "arch", o->arch);
-    cJSON_AddStringToObject(j, "precision", "fp32");
+    cJSON_AddStringToObject(j, "precision", o->precision);
     cJSON_AddNumberToObject(j, "views", 2.0 * (double)o->batch);
     json_add_number(j, "images_per_second", r.images_per_second);
     json_add_number(j, "seconds_per_step", r.seconds_per_step);

@@ -9,6 +9,7 @@
 #include "coord/coord.h"
 #include "coord/rundir.h"
 #include "coord/worker.h"
+#include "device/device.h"
 
 struct run_options {
     char out[OPTION_TEXT], device[OPTION_TEXT];
@@ -51,6 +52,20 @@ static int check_world(const struct transport *t, struct err *err)
     return 0;
 }
 
+/* "auto" is decided once, for all ranks, and kept in the run directory: what goes on
+ * later must compute on the same kind of device. A device that was asked for by
+ * name and is not here is an error before anything starts. */
+static int resolve_device(struct campaign *c, struct err *err)
+{
+    char why[256];
+    if (strcmp(c->device, "auto") != 0)
+        return device_check(c->device, err);
+    snprintf(c->device, sizeof c->device, "%s", device_auto(why, sizeof why));
+    if (why[0] != '\0')
+        log_info("device auto: %s (%s)", c->device, why);
+    return 0;
+}
+
 static int lead(struct transport *t, const char *config, const struct run_options *o, struct overrides *set,
                 int *status, struct err *err)
 {
@@ -68,6 +83,8 @@ static int lead(struct transport *t, const char *config, const struct run_option
     }
     if (config_to_plan(config, set, &plan, err) != 0)
         return -1;
+    if (resolve_device(&plan->campaign, err) != 0)
+        goto out;
     if (o->out[0] != '\0')
         snprintf(dir, sizeof dir, "%s", o->out);
     else
@@ -76,6 +93,7 @@ static int lead(struct transport *t, const char *config, const struct run_option
         goto out;
     snprintf(settings.device, sizeof settings.device, "%s", plan->campaign.device);
     settings.threads = (int)plan->campaign.threads;
+    settings.sharing = (int)plan->campaign.ranks_per_gpu;
     settings.task_seconds = plan->campaign.task_seconds;
     /* from here on there is state, and the same command goes on */
     *status = EXIT_STOPPED;
@@ -116,6 +134,9 @@ int cli_run(int argc, char **argv)
     struct transport *t = transport_open(NULL, NULL, &err);
     if (t == NULL)
         return cli_error(&err);
+    char local[16];
+    snprintf(local, sizeof local, "%d", transport_local_rank(t));
+    setenv("DINF_LOCAL_RANK", local, 1); /* tasks choose their GPU by it */
     if (transport_rank(t) == 0) {
         int status = rank_zero(t, argc, argv);
         fflush(stdout);

@@ -20,7 +20,7 @@
 
 struct task_options {
     char device[OPTION_TEXT];
-    int64_t threads, attempt, progress_fd, spec_fd;
+    int64_t threads, ranks_per_gpu, attempt, progress_fd, spec_fd;
 };
 
 #define OPTION(name, type, preset, min, max, help) \
@@ -28,6 +28,7 @@ struct task_options {
 static const struct option table[] = {
     OPTION(device, OPTION_STRING, "", 0, 0, "in place of the campaign's; see `dinf list devices`"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, "in place of the campaign's; 0: the campaign's"),
+    OPTION(ranks_per_gpu, OPTION_INT, "0", 0, 4096, "tasks at a time on a GPU; 0: any number"),
     OPTION(attempt, OPTION_INT, "1", 1, 1000000, "which attempt this is (workers count them)"),
     OPTION(progress_fd, OPTION_INT, "-1", -1, 1000000, "for workers: descriptor for progress lines; -1: log lines"),
     OPTION(spec_fd, OPTION_INT, "-1", -1, 1000000,
@@ -131,6 +132,7 @@ static int run(const char *dir, const struct task_options *o, const struct task_
 {
     struct task_context ctx = { .dir = dir, .id = spec->id, .name = spec->name, .params = spec->params,
                                 .inputs = spec->inputs, .n_inputs = spec->n_inputs, .attempt = (int)o->attempt,
+                                .sharing = (int)o->ranks_per_gpu,
                                 .progress = on_progress };
     if (hold_task(dir, spec->id, err) != 0)
         return -1;

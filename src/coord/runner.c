@@ -37,7 +37,7 @@ static void run_here(struct runner *r, const struct task_spec *spec)
 {
     struct err err = { .text = "" };
     struct task_context ctx = { .dir = r->settings->dir, .id = spec->id, .name = spec->name, .params = spec->params,
-                                .inputs = spec->inputs, .n_inputs = spec->n_inputs, .attempt = r->attempt,
+                                .inputs = spec->inputs, .n_inputs = spec->n_inputs, .attempt = r->attempt, .sharing = r->settings->sharing,
                                 .progress = tick_here };
     double start = clock_monotonic();
     here = r;

@@ -22,7 +22,7 @@ char *settings_print(const struct run_settings *s, struct err *err)
     char *text = NULL;
     cJSON *o = cJSON_CreateObject();
     if (o == NULL || !cJSON_AddStringToObject(o, "dir", s->dir) || !cJSON_AddStringToObject(o, "device", s->device) ||
-        !cJSON_AddNumberToObject(o, "threads", s->threads) ||
+        !cJSON_AddNumberToObject(o, "threads", s->threads) || !cJSON_AddNumberToObject(o, "sharing", s->sharing) ||
         !cJSON_AddNumberToObject(o, "task_seconds", s->task_seconds) ||
         !cJSON_AddNumberToObject(o, "grace_seconds", s->grace_seconds) ||
         !cJSON_AddBoolToObject(o, "in_process", s->in_process))
@@ -49,6 +49,7 @@ int settings_parse(const char *text, struct run_settings *s, struct err *err)
     }
     snprintf(s->device, sizeof s->device, "%s", device);
     s->threads = (int)number_of(o, "threads");
+    s->sharing = (int)number_of(o, "sharing");
     s->task_seconds = number_of(o, "task_seconds");
     s->grace_seconds = number_of(o, "grace_seconds");
     s->in_process = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "in_process"));

@@ -18,7 +18,7 @@ struct outgoing {
 };
 
 struct transport {
-    int rank, size;
+    int rank, size, local_rank;
     pid_t launcher;          /* 0: none: one rank, and MPI is not started */
     struct outgoing *outgoing;
     int n_outgoing, room;
@@ -42,12 +42,21 @@ struct transport *transport_open(int *argc, char ***argv, struct err *err)
     }
     MPI_Comm_rank(MPI_COMM_WORLD, &t->rank);
     MPI_Comm_size(MPI_COMM_WORLD, &t->size);
+    MPI_Comm machine;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, t->rank, MPI_INFO_NULL, &machine);
+    MPI_Comm_rank(machine, &t->local_rank);
+    MPI_Comm_free(&machine);
     return t;
 }
 
 int transport_rank(const struct transport *t)
 {
     return t->rank;
+}
+
+int transport_local_rank(const struct transport *t)
+{
+    return t->local_rank;
 }
 
 int transport_size(const struct transport *t)

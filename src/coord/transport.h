@@ -37,6 +37,8 @@ struct transport;
 struct transport *transport_open(int *argc, char ***argv, struct err *err);
 int transport_rank(const struct transport *t);
 int transport_size(const struct transport *t);
+/* Which of this machine's ranks this one is, from 0. */
+int transport_local_rank(const struct transport *t);
 /* True once the launcher (mpirun, srun) that started this process is gone: it was
  * killed, and nobody else would end the rank. Always false without a launcher. */
 bool transport_orphaned(const struct transport *t);

@@ -2,8 +2,10 @@
 #include "device/device.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/names.h"
 
 #define DEVICE(name) extern const struct device_kind device_kind_##name;
@@ -17,18 +19,21 @@ const struct device_kind *const device_kinds[] = {
     NULL
 };
 
-const char *const precision_names[] = { "fp32", "tf32", "bf16", NULL };
-
 enum { DEVICE_KINDS = sizeof device_kinds / sizeof *device_kinds - 1 };
 
 static const struct device_kind *find(const char *name, struct err *err)
 {
     const char *names[DEVICE_KINDS + 1] = { "auto" };
-    bool any = strcmp(name, "auto") == 0;
+    char why[sizeof err->text];
 
+    if (strcmp(name, "auto") == 0) {
+        name = device_auto(why, sizeof why);
+        if (why[0])
+            log_info("device auto: %s (%s)", name, why);
+    }
     for (int i = 0; i < DEVICE_KINDS; i++) {
         names[i + 1] = device_kinds[i]->name;
-        if (strcmp(name, device_kinds[i]->name) == 0 || (any && device_kinds[i]->available(NULL) == 0))
+        if (strcmp(name, device_kinds[i]->name) == 0)
             return device_kinds[i];
     }
     const char *near = names_nearest(name, names, DEVICE_KINDS + 1);
@@ -37,16 +42,43 @@ static const struct device_kind *find(const char *name, struct err *err)
     return NULL;
 }
 
-struct device *device_open(const char *name, int threads, struct err *err)
+const char *device_auto(char *why, size_t size)
 {
-    assert(threads >= 1);
+    size_t used = 0;
+    int i = 0;
+
+    why[0] = 0;
+    for (; i < DEVICE_KINDS; i++) {
+        struct err err = { "" };
+        if (device_kinds[i]->available(&err) == 0)
+            break;
+        int n = snprintf(why + used, size - used, "%s%s: %s", used ? "; " : "", device_kinds[i]->name, err.text);
+        used = n < 0 || (size_t)n >= size - used ? size - 1 : used + (size_t)n;
+    }
+    return device_kinds[i]->name; /* the last one always is */
+}
+
+static const struct device_kind *usable(const char *name, struct err *err)
+{
     const struct device_kind *kind = find(name, err);
-    if (!kind)
-        return NULL;
-    if (kind->available(err) != 0) {
+    if (kind && kind->available(err) != 0) {
         err_prefix(err, "device \"%s\" cannot be used here", kind->name);
         return NULL;
     }
+    return kind;
+}
+
+int device_check(const char *name, struct err *err)
+{
+    return usable(name, err) ? 0 : -1;
+}
+
+struct device *device_open(const char *name, int threads, struct err *err)
+{
+    assert(threads >= 1);
+    const struct device_kind *kind = usable(name, err);
+    if (!kind)
+        return NULL;
     struct device *dev = kind->open(threads, err);
     if (!dev)
         err_prefix(err, "device \"%s\"", kind->name);

@@ -243,11 +243,17 @@ extern const struct device_kind *const device_kinds[]; /* NULL-terminated */
 
 /* name: a row's, or "auto" (the fastest that is available). */
 struct device *device_open(const char *name, int threads, struct err *err);
+/* 0 if a device of this name exists and can be used here. */
+int device_check(const char *name, struct err *err);
 void device_close(struct device *dev);
 
 /* -1 and a sentence unless all n views (host) are inside images of c channels and
  * h x w pixels: what the augment slot relies on. */
 int augment_check(int c, int h, int w, const struct augment_view *views, int n, struct err *err);
+
+/* The device that "auto" takes here; `why`: the faster ones that cannot be used and
+ * what they lack ("" if there is none). */
+const char *device_auto(char *why, size_t size);
 
 /* The libraries of all devices: fills at most `max`, returns how many. */
 int device_libraries(struct library *out, int max);

@@ -118,6 +118,10 @@ struct train_result {
 int train_run(struct device *dev, const struct train_request *request, struct train_result *result, struct err *err);
 void train_result_fini(struct train_result *r);
 
+/* Device memory that train_run would take, in bytes, and what the device itself needs;
+ * 0 where memory is the host's. */
+int train_memory(struct device *dev, const struct train_request *request, size_t *bytes, struct err *err);
+
 /* Speed of whole training steps (augmentation, forward, loss, backward, optimiser)
  * on random images of `size`: `warmup` steps untimed, then `steps`. */
 struct train_bench_result {

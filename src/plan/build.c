@@ -20,6 +20,8 @@ const struct option campaign_options[] = {
       "of every task; results may differ in the last bits between numbers of threads" },
     { "retries", OPTION_INT, AT(retries), "1", 0, 100, NULL, NULL, "further attempts of a task that failed" },
     { "task_seconds", OPTION_FLOAT, AT(task_seconds), "0", 0, 1e9, NULL, "s", "limit of one attempt; 0: none" },
+    { "ranks_per_gpu", OPTION_INT, AT(ranks_per_gpu), "0", 0, 4096, NULL, NULL,
+      "tasks that a GPU works on at a time, further ranks wait; 0: as many as ranks share it" },
     { "device", OPTION_CHOICE, AT(device), "auto", 0, 0, devices, NULL, "that computes" },
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };

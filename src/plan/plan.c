@@ -119,6 +119,7 @@ static cJSON *campaign_json(const struct campaign *c)
         cJSON_AddNumberToObject(o, "seed", (double)c->seed) == NULL ||
         cJSON_AddNumberToObject(o, "trials", (double)c->trials) == NULL ||
         cJSON_AddNumberToObject(o, "threads", (double)c->threads) == NULL ||
+        cJSON_AddNumberToObject(o, "ranks_per_gpu", (double)c->ranks_per_gpu) == NULL ||
         cJSON_AddNumberToObject(o, "retries", (double)c->retries) == NULL ||
         cJSON_AddNumberToObject(o, "task_seconds", c->task_seconds) == NULL ||
         cJSON_AddStringToObject(o, "device", c->device) == NULL) {
@@ -209,6 +210,7 @@ static int read_campaign(const cJSON *o, struct campaign *c, struct err *err)
     c->seed = (int64_t)number_of(o, "seed");
     c->trials = (int64_t)number_of(o, "trials");
     c->threads = (int64_t)number_of(o, "threads");
+    c->ranks_per_gpu = (int64_t)number_of(o, "ranks_per_gpu");
     c->retries = (int64_t)number_of(o, "retries");
     c->task_seconds = number_of(o, "task_seconds");
     return 0;

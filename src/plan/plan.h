@@ -46,6 +46,7 @@ struct plan_task {
 struct campaign {
     char name[OPTION_NAME];
     int64_t seed, trials;
+    int64_t ranks_per_gpu;    /* tasks at a time on a GPU; 0: any number */
     int64_t threads;          /* of every task: part of the results, never derived from ranks */
     int64_t retries;          /* further attempts after the first */
     double task_seconds;      /* time limit of one attempt; 0: none */

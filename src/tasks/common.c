@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "tasks/room.h"
 
 int task_input_path(const struct task_context *ctx, const char *role, const char *suffix, char out[PATH_MAX],
                     struct err *err)
@@ -85,9 +86,16 @@ void task_report_fraction(void *arg, double fraction)
         ctx->progress(ctx, &p);
 }
 
+struct training {
+    const struct task_context *ctx;
+    struct room room;
+};
+
 static void report_training(void *arg, const struct train_progress *t)
 {
-    const struct task_context *ctx = arg;
+    struct training *training = arg;
+    const struct task_context *ctx = training->ctx;
+    room_settled(&training->room); /* a step has run: all memory is there */
     struct task_progress p = { .fraction = t->steps > 0 ? (double)t->step / (double)t->steps : 0,
                                .loss = t->loss,
                                .rate = t->images_per_second,
@@ -107,10 +115,18 @@ int task_train(struct task_context *ctx, struct train_request *request, struct e
     request->checkpoint = checkpoint;
     request->out = out;
     request->provenance = ctx->provenance;
+    struct training training = { .ctx = ctx };
     request->progress = report_training;
-    request->arg = ctx;
+    request->arg = &training;
+    size_t bytes;
+    if (train_memory(ctx->device, request, &bytes, err) != 0)
+        return -1;
+    int rc = room_take(ctx, bytes, &training.room, err);
+    if (rc != 0)
+        return rc;
     struct train_result trained = { 0 };
-    int rc = train_run(ctx->device, request, &trained, err);
+    rc = train_run(ctx->device, request, &trained, err);
+    room_leave(&training.room);
     if (rc == 0)
         rc = task_encoder_result(ctx, &trained, request->data->n, err);
     train_result_fini(&trained);

@@ -1,6 +1,8 @@
 /* One task, start to end, in this process. */
 #include "tasks/execute.h"
 
+#include <stdlib.h>
+
 #include "base/fs.h"
 #include "device/device.h"
 #include "tasks/provenance.h"
@@ -11,7 +13,7 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
     int rc = -1;
     struct device *dev = NULL;
     cJSON *provenance = NULL;
-    char result[PATH_MAX], folder[PATH_MAX];
+    char result[PATH_MAX], folder[PATH_MAX], choices[PATH_MAX];
     if (task_path(ctx->dir, ctx->id, ".h5", result, err) != 0 ||
         fs_path(folder, sizeof folder, err, "%s/tasks", ctx->dir) != 0 ||
         fs_path(ctx->work, sizeof ctx->work, err, "%s/work/%s", ctx->dir, ctx->id) != 0)
@@ -21,6 +23,9 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
     if (fs_mkdirs(folder, err) != 0 || fs_mkdirs(ctx->work, err) != 0)
         return -1;
     if (kind->needs_device) {
+        if (fs_path(choices, sizeof choices, err, "%s/cuda-choices", ctx->dir) != 0)
+            goto out;
+        setenv("DINF_CUDA_CHOICES", choices, 0); /* measured once for all tasks of the run */
         dev = device_open(device, threads, err);
         if (dev == NULL)
             goto out;

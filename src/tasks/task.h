@@ -41,6 +41,7 @@ struct task_context {
     char work[PATH_MAX];      /* this task's own folder; survives failed attempts, removed when done */
     struct device *device;
     int attempt;              /* from 1 */
+    int sharing;              /* tasks at a time on a GPU; 0: any number */
     const cJSON *provenance;  /* goes into every file */
     void (*progress)(const struct task_context *, const struct task_progress *);
 };

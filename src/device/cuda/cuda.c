@@ -416,9 +416,12 @@ static int libraries(struct library *out, int max)
     return n;
 }
 
-const struct device_kind device_kind_cuda = {
+/* What the library is loaded for, see device/cuda_library.c. */
+extern const struct device_kind dinf_cuda_device;
+
+__attribute__((visibility("default"))) const struct device_kind dinf_cuda_device = {
     .name = "cuda",
-    .help = "cuDNN and cuBLAS on an NVIDIA GPU, NHWC",
+    .help = "cuDNN, cuBLAS and own kernels on an NVIDIA GPU",
     .available = available,
     .open = open_cuda,
     .libraries = libraries,

@@ -1,0 +1,136 @@
+/* What a training says it needs against what it takes, and how tasks share a GPU. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/stop.h"
+#include "host.h"
+#include "nn/trainer.h"
+#include "tasks/room.h"
+
+static struct err err;
+static const size_t overhead = (size_t)768 << 20; /* see nn/train_memory.c */
+
+static void counted(const char *options, int n, int size, int target_dim)
+{
+    struct device *dev = device_open("cuda", 1, &err);
+    assert_non_null(dev);
+    cJSON *block = cJSON_Parse(options);
+    struct images im = { .n = n, .c = 3, .h = size, .w = size };
+    im.pixels = calloc((size_t)n * 3, (size_t)size * (size_t)size);
+    float *target = target_dim ? calloc((size_t)n, (size_t)target_dim * sizeof *target) : NULL;
+    const struct train_request request = { .block = block, .data = &im, .target = target, .target_dim = target_dim,
+                                           .target_views = 1 };
+    size_t bytes;
+    if (train_memory(dev, &request, &bytes, &err) != 0)
+        fail_msg("%s", err.text);
+    bytes -= overhead;
+    const size_t before = host_gpu_used();
+    struct trainer *t = trainer_create(dev, &request, &err);
+    if (t == NULL)
+        fail_msg("%s", err.text);
+    const size_t taken = host_gpu_used() - before;
+    print_message("%s: counted %zu KiB, taken %zu KiB\n", options, bytes >> 10, taken >> 10);
+    /* the buffers that the device's calls share are part of its overhead */
+    assert_true(bytes <= taken + 4096 && taken < bytes + ((size_t)64 << 20));
+    assert_true(bytes > taken / 2);
+    trainer_destroy(t);
+    free(target);
+    free(im.pixels);
+    cJSON_Delete(block);
+    device_close(dev);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    counted("{\"arch\": \"resnet10\", \"batch\": 16}", 600, 16, 0);
+    counted("{\"arch\": \"resnet10\", \"batch\": 16, \"precision\": \"bf16\"}", 600, 16, 0);
+    counted("{\"arch\": \"resnet18\", \"batch\": 8, \"stem\": \"imagenet\", \"loss\": \"mse\"}", 20, 64, 512);
+}
+
+static struct task_context context(struct device *dev, int sharing)
+{
+    return (struct task_context){ .device = dev, .sharing = sharing };
+}
+
+/* Exit status of a process that wants a place, and is told to stop after a while if `stop`. */
+static int another(int sharing, bool stop)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/proc/self/exe", "sharing", stop ? "stop" : "wait", sharing == 1 ? "1" : "2", (char *)NULL);
+        _exit(99);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* In a process of its own, which shares no lock with the test's: takes a place. */
+static int child(bool stop, int sharing)
+{
+    struct device *dev = device_open("cuda", 1, &err);
+    struct task_context ctx = context(dev, sharing);
+    struct room room;
+    if (stop)
+        stop_request();
+    int rc = room_take(&ctx, 1 << 20, &room, &err);
+    device_close(dev);
+    return rc == 0 ? 0 : rc == STOPPED ? EXIT_STOPPED : 1;
+}
+
+/* One place: another process waits for it (and may be stopped while it does) until
+ * it is left; of two places it takes the second. */
+static void test_turns(void **state)
+{
+    (void)state;
+    struct device *dev = device_open("cuda", 1, &err);
+    assert_non_null(dev);
+    struct task_context ctx = context(dev, 1);
+    struct room mine;
+    assert_int_equal(room_take(&ctx, 1 << 20, &mine, &err), 0);
+    assert_int_equal(another(2, true), EXIT_STOPPED); /* a place, but memory is being allocated */
+    room_settled(&mine);
+    assert_int_equal(another(1, true), EXIT_STOPPED);
+    assert_int_equal(another(2, false), 0);
+    room_leave(&mine);
+    assert_int_equal(another(1, false), 0);
+    device_close(dev);
+}
+
+static void test_too_much(void **state)
+{
+    (void)state;
+    struct device *dev = device_open("cuda", 1, &err);
+    struct task_context ctx = context(dev, 0);
+    struct room room;
+    assert_int_equal(room_take(&ctx, (size_t)5 << 30, &room, &err), -1);
+    assert_non_null(strstr(err.text, "needs about 5120 MiB of GPU memory, the GPU has 1024 MiB"));
+    device_close(dev);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3)
+        return child(strcmp(argv[1], "stop") == 0, strcmp(argv[2], "1") == 0 ? 1 : 2);
+    char folder[] = "/tmp/dinf-sharing-XXXXXX";
+    if (!mkdtemp(folder))
+        return 1;
+    setenv("TMPDIR", folder, 1);
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_memory), cmocka_unit_test(test_turns),
+                                        cmocka_unit_test(test_too_much) };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command) != 0 ? 1 : failed;
+}
