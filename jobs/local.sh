@@ -3,24 +3,29 @@
 # runs a campaign under mpirun, prints the verdicts and draws the figures.
 #   jobs/local.sh                                  the demo
 #   jobs/local.sh CONFIG [-n RANKS] [dinf options] any other config
-# RANKS: one coordinates, the others work; a worker per core if not given.
+# RANKS: one coordinates, the others work; if not given, a worker for as many cores
+# as the config gives a task, or for each place on a GPU (see dinf_ranks in lib.sh).
 # DINF_BUILD: build folder (build); DINF_RESTARTS: how often to start again (3).
 set -euo pipefail
 here=$PWD
 cd "$(dirname "$0")/.."
 . jobs/lib.sh
 
-config= ranks= out= options=()
+config= ranks= out= options=() set=()
 while [ $# -gt 0 ]; do
     case $1 in
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -n) [ $# -ge 2 ] || { echo "error: -n wants a number of ranks" >&2; exit 2; }
         ranks=$2; shift 2 ;;
     --out) [ $# -ge 2 ] || { echo "error: --out wants a folder" >&2; exit 2; }
         out=$2; shift 2 ;;
     --out=*) out=${1#--out=}; shift ;;
     --set | --device | --grace) [ $# -ge 2 ] || { echo "error: $1 wants a value" >&2; exit 2; }
-        options+=("$1" "$2"); shift 2 ;;
+        options+=("$1" "$2")
+        case $1 in --set) set+=("$1" "$2") ;; --device) DINF_DEVICE=$2 ;; esac
+        shift 2 ;;
+    --set=*) options+=("$1"); set+=("$1"); shift ;;
+    --device=*) options+=("$1"); DINF_DEVICE=${1#--device=}; shift ;;
     -*) options+=("$1"); shift ;;
     *) [ -z "$config" ] || { echo "error: two configs, $config and $1" >&2; exit 2; }
         config=$1; shift ;;
@@ -29,13 +34,14 @@ done
 absolute() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$here/$1" ;; esac; }
 if [ -n "$config" ]; then config=$(absolute "$config"); else config=$PWD/configs/demo.cfg; fi
 if [ -n "$out" ]; then out=$(absolute "$out"); else out=$PWD/runs/$(basename "$config" .cfg); fi
-[ -n "$ranks" ] || ranks=$(($(nproc) + 1))
-case $ranks in '' | *[!0-9]* | 0) echo "error: -n wants a number of ranks, not '$ranks'" >&2; exit 2 ;; esac
+case $ranks in *[!0-9]* | 0) echo "error: -n wants a number of ranks, not '$ranks'" >&2; exit 2 ;; esac
 [ -r "$config" ] || { echo "error: cannot read $config" >&2; exit 2; }
 
 build=${DINF_BUILD:-build}
 dinf_install
 dinf_build "$build" dinf
+[ -n "$ranks" ] || ranks=$(dinf_ranks "$build/dinf" "$config" ${set[@]+"${set[@]}"}) || exit
+dinf_mps "$ranks"
 dinf_say "running $config on $ranks ranks in $out"
 status=0
 dinf_supervise "$out" $DINF_MPIRUN -n "$ranks" "$build/dinf" run "$config" --out "$out" ${options[@]+"${options[@]}"} ||

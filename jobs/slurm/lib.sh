@@ -23,6 +23,7 @@ dinf_slurm() {
     srun) set -- srun --mpi="${DINF_SRUN_MPI:-pmix}" --kill-on-bad-exit=1 "$DINF" run "$config" --out "$out" "$@" ;;
     *) dinf_say "LAUNCH is mpirun or srun, not $LAUNCH"; exit 2 ;;
     esac
+    [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ] || dinf_mps "$SLURM_NTASKS"
     dinf_supervise "$out" "$@" || status=$?
     if [ "$status" = 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt "${DINF_REQUEUES:-50}" ]; then
         dinf_say "stopped with its state saved: queueing job $SLURM_JOB_ID again"

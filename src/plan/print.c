@@ -150,7 +150,10 @@ int plan_print_json(FILE *out, const struct plan *plan, int ranks, struct err *e
     cJSON *tasks = root == NULL ? NULL : cJSON_AddArrayToObject(root, "tasks");
     bool good = tasks != NULL && simulation != NULL &&
                 cJSON_AddStringToObject(root, "campaign", plan->campaign.name) != NULL &&
-                cJSON_AddStringToObject(root, "config_hash", plan->config_hash) != NULL;
+                cJSON_AddStringToObject(root, "config_hash", plan->config_hash) != NULL &&
+                cJSON_AddStringToObject(root, "device", plan->campaign.device) != NULL &&
+                cJSON_AddNumberToObject(root, "threads", (double)plan->campaign.threads) != NULL &&
+                cJSON_AddNumberToObject(root, "ranks_per_gpu", (double)plan->campaign.ranks_per_gpu) != NULL;
     for (int i = 0; good && i < plan->n_tasks; i++) {
         cJSON *task = task_json(&plan->tasks[i]);
         good = task != NULL && cJSON_AddItemToArray(tasks, task);
