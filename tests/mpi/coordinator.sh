@@ -174,7 +174,29 @@ case_task() { # one task alone, by name and by the beginning of its id
     [ $got = 2 ] && says last.err "there is no task \"nothing\"" || fail "unknown task"
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop lock usage task
+case_binding() { # every task knows which of its machine's ranks started it: it chooses a GPU by that
+    local pid child
+    $DINF_MPIRUN -n 4 "$DINF" run long.cfg --set mock.long.seconds=60 --out b </dev/null 2>first.err &
+    pid=$!
+    started b 3
+    for i in $(seq 100); do
+        for child in $(pgrep -f "dinf task $PWD/b " || true); do
+            tr '\0' '\n' <"/proc/$child/environ" 2>/dev/null | sed -n 's/^DINF_LOCAL_RANK=//p'
+        done | sort >last.out
+        [ "$(wc -l <last.out)" -lt 3 ] || break
+        sleep 0.05
+    done
+    kill -USR1 $pid
+    wait $pid || true
+    [ "$(tr '\n' ' ' <last.out)" = "1 2 3 " ] || fail "local ranks of the tasks: $(tr '\n' ' ' <last.out)"
+    if "$DINF" list devices | grep -A 3 cuda | grep -q "not here"; then
+        run 2 1 long.cfg --device cuda --out never
+        says last.err "device \"cuda\" cannot be used here"
+        [ ! -e never ] || fail "something was written"
+    fi
+}
+
+[ $# -gt 0 ] || set -- ranks failures limit stop lock usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"
