@@ -1,8 +1,20 @@
 /* Convolutions by oneDNN 2.x. Three passes (forward, gradient of the input,
  * gradient of the weights) are three primitives. All share one scratchpad per
  * device, so that memory does not grow with depth. Each pass may want its own
- * form of the weights (the gradient of the input usually does): then it has a
- * buffer of its own and a reorder from or to the packed form. */
+ * form of the weights (the gradient of the input usually does): then a reorder
+ * from or to the packed form goes through the scratchpad.
+ *
+ * oneDNN has a reference implementation of everything, hundreds of times slower
+ * than its kernels, and takes it without a word where no kernel fits. So a pass
+ * is described in the first of these forms that a kernel fits, and refused if
+ * none does:
+ *   ROUNDED        Channels rounded up to whole blocks. The memory is like that
+ *                  anyway. With the true number, oneDNN takes fewer than 16 (AVX2:
+ *                  8) channels of input for an image and wants it plain. What is
+ *                  added are products with zeros, so padding stays zero.
+ *   CHANNELS_LAST  True channels; activations are reordered on the way in and out.
+ *                  For images of 1 or 2 channels on AVX2, for layers of at most 3
+ *                  channels, and where most of the kernel lies outside the image. */
 #include "device/cpu/onednn.h"
 
 #include <assert.h>
@@ -24,22 +36,26 @@ struct onednn {
     size_t scratch_bytes;
 };
 
-enum pass_kind { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHT, PASSES };
+/* x, the weights or y of a pass */
+struct operand {
+    dnnl_memory_t inside;      /* as the primitive has it */
+    dnnl_memory_t outside;     /* as the device has it; NULL: the same */
+    dnnl_primitive_t in, out;  /* reorders before and after the primitive, or NULL */
+    size_t offset;             /* of `inside` in the scratchpad, if it is not the same */
+};
 
 struct pass {
     dnnl_primitive_t primitive;
-    dnnl_memory_t x, weight, bias, y, scratch;
-    /* where the primitive's weights are not in the packed form */
-    dnnl_primitive_t reorder;
-    dnnl_memory_t packed;
-    float *own;
+    struct operand x, weight, y;
+    dnnl_memory_t bias, scratch;
 };
 
 struct conv {
     struct onednn *dnn;
     struct conv_desc d;
     size_t y_floats;
-    struct pass pass[PASSES];
+    float *bias; /* with the channels that rounding has added: zeros */
+    struct pass pass[ONEDNN_PASSES];
 };
 
 static int failed(dnnl_status_t status, const char *what, struct err *err)
@@ -90,26 +106,50 @@ void onednn_destroy(struct onednn *dnn)
 
 /* -- descriptors -- */
 
-static dnnl_status_t activation_desc(const struct onednn *dnn, int n, int c, int h, int w, dnnl_memory_desc_t *md)
+enum form { ROUNDED, CHANNELS_LAST, FORMS };
+
+/* The number of channels that oneDNN is told. */
+static int channels(const struct onednn *dnn, enum form form, int c)
 {
-    dnnl_dims_t dims = { n, c, h, w };
+    return form == ROUNDED ? layout_blocks(dnn->block, c) * layout_block(dnn->block, c) : c;
+}
+
+/* The device's layout of layout.h. */
+static dnnl_format_tag_t activation_tag(const struct onednn *dnn, int c)
+{
     int b = layout_block(dnn->block, c);
-    return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32,
-                                        b == 1 ? dnnl_nchw : b == 16 ? dnnl_nChw16c : dnnl_nChw8c);
+    return b == 1 ? dnnl_nchw : b == 16 ? dnnl_nChw16c : dnnl_nChw8c;
 }
 
-static dnnl_status_t weight_desc(const struct conv_desc *d, dnnl_format_tag_t tag, dnnl_memory_desc_t *md)
+static dnnl_status_t x_desc(const struct conv *conv, enum form form, bool inside, dnnl_memory_desc_t *md)
 {
-    dnnl_dims_t dims = { d->c_out, d->c_in, d->kernel, d->kernel };
-    return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, tag);
+    const struct conv_desc *d = &conv->d;
+    const dnnl_dims_t dims = { d->n, channels(conv->dnn, form, d->c_in), d->h, d->w };
+    return dnnl_memory_desc_init_by_tag(
+        md, 4, dims, dnnl_f32, inside && form == CHANNELS_LAST ? dnnl_nhwc : activation_tag(conv->dnn, d->c_in));
 }
 
-/* The packed form of layout.h. */
-static dnnl_format_tag_t packed_tag(const struct onednn *dnn, const struct conv_desc *d)
+static dnnl_status_t y_desc(const struct conv *conv, enum form form, bool inside, dnnl_memory_desc_t *md)
 {
+    const struct conv_desc *d = &conv->d;
+    const dnnl_dims_t dims = { d->n, channels(conv->dnn, form, d->c_out), host_conv_out(d, d->h),
+                               host_conv_out(d, d->w) };
+    return dnnl_memory_desc_init_by_tag(
+        md, 4, dims, dnnl_f32, inside && form == CHANNELS_LAST ? dnnl_nhwc : activation_tag(conv->dnn, d->c_out));
+}
+
+/* Inside: whatever the implementation likes; outside: the packed form of layout.h. */
+static dnnl_status_t weight_desc(const struct conv *conv, enum form form, bool inside, dnnl_memory_desc_t *md)
+{
+    const struct conv_desc *d = &conv->d;
+    const bool wide = conv->dnn->block == 16;
+    const dnnl_dims_t dims = { channels(conv->dnn, form, d->c_out), channels(conv->dnn, form, d->c_in), d->kernel,
+                               d->kernel };
+    dnnl_format_tag_t tag = wide ? dnnl_OIhw16i16o : dnnl_OIhw8i8o;
+
     if (d->c_in <= LAYOUT_PLAIN_CHANNELS)
-        return dnn->block == 16 ? dnnl_Ohwi16o : dnnl_Ohwi8o;
-    return dnn->block == 16 ? dnnl_OIhw16i16o : dnnl_OIhw8i8o;
+        tag = wide ? dnnl_Ohwi16o : dnnl_Ohwi8o;
+    return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, inside ? dnnl_format_tag_any : tag);
 }
 
 /* Scratchpad from us; bias, residual and ReLU after the sum. */
@@ -132,22 +172,22 @@ static dnnl_status_t attributes(enum conv_epilogue epilogue, dnnl_primitive_attr
     return status;
 }
 
-static dnnl_status_t plan(const struct conv *conv, enum pass_kind kind, dnnl_alg_kind_t algorithm,
-                          dnnl_primitive_desc_t *pd)
+static dnnl_status_t describe(const struct conv *conv, enum onednn_pass kind, enum form form, dnnl_alg_kind_t algorithm,
+                              dnnl_primitive_desc_t *pd)
 {
     const struct conv_desc *d = &conv->d;
     const dnnl_dims_t strides = { d->stride, d->stride }, padding = { d->padding, d->padding };
     dnnl_memory_desc_t x, y, weight, bias;
-    dnnl_dims_t bias_dims = { d->c_out };
+    const dnnl_dims_t bias_dims = { channels(conv->dnn, form, d->c_out) };
     dnnl_convolution_desc_t forward, backward;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t hint = NULL;
-    dnnl_status_t status = activation_desc(conv->dnn, d->n, d->c_in, d->h, d->w, &x);
+    dnnl_status_t status = x_desc(conv, form, true, &x);
 
     if (status == dnnl_success)
-        status = activation_desc(conv->dnn, d->n, d->c_out, host_conv_out(d, d->h), host_conv_out(d, d->w), &y);
+        status = y_desc(conv, form, true, &y);
     if (status == dnnl_success)
-        status = weight_desc(d, dnnl_format_tag_any, &weight);
+        status = weight_desc(conv, form, true, &weight);
     if (status == dnnl_success)
         status = dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_x);
     if (status == dnnl_success)
@@ -155,15 +195,15 @@ static dnnl_status_t plan(const struct conv *conv, enum pass_kind kind, dnnl_alg
             &forward, d->training ? dnnl_forward_training : dnnl_forward_inference, algorithm, &x, &weight,
             d->epilogue == CONV_PLAIN ? NULL : &bias, &y, strides, padding, padding);
     if (status == dnnl_success)
-        status = attributes(kind == FORWARD ? d->epilogue : CONV_PLAIN, &attr);
-    if (status == dnnl_success && kind == FORWARD)
+        status = attributes(kind == ONEDNN_FORWARD ? d->epilogue : CONV_PLAIN, &attr);
+    if (status == dnnl_success && kind == ONEDNN_FORWARD)
         status = dnnl_primitive_desc_create(pd, &forward, attr, conv->dnn->engine, NULL);
-    if (status == dnnl_success && kind != FORWARD) {
+    if (status == dnnl_success && kind != ONEDNN_FORWARD) {
         status = dnnl_primitive_desc_create(&hint, &forward, attr, conv->dnn->engine, NULL);
-        if (status == dnnl_success && kind == BACKWARD_DATA)
+        if (status == dnnl_success && kind == ONEDNN_BACKWARD_DATA)
             status = dnnl_convolution_backward_data_desc_init(&backward, algorithm, &x, &weight, &y, strides, padding,
                                                               padding);
-        if (status == dnnl_success && kind == BACKWARD_WEIGHT)
+        if (status == dnnl_success && kind == ONEDNN_BACKWARD_WEIGHT)
             status = dnnl_convolution_backward_weights_desc_init(&backward, algorithm, &x, &weight, NULL, &y, strides,
                                                                  padding, padding);
         if (status == dnnl_success)
@@ -194,32 +234,42 @@ static dnnl_status_t memory(const struct conv *conv, const dnnl_memory_desc_t *m
     return dnnl_memory_create(mem, md, conv->dnn->engine, DNNL_MEMORY_NONE);
 }
 
-/* The detour of the weights, if `md` is not the packed form. */
-static int plan_reorder(struct conv *conv, enum pass_kind kind, const dnnl_memory_desc_t *md, struct err *err)
+/* Rounded up to what addresses in the scratchpad are multiples of. */
+static size_t whole_lines(size_t bytes)
 {
-    struct pass *pass = &conv->pass[kind];
-    dnnl_engine_t engine = conv->dnn->engine;
-    dnnl_memory_desc_t packed;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t status = weight_desc(&conv->d, packed_tag(conv->dnn, &conv->d), &packed);
+    return (bytes + 63) / 64 * 64;
+}
 
-    if (status == dnnl_success && dnnl_memory_desc_equal(&packed, md))
-        return 0;
-    pass->own = mem_alloc(dnnl_memory_desc_get_size(md), 1, err);
-    if (!pass->own)
-        return -1;
+static dnnl_status_t plan_reorder(const struct conv *conv, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to,
+                                  dnnl_primitive_t *reorder)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t status =
+        dnnl_reorder_primitive_desc_create(&pd, from, conv->dnn->engine, to, conv->dnn->engine, NULL);
     if (status == dnnl_success)
-        status = memory(conv, &packed, &pass->packed);
-    if (status == dnnl_success)
-        status = dnnl_memory_set_data_handle(pass->weight, pass->own);
-    if (status == dnnl_success)
-        status = kind == BACKWARD_WEIGHT ? dnnl_reorder_primitive_desc_create(&pd, md, engine, &packed, engine, NULL)
-                                         : dnnl_reorder_primitive_desc_create(&pd, &packed, engine, md, engine, NULL);
-    if (status == dnnl_success)
-        status = dnnl_primitive_create(&pass->reorder, pd);
+        status = dnnl_primitive_create(reorder, pd);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
-    return status == dnnl_success ? 0 : failed(status, "reordering weights", err);
+    return status;
+}
+
+/* An operand that the primitive reads (`read`), writes (`written`) or both, with
+ * its detour if the device has another form; *scratch grows by what that takes. */
+static dnnl_status_t plan_operand(const struct conv *conv, struct operand *operand, const dnnl_memory_desc_t *inside,
+                                  const dnnl_memory_desc_t *outside, bool read, bool written, size_t *scratch)
+{
+    dnnl_status_t status = memory(conv, inside, &operand->inside);
+
+    if (status != dnnl_success || dnnl_memory_desc_equal(inside, outside))
+        return status;
+    operand->offset = *scratch;
+    *scratch += whole_lines(dnnl_memory_desc_get_size(inside));
+    status = memory(conv, outside, &operand->outside);
+    if (status == dnnl_success && read)
+        status = plan_reorder(conv, outside, inside, &operand->in);
+    if (status == dnnl_success && written)
+        status = plan_reorder(conv, inside, outside, &operand->out);
+    return status;
 }
 
 /* The shared scratchpad holds at least `bytes`. */
@@ -236,49 +286,89 @@ static int grow_scratch(struct onednn *dnn, size_t bytes, struct err *err)
     return 0;
 }
 
-/* Everything of a pass but its algorithm, which `pd` has fixed. */
-static int prepare(struct conv *conv, enum pass_kind kind, dnnl_primitive_desc_t pd, struct err *err)
+/* Everything of a pass but its form and algorithm, which `pd` has fixed. */
+static int prepare(struct conv *conv, enum onednn_pass kind, enum form form, dnnl_primitive_desc_t pd, struct err *err)
 {
-    static const dnnl_query_t x_md[PASSES] = { dnnl_query_src_md, dnnl_query_diff_src_md, dnnl_query_src_md },
-                              y_md[PASSES] = { dnnl_query_dst_md, dnnl_query_diff_dst_md, dnnl_query_diff_dst_md },
-                              weight_md[PASSES] = { dnnl_query_weights_md, dnnl_query_weights_md,
-                                                    dnnl_query_diff_weights_md };
+    static const dnnl_query_t
+        x_md[ONEDNN_PASSES] = { dnnl_query_src_md, dnnl_query_diff_src_md, dnnl_query_src_md },
+        y_md[ONEDNN_PASSES] = { dnnl_query_dst_md, dnnl_query_diff_dst_md, dnnl_query_diff_dst_md },
+        weight_md[ONEDNN_PASSES] = { dnnl_query_weights_md, dnnl_query_weights_md, dnnl_query_diff_weights_md };
     struct pass *pass = &conv->pass[kind];
-    const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0),
-                             *weight = dnnl_primitive_desc_query_md(pd, weight_md[kind], 0);
+    const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    const bool adds = kind == ONEDNN_FORWARD && conv->d.epilogue == CONV_BIAS_ADD_RELU;
+    size_t bytes = whole_lines(dnnl_memory_desc_get_size(scratch));
+    dnnl_memory_desc_t x, y, weight; /* outside */
     dnnl_status_t status = dnnl_primitive_create(&pass->primitive, pd);
 
     if (status == dnnl_success)
-        status = memory(conv, dnnl_primitive_desc_query_md(pd, x_md[kind], 0), &pass->x);
+        status = x_desc(conv, form, false, &x);
     if (status == dnnl_success)
-        status = memory(conv, dnnl_primitive_desc_query_md(pd, y_md[kind], 0), &pass->y);
+        status = y_desc(conv, form, false, &y);
     if (status == dnnl_success)
-        status = memory(conv, weight, &pass->weight);
+        status = weight_desc(conv, form, false, &weight);
+    if (status == dnnl_success)
+        status = plan_operand(conv, &pass->x, dnnl_primitive_desc_query_md(pd, x_md[kind], 0), &x,
+                              kind != ONEDNN_BACKWARD_DATA, kind == ONEDNN_BACKWARD_DATA, &bytes);
+    if (status == dnnl_success)
+        status = plan_operand(conv, &pass->y, dnnl_primitive_desc_query_md(pd, y_md[kind], 0), &y,
+                              kind != ONEDNN_FORWARD || adds, kind == ONEDNN_FORWARD, &bytes);
+    if (status == dnnl_success)
+        status = plan_operand(conv, &pass->weight, dnnl_primitive_desc_query_md(pd, weight_md[kind], 0), &weight,
+                              kind != ONEDNN_BACKWARD_WEIGHT, kind == ONEDNN_BACKWARD_WEIGHT, &bytes);
     if (status == dnnl_success)
         status = memory(conv, scratch, &pass->scratch);
-    if (status == dnnl_success && kind == FORWARD && conv->d.epilogue != CONV_PLAIN)
+    if (status == dnnl_success && kind == ONEDNN_FORWARD && conv->d.epilogue != CONV_PLAIN)
         status = memory(conv, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1), &pass->bias);
     if (status != dnnl_success)
         return failed(status, "preparing a convolution", err);
-    if (grow_scratch(conv->dnn, dnnl_memory_desc_get_size(scratch), err) != 0)
-        return -1;
-    return plan_reorder(conv, kind, weight, err);
+    return grow_scratch(conv->dnn, bytes, err);
 }
 
-static int plan_pass(struct conv *conv, enum pass_kind kind, struct err *err)
+/* "jit:avx512_core", "ref:any", ... */
+static const char *implementation(const_dnnl_primitive_desc_t pd)
 {
-    static const char *const names[PASSES] = { "convolution", "gradient of a convolution's input",
-                                               "gradient of a convolution's weights" };
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t status = dnnl_unimplemented;
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name ? name : "?";
+}
 
-    if (winograd_pays(conv))
-        status = plan(conv, kind, dnnl_convolution_winograd, &pd);
+/* 1 and *pd; 0 if oneDNN has no kernel; -1 */
+static int find_kernel(const struct conv *conv, enum onednn_pass kind, enum form form, dnnl_alg_kind_t algorithm,
+                       dnnl_primitive_desc_t *pd, struct err *err)
+{
+    dnnl_status_t status = describe(conv, kind, form, algorithm, pd);
+
+    if (status == dnnl_unimplemented)
+        return 0;
     if (status != dnnl_success)
-        status = plan(conv, kind, dnnl_convolution_direct, &pd);
-    if (status != dnnl_success)
-        return failed(status, names[kind], err);
-    int rc = prepare(conv, kind, pd, err);
+        return failed(status, "planning a convolution", err);
+    if (strncmp(implementation(*pd), "ref", 3) != 0)
+        return 1;
+    dnnl_primitive_desc_destroy(*pd);
+    *pd = NULL;
+    return 0;
+}
+
+static int plan_pass(struct conv *conv, enum onednn_pass kind, struct err *err)
+{
+    static const char *const names[ONEDNN_PASSES] = { "the convolution", "the input's gradient of the convolution",
+                                                      "the weights' gradient of the convolution" };
+    const struct conv_desc *d = &conv->d;
+    dnnl_primitive_desc_t pd = NULL;
+    enum form form = ROUNDED;
+    int found = winograd_pays(conv) ? find_kernel(conv, kind, ROUNDED, dnnl_convolution_winograd, &pd, err) : 0;
+
+    if (found == 0)
+        found = find_kernel(conv, kind, ROUNDED, dnnl_convolution_direct, &pd, err);
+    if (found == 0) {
+        form = CHANNELS_LAST;
+        found = find_kernel(conv, kind, CHANNELS_LAST, dnnl_convolution_direct, &pd, err);
+    }
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return err_set(err, "oneDNN has no fast kernel on this processor for %s of %d x %d x %d x %d to %d channels, "
+                       "kernel %d, stride %d", names[kind], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel, d->stride);
+    int rc = prepare(conv, kind, form, pd, err);
     dnnl_primitive_desc_destroy(pd);
     return rc;
 }
@@ -293,10 +383,12 @@ struct conv *onednn_conv_create(struct onednn *dnn, const struct conv_desc *d, s
     conv->dnn = dnn;
     conv->d = *d;
     conv->y_floats = layout_floats(dnn->block, d->n, d->c_out, (size_t)host_conv_out(d, d->h) * host_conv_out(d, d->w));
+    conv->bias = mem_alloc((size_t)channels(dnn, ROUNDED, d->c_out), sizeof *conv->bias, err);
     /* oneDNN plans for the number of threads that OpenMP would use now */
     omp_set_num_threads(dnn->threads);
-    if (plan_pass(conv, FORWARD, err) != 0 || (d->training && plan_pass(conv, BACKWARD_WEIGHT, err) != 0) ||
-        (d->training && d->input_gradient && plan_pass(conv, BACKWARD_DATA, err) != 0)) {
+    if (!conv->bias || plan_pass(conv, ONEDNN_FORWARD, err) != 0 ||
+        (d->training && plan_pass(conv, ONEDNN_BACKWARD_WEIGHT, err) != 0) ||
+        (d->training && d->input_gradient && plan_pass(conv, ONEDNN_BACKWARD_DATA, err) != 0)) {
         onednn_conv_destroy(conv);
         return NULL;
     }
@@ -307,61 +399,79 @@ void onednn_conv_destroy(struct conv *conv)
 {
     if (!conv)
         return;
-    for (int k = 0; k < PASSES; k++) {
+    for (int k = 0; k < ONEDNN_PASSES; k++) {
         struct pass *pass = &conv->pass[k];
-        dnnl_memory_t memories[] = { pass->x, pass->weight, pass->bias, pass->y, pass->scratch, pass->packed };
+        const dnnl_memory_t memories[] = { pass->x.inside, pass->x.outside, pass->weight.inside, pass->weight.outside,
+                                           pass->y.inside, pass->y.outside, pass->bias, pass->scratch };
+        const dnnl_primitive_t primitives[] = { pass->primitive, pass->x.in, pass->x.out, pass->weight.in,
+                                                pass->weight.out, pass->y.in, pass->y.out };
         for (size_t i = 0; i < sizeof memories / sizeof *memories; i++)
             if (memories[i])
                 dnnl_memory_destroy(memories[i]);
-        if (pass->primitive)
-            dnnl_primitive_destroy(pass->primitive);
-        if (pass->reorder)
-            dnnl_primitive_destroy(pass->reorder);
-        mem_free(pass->own);
+        for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
+            if (primitives[i])
+                dnnl_primitive_destroy(primitives[i]);
     }
+    mem_free(conv->bias);
     mem_free(conv);
 }
 
-/* Runs one pass; `weight` is in the packed form. */
-static int run(struct conv *conv, enum pass_kind kind, const float *x, const float *weight, const float *bias,
-               const float *y, struct err *err)
+const char *onednn_conv_implementation(const struct conv *conv, enum onednn_pass kind)
 {
-    static const int x_arg[PASSES] = { DNNL_ARG_SRC, DNNL_ARG_DIFF_SRC, DNNL_ARG_SRC },
-                     y_arg[PASSES] = { DNNL_ARG_DST, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_DST },
-                     weight_arg[PASSES] = { DNNL_ARG_WEIGHTS, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_WEIGHTS };
+    const_dnnl_primitive_desc_t pd;
+    const dnnl_primitive_t primitive = conv->pass[kind].primitive;
+    return primitive && dnnl_primitive_get_primitive_desc(primitive, &pd) == dnnl_success ? implementation(pd) : NULL;
+}
+
+/* The operand is at `data` on the device. */
+static dnnl_status_t place(const struct conv *conv, const struct operand *operand, const void *data)
+{
+    if (!operand->outside)
+        return dnnl_memory_set_data_handle(operand->inside, (void *)data);
+    dnnl_status_t status = dnnl_memory_set_data_handle(operand->outside, (void *)data);
+    if (status == dnnl_success)
+        status = dnnl_memory_set_data_handle(operand->inside, (char *)conv->dnn->scratch + operand->offset);
+    return status;
+}
+
+static dnnl_status_t reorder(const struct conv *conv, dnnl_primitive_t primitive, dnnl_memory_t from, dnnl_memory_t to)
+{
+    const dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, to } };
+    return primitive ? dnnl_primitive_execute(primitive, conv->dnn->stream, 2, args) : dnnl_success;
+}
+
+/* Runs one pass; all as the device has it. */
+static int run(struct conv *conv, enum onednn_pass kind, const float *x, const float *weight, const float *y,
+               struct err *err)
+{
+    static const int x_arg[ONEDNN_PASSES] = { DNNL_ARG_SRC, DNNL_ARG_DIFF_SRC, DNNL_ARG_SRC },
+                     y_arg[ONEDNN_PASSES] = { DNNL_ARG_DST, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_DST },
+                     weight_arg[ONEDNN_PASSES] = { DNNL_ARG_WEIGHTS, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_WEIGHTS };
     struct pass *pass = &conv->pass[kind];
-    dnnl_stream_t stream = conv->dnn->stream;
-    dnnl_memory_t packed = pass->reorder ? pass->packed : pass->weight;
-    const dnnl_exec_arg_t args[] = { { x_arg[kind], pass->x },
-                                     { y_arg[kind], pass->y },
-                                     { weight_arg[kind], pass->weight },
+    const struct operand *const operands[] = { &pass->x, &pass->weight, &pass->y };
+    const void *const data[] = { x, weight, y };
+    const dnnl_exec_arg_t args[] = { { x_arg[kind], pass->x.inside },
+                                     { y_arg[kind], pass->y.inside },
+                                     { weight_arg[kind], pass->weight.inside },
                                      { DNNL_ARG_SCRATCHPAD, pass->scratch },
                                      { DNNL_ARG_BIAS, pass->bias } };
-    const int n_args = bias ? 5 : 4;
 
     assert(pass->primitive); /* planned with this pass in the descriptor */
     omp_set_num_threads(conv->dnn->threads);
-    dnnl_status_t status = dnnl_memory_set_data_handle(pass->x, (void *)x);
-    if (status == dnnl_success)
-        status = dnnl_memory_set_data_handle(pass->y, (void *)y);
-    if (status == dnnl_success)
-        status = dnnl_memory_set_data_handle(packed, (void *)weight);
-    if (status == dnnl_success)
-        status = dnnl_memory_set_data_handle(pass->scratch, conv->dnn->scratch);
-    if (status == dnnl_success && bias)
-        status = dnnl_memory_set_data_handle(pass->bias, (void *)bias);
-    if (status == dnnl_success && pass->reorder && kind != BACKWARD_WEIGHT) {
-        const dnnl_exec_arg_t move[] = { { DNNL_ARG_FROM, pass->packed }, { DNNL_ARG_TO, pass->weight } };
-        status = dnnl_primitive_execute(pass->reorder, stream, 2, move);
+    dnnl_status_t status = dnnl_memory_set_data_handle(pass->scratch, conv->dnn->scratch);
+    if (status == dnnl_success && pass->bias)
+        status = dnnl_memory_set_data_handle(pass->bias, conv->bias);
+    for (int i = 0; i < 3 && status == dnnl_success; i++) {
+        status = place(conv, operands[i], data[i]);
+        if (status == dnnl_success)
+            status = reorder(conv, operands[i]->in, operands[i]->outside, operands[i]->inside);
     }
     if (status == dnnl_success)
-        status = dnnl_primitive_execute(pass->primitive, stream, n_args, args);
-    if (status == dnnl_success && pass->reorder && kind == BACKWARD_WEIGHT) {
-        const dnnl_exec_arg_t move[] = { { DNNL_ARG_FROM, pass->weight }, { DNNL_ARG_TO, pass->packed } };
-        status = dnnl_primitive_execute(pass->reorder, stream, 2, move);
-    }
+        status = dnnl_primitive_execute(pass->primitive, conv->dnn->stream, pass->bias ? 5 : 4, args);
+    for (int i = 0; i < 3 && status == dnnl_success; i++)
+        status = reorder(conv, operands[i]->out, operands[i]->inside, operands[i]->outside);
     if (status == dnnl_success)
-        status = dnnl_stream_wait(stream);
+        status = dnnl_stream_wait(conv->dnn->stream);
     return status == dnnl_success ? 0 : failed(status, "running a convolution", err);
 }
 
@@ -371,15 +481,17 @@ int onednn_conv_forward(struct conv *conv, const void *x, const float *weight, c
     /* the sum after a convolution is with what the output held before */
     if (conv->d.epilogue == CONV_BIAS_ADD_RELU && residual != y)
         memcpy(y, residual, conv->y_floats * sizeof(float));
-    return run(conv, FORWARD, x, weight, conv->d.epilogue == CONV_PLAIN ? NULL : bias, y, err);
+    if (conv->d.epilogue != CONV_PLAIN)
+        memcpy(conv->bias, bias, (size_t)conv->d.c_out * sizeof *bias);
+    return run(conv, ONEDNN_FORWARD, x, weight, y, err);
 }
 
 int onednn_conv_backward_data(struct conv *conv, const void *dy, const float *weight, void *dx, struct err *err)
 {
-    return run(conv, BACKWARD_DATA, dx, weight, NULL, dy, err);
+    return run(conv, ONEDNN_BACKWARD_DATA, dx, weight, dy, err);
 }
 
 int onednn_conv_backward_weight(struct conv *conv, const void *x, const void *dy, float *dweight, struct err *err)
 {
-    return run(conv, BACKWARD_WEIGHT, x, dweight, NULL, dy, err);
+    return run(conv, ONEDNN_BACKWARD_WEIGHT, x, dweight, dy, err);
 }

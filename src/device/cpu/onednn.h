@@ -26,4 +26,10 @@ int onednn_conv_forward(struct conv *conv, const void *x, const float *weight, c
 int onednn_conv_backward_data(struct conv *conv, const void *dy, const float *weight, void *dx, struct err *err);
 int onednn_conv_backward_weight(struct conv *conv, const void *x, const void *dy, float *dweight, struct err *err);
 
+enum onednn_pass { ONEDNN_FORWARD, ONEDNN_BACKWARD_DATA, ONEDNN_BACKWARD_WEIGHT, ONEDNN_PASSES };
+
+/* What oneDNN runs for this pass, "jit:avx512_core"; NULL if the pass was not
+ * planned. Names that begin with "ref" are never planned: see onednn.c. */
+const char *onednn_conv_implementation(const struct conv *conv, enum onednn_pass pass);
+
 #endif
