@@ -12,9 +12,11 @@
  *                  anyway. With the true number, oneDNN takes fewer than 16 (AVX2:
  *                  8) channels of input for an image and wants it plain. What is
  *                  added are products with zeros, so padding stays zero.
- *   CHANNELS_LAST  True channels; activations are reordered on the way in and out.
- *                  For images of 1 or 2 channels on AVX2, for layers of at most 3
- *                  channels, and where most of the kernel lies outside the image. */
+ *   CHANNELS_LAST  True channels; activations are reordered on the way in and out, and
+ *   PLAIN          the work is products of matrices. For images of 1 or 2 channels on
+ *                  AVX2, layers of at most 3 channels, and where most of the kernel
+ *                  lies outside the image. Two forms, since with one channel or one
+ *                  pixel oneDNN can mistake one for the other. */
 #include "device/cpu/onednn.h"
 
 #include <assert.h>
@@ -106,7 +108,7 @@ void onednn_destroy(struct onednn *dnn)
 
 /* -- descriptors -- */
 
-enum form { ROUNDED, CHANNELS_LAST, FORMS };
+enum form { ROUNDED, CHANNELS_LAST, PLAIN, FORMS };
 
 /* The number of channels that oneDNN is told. */
 static int channels(const struct onednn *dnn, enum form form, int c)
@@ -121,21 +123,26 @@ static dnnl_format_tag_t activation_tag(const struct onednn *dnn, int c)
     return b == 1 ? dnnl_nchw : b == 16 ? dnnl_nChw16c : dnnl_nChw8c;
 }
 
+/* An activation as the primitive has it (`inside`) or as the device has it. */
+static dnnl_status_t activation_desc(const struct conv *conv, enum form form, bool inside, int c, int h, int w,
+                                     dnnl_memory_desc_t *md)
+{
+    const dnnl_dims_t dims = { conv->d.n, channels(conv->dnn, form, c), h, w };
+    const dnnl_format_tag_t device = activation_tag(conv->dnn, c),
+                            tags[FORMS] = { device, dnnl_nhwc, dnnl_nchw };
+    return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, inside ? tags[form] : device);
+}
+
 static dnnl_status_t x_desc(const struct conv *conv, enum form form, bool inside, dnnl_memory_desc_t *md)
 {
     const struct conv_desc *d = &conv->d;
-    const dnnl_dims_t dims = { d->n, channels(conv->dnn, form, d->c_in), d->h, d->w };
-    return dnnl_memory_desc_init_by_tag(
-        md, 4, dims, dnnl_f32, inside && form == CHANNELS_LAST ? dnnl_nhwc : activation_tag(conv->dnn, d->c_in));
+    return activation_desc(conv, form, inside, d->c_in, d->h, d->w, md);
 }
 
 static dnnl_status_t y_desc(const struct conv *conv, enum form form, bool inside, dnnl_memory_desc_t *md)
 {
     const struct conv_desc *d = &conv->d;
-    const dnnl_dims_t dims = { d->n, channels(conv->dnn, form, d->c_out), host_conv_out(d, d->h),
-                               host_conv_out(d, d->w) };
-    return dnnl_memory_desc_init_by_tag(
-        md, 4, dims, dnnl_f32, inside && form == CHANNELS_LAST ? dnnl_nhwc : activation_tag(conv->dnn, d->c_out));
+    return activation_desc(conv, form, inside, d->c_out, host_conv_out(d, d->h), host_conv_out(d, d->w), md);
 }
 
 /* Inside: whatever the implementation likes; outside: the packed form of layout.h. */
@@ -172,6 +179,49 @@ static dnnl_status_t attributes(enum conv_epilogue epilogue, dnnl_primitive_attr
     return status;
 }
 
+/* "jit:avx512_core", "ref:any", ... */
+static const char *implementation(const_dnnl_primitive_desc_t pd)
+{
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name ? name : "?";
+}
+
+static bool is_reference(const char *name)
+{
+    return strncmp(name, "ref", 3) == 0;
+}
+
+/* Of the operation described, in oneDNN's order, the first implementation that is
+ * fast and right: dnnl_unimplemented if there is none. */
+static dnnl_status_t choose(const struct conv *conv, enum form form, const_dnnl_op_desc_t operation,
+                            const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t hint,
+                            dnnl_primitive_desc_t *pd)
+{
+    dnnl_primitive_desc_iterator_t candidates;
+    dnnl_status_t status =
+        dnnl_primitive_desc_iterator_create(&candidates, operation, attr, conv->dnn->engine, hint);
+
+    if (status != dnnl_success)
+        return status;
+    while (status == dnnl_success) {
+        *pd = dnnl_primitive_desc_iterator_fetch(candidates);
+        if (!*pd) {
+            status = dnnl_out_of_memory;
+            break;
+        }
+        const char *name = implementation(*pd);
+        /* Of channels last only by products of matrices: 2.6.3's kernel for AVX2 gets the
+         * weights' gradient of 1x1 convolutions of stride 2 of few channels wrong. */
+        if (!is_reference(name) && (form == ROUNDED || strstr(name, "gemm")))
+            break;
+        dnnl_primitive_desc_destroy(*pd);
+        *pd = NULL;
+        status = dnnl_primitive_desc_iterator_next(candidates);
+    }
+    dnnl_primitive_desc_iterator_destroy(candidates);
+    return status == dnnl_iterator_ends ? dnnl_unimplemented : status;
+}
+
 static dnnl_status_t describe(const struct conv *conv, enum onednn_pass kind, enum form form, dnnl_alg_kind_t algorithm,
                               dnnl_primitive_desc_t *pd)
 {
@@ -197,7 +247,7 @@ static dnnl_status_t describe(const struct conv *conv, enum onednn_pass kind, en
     if (status == dnnl_success)
         status = attributes(kind == ONEDNN_FORWARD ? d->epilogue : CONV_PLAIN, &attr);
     if (status == dnnl_success && kind == ONEDNN_FORWARD)
-        status = dnnl_primitive_desc_create(pd, &forward, attr, conv->dnn->engine, NULL);
+        status = choose(conv, form, &forward, attr, NULL, pd);
     if (status == dnnl_success && kind != ONEDNN_FORWARD) {
         status = dnnl_primitive_desc_create(&hint, &forward, attr, conv->dnn->engine, NULL);
         if (status == dnnl_success && kind == ONEDNN_BACKWARD_DATA)
@@ -207,7 +257,7 @@ static dnnl_status_t describe(const struct conv *conv, enum onednn_pass kind, en
             status = dnnl_convolution_backward_weights_desc_init(&backward, algorithm, &x, &weight, NULL, &y, strides,
                                                                  padding, padding);
         if (status == dnnl_success)
-            status = dnnl_primitive_desc_create(pd, &backward, attr, conv->dnn->engine, hint);
+            status = choose(conv, form, &backward, attr, hint, pd);
     }
     if (hint)
         dnnl_primitive_desc_destroy(hint);
@@ -324,30 +374,6 @@ static int prepare(struct conv *conv, enum onednn_pass kind, enum form form, dnn
     return grow_scratch(conv->dnn, bytes, err);
 }
 
-/* "jit:avx512_core", "ref:any", ... */
-static const char *implementation(const_dnnl_primitive_desc_t pd)
-{
-    const char *name = NULL;
-    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name ? name : "?";
-}
-
-/* 1 and *pd; 0 if oneDNN has no kernel; -1 */
-static int find_kernel(const struct conv *conv, enum onednn_pass kind, enum form form, dnnl_alg_kind_t algorithm,
-                       dnnl_primitive_desc_t *pd, struct err *err)
-{
-    dnnl_status_t status = describe(conv, kind, form, algorithm, pd);
-
-    if (status == dnnl_unimplemented)
-        return 0;
-    if (status != dnnl_success)
-        return failed(status, "planning a convolution", err);
-    if (strncmp(implementation(*pd), "ref", 3) != 0)
-        return 1;
-    dnnl_primitive_desc_destroy(*pd);
-    *pd = NULL;
-    return 0;
-}
-
 static int plan_pass(struct conv *conv, enum onednn_pass kind, struct err *err)
 {
     static const char *const names[ONEDNN_PASSES] = { "the convolution", "the input's gradient of the convolution",
@@ -355,19 +381,17 @@ static int plan_pass(struct conv *conv, enum onednn_pass kind, struct err *err)
     const struct conv_desc *d = &conv->d;
     dnnl_primitive_desc_t pd = NULL;
     enum form form = ROUNDED;
-    int found = winograd_pays(conv) ? find_kernel(conv, kind, ROUNDED, dnnl_convolution_winograd, &pd, err) : 0;
+    dnnl_status_t status = dnnl_unimplemented;
 
-    if (found == 0)
-        found = find_kernel(conv, kind, ROUNDED, dnnl_convolution_direct, &pd, err);
-    if (found == 0) {
-        form = CHANNELS_LAST;
-        found = find_kernel(conv, kind, CHANNELS_LAST, dnnl_convolution_direct, &pd, err);
-    }
-    if (found < 0)
-        return -1;
-    if (found == 0)
+    if (winograd_pays(conv))
+        status = describe(conv, kind, ROUNDED, dnnl_convolution_winograd, &pd);
+    for (int f = 0; f < FORMS && status == dnnl_unimplemented; f++)
+        status = describe(conv, kind, form = (enum form)f, dnnl_convolution_direct, &pd);
+    if (status == dnnl_unimplemented)
         return err_set(err, "oneDNN has no fast kernel on this processor for %s of %d x %d x %d x %d to %d channels, "
                        "kernel %d, stride %d", names[kind], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel, d->stride);
+    if (status != dnnl_success)
+        return failed(status, "planning a convolution", err);
     int rc = prepare(conv, kind, form, pd, err);
     dnnl_primitive_desc_destroy(pd);
     return rc;
