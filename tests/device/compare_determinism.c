@@ -7,39 +7,42 @@
 #include "base/hash.h"
 #include "device/compare.h"
 
-enum { N = 9, C_IN = 64, C_OUT = 80, SIZE = 9 };
+enum { N = 9, SIZE = 9 };
+static const struct channels {
+    int in, out;
+} table[] = { { 64, 80 }, { 8, 12 }, { 1, 20 } };
 
 /* Runs convolution, batch norm and their gradients; fingerprint of all results. */
-static void fingerprint(struct compare *cmp, char hex[HASH_HEX])
+static void fingerprint(struct compare *cmp, const struct channels *c, char hex[HASH_HEX])
 {
     struct device *dev = cmp->side[1];
-    const struct conv_desc cd = { .n = N, .c_in = C_IN, .h = SIZE, .w = SIZE, .c_out = C_OUT, .kernel = 3, .stride = 1,
-                                  .padding = 1, .training = true, .input_gradient = true };
-    const struct batch_norm_desc bd = { .n = N, .c = C_OUT, .h = SIZE, .w = SIZE, .relu = true, .epsilon = 1e-5,
+    const struct conv_desc cd = { .n = N, .c_in = c->in, .h = SIZE, .w = SIZE, .c_out = c->out, .kernel = 3,
+                                  .stride = 1, .padding = 1, .training = true, .input_gradient = true };
+    const struct batch_norm_desc bd = { .n = N, .c = c->out, .h = SIZE, .w = SIZE, .relu = true, .epsilon = 1e-5,
                                         .momentum = 0.1 };
-    const size_t weight_bytes = dev->ops->conv_weight_bytes(dev, C_OUT, C_IN, 3);
-    float *oihw = malloc((size_t)C_OUT * C_IN * 9 * sizeof *oihw), *bytes = malloc(weight_bytes);
+    const size_t weight_bytes = dev->ops->conv_weight_bytes(dev, c->out, c->in, 3);
+    float *oihw = malloc((size_t)c->out * c->in * 9 * sizeof *oihw), *bytes = malloc(weight_bytes + (size_t)c->out * c->out * sizeof *bytes);
     struct err err;
 
     if (!oihw || !bytes)
         exit(1);
-    for (int i = 0; i < C_OUT * C_IN * 9; i++)
+    for (int i = 0; i < c->out * c->in * 9; i++)
         oihw[i] = (float)((i * 37 % 101) - 50) / 100;
-    struct array x = array_normal(cmp, N, C_IN, SIZE, SIZE), y = array_result(cmp, N, C_OUT, SIZE, SIZE),
-                 z = array_result(cmp, N, C_OUT, SIZE, SIZE), dz = array_normal(cmp, N, C_OUT, SIZE, SIZE),
-                 dx = array_result(cmp, N, C_IN, SIZE, SIZE), gamma = array_normal(cmp, C_OUT, 0, 1, 1),
-                 beta = array_normal(cmp, C_OUT, 0, 1, 1), mean = array_normal(cmp, C_OUT, 0, 1, 1),
-                 var = array_normal(cmp, C_OUT, 0, 1, 1), saved = array_result(cmp, C_OUT, 0, 1, 1),
-                 invstd = array_result(cmp, C_OUT, 0, 1, 1), dgamma = array_result(cmp, C_OUT, 0, 1, 1),
-                 dbeta = array_result(cmp, C_OUT, 0, 1, 1), product = array_result(cmp, C_OUT * C_OUT, 0, 1, 1),
-                 left = array_normal(cmp, N * SIZE * SIZE * C_OUT, 0, 1, 1),
-                 right = array_normal(cmp, N * SIZE * SIZE * C_OUT, 0, 1, 1);
+    struct array x = array_normal(cmp, N, c->in, SIZE, SIZE), y = array_result(cmp, N, c->out, SIZE, SIZE),
+                 z = array_result(cmp, N, c->out, SIZE, SIZE), dz = array_normal(cmp, N, c->out, SIZE, SIZE),
+                 dx = array_result(cmp, N, c->in, SIZE, SIZE), gamma = array_normal(cmp, c->out, 0, 1, 1),
+                 beta = array_normal(cmp, c->out, 0, 1, 1), mean = array_normal(cmp, c->out, 0, 1, 1),
+                 var = array_normal(cmp, c->out, 0, 1, 1), saved = array_result(cmp, c->out, 0, 1, 1),
+                 invstd = array_result(cmp, c->out, 0, 1, 1), dgamma = array_result(cmp, c->out, 0, 1, 1),
+                 dbeta = array_result(cmp, c->out, 0, 1, 1), product = array_result(cmp, c->out * c->out, 0, 1, 1),
+                 left = array_normal(cmp, N * SIZE * SIZE * c->out, 0, 1, 1),
+                 right = array_normal(cmp, N * SIZE * SIZE * c->out, 0, 1, 1);
     float *weight = dev->ops->alloc(dev, weight_bytes, &err), *dweight = dev->ops->alloc(dev, weight_bytes, &err);
     struct conv *conv = dev->ops->conv_create(dev, &cd, &err);
     must(cmp, conv && weight && dweight ? 0 : -1, &err);
     struct batch_norm *bn = dev->ops->batch_norm_create(dev, &bd, &err);
     must(cmp, bn ? 0 : -1, &err);
-    must(cmp, dev->ops->conv_weight_pack(dev, C_OUT, C_IN, 3, oihw, weight, &err), &err);
+    must(cmp, dev->ops->conv_weight_pack(dev, c->out, c->in, 3, oihw, weight, &err), &err);
     must(cmp, dev->ops->conv_forward(conv, x.data[1], weight, NULL, NULL, y.data[1], &err), &err);
     must(cmp, dev->ops->batch_norm_forward(bn, y.data[1], NULL, gamma.data[1], beta.data[1], mean.data[1], var.data[1],
                                            saved.data[1], invstd.data[1], z.data[1], &err), &err);
@@ -48,8 +51,8 @@ static void fingerprint(struct compare *cmp, char hex[HASH_HEX])
          &err);
     must(cmp, dev->ops->conv_backward_weight(conv, x.data[1], dz.data[1], dweight, &err), &err);
     must(cmp, dev->ops->conv_backward_data(conv, dz.data[1], weight, dx.data[1], &err), &err);
-    must(cmp, dev->ops->gemm(dev, TRANS_YES, TRANS_NO, C_OUT, C_OUT, N * SIZE * SIZE, 1, left.data[1], C_OUT, right.data[1],
-                             C_OUT, 0, product.data[1], C_OUT, &err), &err);
+    must(cmp, dev->ops->gemm(dev, TRANS_YES, TRANS_NO, c->out, c->out, N * SIZE * SIZE, 1, left.data[1], c->out,
+                             right.data[1], c->out, 0, product.data[1], c->out, &err), &err);
     must(cmp, dev->ops->sync(dev, &err), &err);
 
     struct hash *hash = hash_create(&err);
@@ -64,7 +67,7 @@ static void fingerprint(struct compare *cmp, char hex[HASH_HEX])
     float *back = malloc(dx.count * sizeof *back), *staged = dev->ops->alloc(dev, dx.count * sizeof *back, &err);
     if (!back || !staged)
         exit(1);
-    must(cmp, dev->ops->unpack(dev, N, C_IN, SIZE, SIZE, dx.data[1], staged, &err), &err);
+    must(cmp, dev->ops->unpack(dev, N, c->in, SIZE, SIZE, dx.data[1], staged, &err), &err);
     must(cmp, dev->ops->download(dev, back, staged, dx.count * sizeof *back, &err), &err);
     hash_add(hash, back, dx.count * sizeof *back);
     hash_finish(hash, hex);
@@ -84,23 +87,25 @@ static void fingerprint(struct compare *cmp, char hex[HASH_HEX])
 
 void compare_determinism(struct compare *cmp)
 {
-    char first[HASH_HEX], again[HASH_HEX];
-    struct err err;
-    const uint32_t draw = cmp->draw;
+    for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
+        char first[HASH_HEX], again[HASH_HEX];
+        struct err err;
+        const uint32_t draw = cmp->draw;
 
-    snprintf(cmp->what, sizeof cmp->what, "determinism");
-    fingerprint(cmp, first);
-    for (int i = 1; i <= 5; i++) {
-        /* moves what follows to other addresses */
-        void *wedge = cmp->side[1]->ops->alloc(cmp->side[1], (size_t)i * 4160, &err);
-        must(cmp, wedge ? 0 : -1, &err);
-        cmp->draw = draw;
-        fingerprint(cmp, again);
-        cmp->side[1]->ops->free(cmp->side[1], wedge);
-        cmp->checks++;
-        if (strcmp(first, again) != 0) {
-            cmp->failures++;
-            fprintf(stderr, "FAIL two runs on %s differ\n", cmp->side[1]->ops->name);
+        snprintf(cmp->what, sizeof cmp->what, "determinism, %d -> %d channels", table[k].in, table[k].out);
+        fingerprint(cmp, &table[k], first);
+        for (int i = 1; i <= 5; i++) {
+            /* moves what follows to other addresses */
+            void *wedge = cmp->side[1]->ops->alloc(cmp->side[1], (size_t)i * 4160, &err);
+            must(cmp, wedge ? 0 : -1, &err);
+            cmp->draw = draw;
+            fingerprint(cmp, &table[k], again);
+            cmp->side[1]->ops->free(cmp->side[1], wedge);
+            cmp->checks++;
+            if (strcmp(first, again) != 0) {
+                cmp->failures++;
+                fprintf(stderr, "FAIL %s: two runs on %s differ\n", cmp->what, cmp->side[1]->ops->name);
+            }
         }
     }
 }
