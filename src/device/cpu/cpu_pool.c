@@ -8,35 +8,64 @@
 
 enum { BLOCK_MAX = 16 };
 
-/* Where the value y of lane l lies is its pixel's index in the plane. */
-static inline __attribute__((always_inline)) void max_plane(int b, int h, int w, const float *x, float *y,
-                                                            int32_t *where)
+/* Rows, or columns, [*first, *last] of the window of output p. */
+static inline void window(int p, int size, int *first, int *last)
+{
+    *first = p ? p * 2 - 1 : 0;
+    *last = p * 2 + 1 < size ? p * 2 + 1 : size - 1;
+}
+
+/* Eight channels at a time, which stay in registers. */
+enum { LANES = 8 };
+typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t masks __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+/* where: the index in the plane of the pixel that a maximum comes from. It is the
+ * first of equals; a NaN wins, so that it is seen. b: a multiple of LANES. */
+static void max_plane(int b, int h, int w, const float *x, float *y, int32_t *where)
 {
     const int oh = host_pool_out(h), ow = host_pool_out(w);
 
     for (int py = 0; py < oh; py++)
         for (int px = 0; px < ow; px++) {
-            float best[BLOCK_MAX];
-            int32_t at[BLOCK_MAX];
-            int y0 = py ? py * 2 - 1 : 0, y1 = py * 2 + 1 < h ? py * 2 + 1 : h - 1;
-            int x0 = px ? px * 2 - 1 : 0, x1 = px * 2 + 1 < w ? px * 2 + 1 : w - 1;
-            for (int l = 0; l < b; l++) {
-                best[l] = x[(size_t)(y0 * w + x0) * b + l];
-                at[l] = y0 * w + x0;
+            int y0, y1, x0, x1;
+            window(py, h, &y0, &y1);
+            window(px, w, &x0, &x1);
+            for (int part = 0; part < b; part += LANES) {
+                lanes best = *(const lanes *)(x + (size_t)(y0 * w + x0) * b + part);
+                masks at = (masks){ 0 } + (y0 * w + x0);
+                for (int iy = y0; iy <= y1; iy++)
+                    for (int ix = x0; ix <= x1; ix++) {
+                        const lanes value = *(const lanes *)(x + (size_t)(iy * w + ix) * b + part);
+                        const masks better = (masks)(value > best) | (masks)(value != value);
+                        best = (lanes)(((masks)value & better) | ((masks)best & ~better));
+                        at = (better & (iy * w + ix)) | (at & ~better);
+                    }
+                size_t out = (size_t)(py * ow + px) * b + part;
+                memcpy(y + out, &best, sizeof best);
+                memcpy(where + out, &at, sizeof at);
             }
+        }
+}
+
+/* The same of a single channel. */
+static void max_plane_1(int h, int w, const float *x, float *y, int32_t *where)
+{
+    const int oh = host_pool_out(h), ow = host_pool_out(w);
+
+    for (int py = 0; py < oh; py++)
+        for (int px = 0; px < ow; px++) {
+            int y0, y1, x0, x1;
+            window(py, h, &y0, &y1);
+            window(px, w, &x0, &x1);
+            int at = y0 * w + x0;
             for (int iy = y0; iy <= y1; iy++)
                 for (int ix = x0; ix <= x1; ix++) {
-                    const float *value = x + (size_t)(iy * w + ix) * b;
-                    for (int l = 0; l < b; l++) {
-                        /* the first of equals; a NaN wins, so that it is seen */
-                        bool better = value[l] > best[l] || value[l] != value[l];
-                        best[l] = better ? value[l] : best[l];
-                        at[l] = better ? iy * w + ix : at[l];
-                    }
+                    const float value = x[iy * w + ix];
+                    at = value > x[at] || value != value ? iy * w + ix : at;
                 }
-            size_t out = (size_t)(py * ow + px) * b;
-            memcpy(y + out, best, (size_t)b * sizeof *y);
-            memcpy(where + out, at, (size_t)b * sizeof *where);
+            y[py * ow + px] = x[at];
+            where[py * ow + px] = at;
         }
 }
 
@@ -52,10 +81,8 @@ int cpu_max_pool_forward(struct device *dev, int n, int c, int h, int w, const v
 
 #pragma omp parallel for num_threads(dev->threads) schedule(static)
     for (size_t i = 0; i < planes; i++) {
-        if (b == 16)
-            max_plane(16, h, w, x + i * in, y + i * out, where + i * out);
-        else if (b == 8)
-            max_plane(8, h, w, x + i * in, y + i * out, where + i * out);
+        if (b == 1)
+            max_plane_1(h, w, x + i * in, y + i * out, where + i * out);
         else
             max_plane(b, h, w, x + i * in, y + i * out, where + i * out);
     }
