@@ -7,13 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static enum log_level threshold = LOG_INFO;
 static char log_name[32];
-
-void log_set_level(enum log_level level)
-{
-    threshold = level;
-}
 
 void log_set_name(const char *name)
 {
@@ -22,9 +16,7 @@ void log_set_name(const char *name)
 
 void log_line(enum log_level level, const char *format, ...)
 {
-    static const char *const names[] = { "debug", "info", "warning", "error" };
-    if (level < threshold)
-        return;
+    static const char *const names[] = { "info", "warning", "error" };
     char line[4096];
     time_t now = time(NULL);
     struct tm tm;

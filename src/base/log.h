@@ -3,17 +3,13 @@
 #ifndef DINF_BASE_LOG_H
 #define DINF_BASE_LOG_H
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
-
-/* Lines below `level` are dropped. Default: LOG_INFO. */
-void log_set_level(enum log_level level);
+enum log_level { LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* Prefix of every line ("rank 2", say); copied, at most 31 characters. */
 void log_set_name(const char *name);
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
 #define log_warn(...) log_line(LOG_WARN, __VA_ARGS__)
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)

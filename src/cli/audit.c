@@ -18,8 +18,6 @@ struct audit_options {
     bool json;
 };
 
-static const char *const normalizations[] = { "none", "l2", "standardize", NULL };
-
 #define OPTION(name, type, preset, min, max, choices, help) \
     { #name, type, offsetof(struct audit_options, name), preset, min, max, choices, NULL, help }
 static const struct option own_options[] = {
@@ -29,7 +27,7 @@ static const struct option own_options[] = {
     OPTION(statistic, OPTION_CHOICE, "gap", 0, 0, statistic_names,
            "gap: the paper's: one mixture on `fit`, are members likelier? learned: a score learned on a part of the "
            "rows, so that a gap of either sign counts"),
-    OPTION(normalize, OPTION_CHOICE, "none", 0, 0, normalizations,
+    OPTION(normalize, OPTION_CHOICE, "none", 0, 0, rows_preparations,
            "of the files' rows: none (as they are), l2, or standardize each dimension and then l2"),
     OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, "see `dinf list devices`"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, NULL, "0: all processors"),
@@ -58,21 +56,12 @@ static int parts_read(const struct audit_options *o, struct part *fit, struct pa
     return 0;
 }
 
-static int parts_normalize(const char *how, struct part *fit, struct part *members, struct part *heldout,
-                           struct err *err)
+static int parts_prepare(const char *how, const struct part *fit, const struct part *members,
+                         const struct part *heldout, struct err *err)
 {
-    struct part *parts[] = { fit, members, heldout };
-    if (strcmp(how, "none") == 0)
-        return 0;
-    if (strcmp(how, "standardize") == 0) {
-        double *rows[] = { fit->x, members->x, heldout->x };
-        int64_t n[] = { fit->n, members->n, heldout->n };
-        if (rows_standardize(rows, n, 3, fit->d, err) != 0)
-            return -1;
-    }
-    for (int i = 0; i < 3; i++)
-        rows_normalize(parts[i]->x, parts[i]->n, parts[i]->d);
-    return 0;
+    double *rows[] = { fit->x, members->x, heldout->x };
+    int64_t n[] = { fit->n, members->n, heldout->n };
+    return rows_prepare(how, rows, n, 3, fit->d, err);
 }
 
 static void print_json(const struct audit_options *o, const struct inference_result *v, int64_t n_fit)
@@ -137,7 +126,7 @@ int cli_audit(int argc, char **argv)
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);
     if (parts_read(&o, &fit, &members, &heldout, &err) != 0 ||
-        parts_normalize(o.normalize, &fit, &members, &heldout, &err) != 0)
+        parts_prepare(o.normalize, &fit, &members, &heldout, &err) != 0)
         goto out;
     dev = device_open(o.device, cli_threads(o.threads), &err);
     if (dev == NULL)

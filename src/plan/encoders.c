@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "conf/json.h"
 #include "plan/blocks.h"
 #include "plan/internal.h"
 
@@ -43,21 +44,15 @@ struct encoder_entry *encoder_append(struct builder *b)
     return e;
 }
 
-static const char *text_of(const cJSON *o, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
-
 /* Columns of an encoder's rows; dataset NULL: unknown. */
 static cJSON *encoder_labels(const char *name, const char *role, const cJSON *params, const char *dataset, int trial)
 {
     cJSON *o = cJSON_CreateObject();
     if (o != NULL && cJSON_AddStringToObject(o, "name", name) != NULL &&
         cJSON_AddStringToObject(o, "role", role) != NULL &&
-        cJSON_AddStringToObject(o, "arch", text_of(params, "arch")) != NULL &&
+        cJSON_AddStringToObject(o, "arch", json_text(params, "arch", "")) != NULL &&
         cJSON_AddStringToObject(o, "dataset", dataset) != NULL &&
-        cJSON_AddStringToObject(o, "loss", text_of(params, "loss")) != NULL &&
+        cJSON_AddStringToObject(o, "loss", json_text(params, "loss", "")) != NULL &&
         cJSON_AddStringToObject(o, "queries", "") != NULL && cJSON_AddNumberToObject(o, "budget", 0) != NULL &&
         cJSON_AddNumberToObject(o, "overlap", -1) != NULL && cJSON_AddNumberToObject(o, "seed", -1) != NULL &&
         cJSON_AddNumberToObject(o, "trial", trial < 0 ? 0 : trial) != NULL)
@@ -102,7 +97,7 @@ static int add_encoder(struct builder *b, const struct entry *entry, struct task
     }
     if (!fresh)
         conf_error(b->conf, entry->node, "encoder \"%s\" is the same experiment as \"%s\"", name,
-                   text_of(b->plan->tasks[task].labels, "name"));
+                   json_text(b->plan->tasks[task].labels, "name", ""));
     else
         label_seed(b, task);
     struct encoder_entry *e = encoder_append(b);

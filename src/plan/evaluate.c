@@ -3,19 +3,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "conf/json.h"
 #include "plan/internal.h"
-
-static const char *text_of(const cJSON *o, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
-
-static double number_of(const cJSON *o, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : -1;
-}
 
 static int add_embed(struct builder *b, int encoder_task, const char *encoder, int set, int *task)
 {
@@ -77,7 +66,7 @@ static int random_task(struct builder *b, int victim, int *task)
     if (rc == 0) {
         b->encoders[victim].random = *task;
         struct plan_task *made = &b->plan->tasks[*task];
-        cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(made->labels, "seed"), number_of(made->params, "seed"));
+        cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(made->labels, "seed"), json_number(made->params, "seed", -1));
     }
     mem_free(name);
     return rc;
@@ -102,10 +91,10 @@ static cJSON *evaluation_labels(struct builder *b, int suspect, int victim)
     if (o != NULL && cJSON_AddStringToObject(o, "encoder", s->name) != NULL &&
         cJSON_AddStringToObject(o, "victim", v->name) != NULL &&
         cJSON_AddStringToObject(o, "role", role_against(b, suspect, victim)) != NULL &&
-        cJSON_AddStringToObject(o, "queries", text_of(from, "queries")) != NULL &&
-        cJSON_AddNumberToObject(o, "budget", number_of(from, "budget")) != NULL &&
-        cJSON_AddStringToObject(o, "loss", text_of(from, "loss")) != NULL &&
-        cJSON_AddNumberToObject(o, "overlap", number_of(from, "overlap")) != NULL &&
+        cJSON_AddStringToObject(o, "queries", json_text(from, "queries", "")) != NULL &&
+        cJSON_AddNumberToObject(o, "budget", json_number(from, "budget", -1)) != NULL &&
+        cJSON_AddStringToObject(o, "loss", json_text(from, "loss", "")) != NULL &&
+        cJSON_AddNumberToObject(o, "overlap", json_number(from, "overlap", -1)) != NULL &&
         cJSON_AddNumberToObject(o, "trial",
                                 v->trial >= 0   ? v->trial
                                 : s->trial >= 0 ? s->trial
@@ -126,7 +115,7 @@ static int need_task(struct builder *b, const struct task_need *need, int suspec
     if (need->encoder == NEED_RANDOM) {
         if (random_task(b, victim, &encoder) != 0)
             return -1;
-        return add_embed(b, encoder, text_of(b->plan->tasks[encoder].labels, "name"), set, task);
+        return add_embed(b, encoder, json_text(b->plan->tasks[encoder].labels, "name", ""), set, task);
     }
     const struct encoder_entry *e = need->encoder == NEED_SUSPECT ? s : v;
     return add_embed(b, e->task, e->name, set, task);

@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "conf/json.h"
 #include "base/names.h"
 
 enum { SCHEMA = 1 };
@@ -188,38 +189,26 @@ out:
     return rc;
 }
 
-static const char *text_of(const cJSON *o, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsString(v) ? v->valuestring : NULL;
-}
-
-static double number_of(const cJSON *o, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
 static int read_campaign(const cJSON *o, struct campaign *c, struct err *err)
 {
-    const char *name = text_of(o, "name"), *device = text_of(o, "device");
+    const char *name = json_text(o, "name", NULL), *device = json_text(o, "device", NULL);
     if (name == NULL || device == NULL)
         return err_set(err, "the campaign has no name or device");
     snprintf(c->name, sizeof c->name, "%s", name);
     snprintf(c->device, sizeof c->device, "%s", device);
-    c->seed = (int64_t)number_of(o, "seed");
-    c->trials = (int64_t)number_of(o, "trials");
-    c->threads = (int64_t)number_of(o, "threads");
-    c->ranks_per_gpu = (int64_t)number_of(o, "ranks_per_gpu");
-    c->retries = (int64_t)number_of(o, "retries");
-    c->task_seconds = number_of(o, "task_seconds");
+    c->seed = (int64_t)json_number(o, "seed", 0);
+    c->trials = (int64_t)json_number(o, "trials", 0);
+    c->threads = (int64_t)json_number(o, "threads", 0);
+    c->ranks_per_gpu = (int64_t)json_number(o, "ranks_per_gpu", 0);
+    c->retries = (int64_t)json_number(o, "retries", 0);
+    c->task_seconds = json_number(o, "task_seconds", 0);
     return 0;
 }
 
 /* Detaches params and labels from `o`. Inputs refer to tasks by id only yet. */
 static int read_task(cJSON *o, struct plan_task *t, struct err *err)
 {
-    const char *id = text_of(o, "id"), *kind = text_of(o, "kind"), *name = text_of(o, "name");
+    const char *id = json_text(o, "id", NULL), *kind = json_text(o, "kind", NULL), *name = json_text(o, "name", NULL);
     const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(o, "inputs"), *input;
     if (id == NULL || strlen(id) != TASK_ID - 1 || kind == NULL || name == NULL || !cJSON_IsArray(inputs))
         return err_set(err, "a task lacks id, kind, name or inputs");
@@ -230,8 +219,8 @@ static int read_task(cJSON *o, struct plan_task *t, struct err *err)
     t->name = mem_strdup(name, err);
     t->params = cJSON_DetachItemFromObjectCaseSensitive(o, "params");
     t->labels = cJSON_DetachItemFromObjectCaseSensitive(o, "labels");
-    t->cost = number_of(o, "cost");
-    t->ranks = (int)number_of(o, "ranks");
+    t->cost = json_number(o, "cost", 0);
+    t->ranks = (int)json_number(o, "ranks", 0);
     t->rank = -1;
     int n = cJSON_GetArraySize(inputs);
     if (n > TASK_INPUTS_MAX || t->params == NULL || t->labels == NULL)
@@ -242,7 +231,7 @@ static int read_task(cJSON *o, struct plan_task *t, struct err *err)
         return -1;
     cJSON_ArrayForEach(input, inputs)
     {
-        const char *role = text_of(input, "role"), *from = text_of(input, "id");
+        const char *role = json_text(input, "role", NULL), *from = json_text(input, "id", NULL);
         if (role == NULL || from == NULL)
             return err_set(err, "an input of task %s lacks role or id", id);
         snprintf(t->inputs[t->n_inputs].role, sizeof t->inputs->role, "%s", role);
@@ -283,8 +272,8 @@ int plan_read(const char *path, struct plan **out, struct err *err)
         goto out;
     root = cJSON_ParseWithLength(text, bytes);
     cJSON *tasks = cJSON_GetObjectItemCaseSensitive(root, "tasks");
-    const char *config = text_of(root, "config"), *hash = text_of(root, "config_hash");
-    if (number_of(root, "schema") != SCHEMA || !cJSON_IsArray(tasks) || config == NULL || hash == NULL) {
+    const char *config = json_text(root, "config", NULL), *hash = json_text(root, "config_hash", NULL);
+    if (json_number(root, "schema", 0) != SCHEMA || !cJSON_IsArray(tasks) || config == NULL || hash == NULL) {
         err_set(err, "%s is no plan of this version", path);
         goto out;
     }

@@ -4,24 +4,13 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "conf/json.h"
 #include "plan/journal.h"
 
 struct replay {
     struct plan *plan;
     struct journal_summary summary;
 };
-
-static const char *text_of(const cJSON *o, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsString(v) ? v->valuestring : "";
-}
-
-static double number_of(const cJSON *o, const char *key)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
 
 static void set_error(struct plan_task *t, const char *text)
 {
@@ -34,10 +23,10 @@ static void begin_run(struct replay *r, const cJSON *event)
 {
     r->summary.runs++;
     r->summary.running = true;
-    r->summary.run_start = number_of(event, "t");
-    r->summary.ranks = (int)number_of(event, "ranks");
-    snprintf(r->summary.host, sizeof r->summary.host, "%s", text_of(event, "host"));
-    snprintf(r->summary.revision, sizeof r->summary.revision, "%s", text_of(event, "revision"));
+    r->summary.run_start = json_number(event, "t", 0);
+    r->summary.ranks = (int)json_number(event, "ranks", 0);
+    snprintf(r->summary.host, sizeof r->summary.host, "%s", json_text(event, "host", ""));
+    snprintf(r->summary.revision, sizeof r->summary.revision, "%s", json_text(event, "revision", ""));
     for (int i = 0; i < r->plan->n_tasks; i++) {
         struct plan_task *t = &r->plan->tasks[i];
         if (t->state == TASK_DONE)
@@ -49,8 +38,8 @@ static void begin_run(struct replay *r, const cJSON *event)
 
 static void apply(struct replay *r, const cJSON *event)
 {
-    const char *name = text_of(event, "event");
-    double when = number_of(event, "t");
+    const char *name = json_text(event, "event", "");
+    double when = json_number(event, "t", 0);
     if (r->summary.first == 0)
         r->summary.first = when;
     r->summary.last = when;
@@ -62,12 +51,12 @@ static void apply(struct replay *r, const cJSON *event)
         r->summary.running = false;
         return;
     }
-    int i = plan_index(r->plan, text_of(event, "id"));
+    int i = plan_index(r->plan, json_text(event, "id", ""));
     if (i < 0)
         return;
     struct plan_task *t = &r->plan->tasks[i];
-    int attempt = (int)number_of(event, "attempt");
-    t->rank = (int)number_of(event, "rank");
+    int attempt = (int)json_number(event, "attempt", 0);
+    t->rank = (int)json_number(event, "rank", 0);
     if (strcmp(name, "start") == 0) {
         t->state = TASK_RUNNING;
         t->attempts = attempt;
@@ -76,14 +65,14 @@ static void apply(struct replay *r, const cJSON *event)
     } else if (strcmp(name, "done") == 0) {
         t->state = TASK_DONE;
         t->attempts = attempt;
-        t->seconds = number_of(event, "seconds");
+        t->seconds = json_number(event, "seconds", 0);
         t->start = when - t->seconds;
         set_error(t, NULL);
     } else if (strcmp(name, "failed") == 0) {
         t->state = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(event, "final")) ? TASK_FAILED : TASK_WAITING;
         t->attempts = attempt;
-        t->seconds = number_of(event, "seconds");
-        set_error(t, text_of(event, "error"));
+        t->seconds = json_number(event, "seconds", 0);
+        set_error(t, json_text(event, "error", ""));
     } else if (strcmp(name, "stopped") == 0) {
         t->state = TASK_WAITING;
         t->attempts = attempt > 0 ? attempt - 1 : 0;

@@ -69,18 +69,12 @@ void inference_result_fini(struct inference_result *r)
     r->scores_members = r->scores_heldout = NULL;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 void inference_cut(uint64_t seed, uint32_t purpose, int64_t n, int64_t n_first, uint32_t *order)
 {
     struct rng rng = rng_at(seed, RNG_SPLIT, purpose, 0, 0);
     rng_permutation(&rng, order, (uint32_t)n);
-    qsort(order, (size_t)n_first, sizeof *order, ascending);
-    qsort(order + n_first, (size_t)(n - n_first), sizeof *order, ascending);
+    rows_order_ascending(order, n_first);
+    rows_order_ascending(order + n_first, n - n_first);
 }
 
 void inference_split(uint64_t seed, int64_t n, int64_t n_first, uint32_t *order)

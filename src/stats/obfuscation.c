@@ -2,7 +2,6 @@
  * that keep the information. The first four are those of the published tables. */
 #include "stats/similarity.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -71,12 +70,6 @@ static int shuffle_run(const double *x, int64_t n, int64_t d, uint64_t seed, dou
     return rc;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* The paper pads with zeros, the published scripts with 2.5 at random positions;
  * similarity centres every column, which makes the two equal. Positions are
  * random, as only then the published cosine (0.007) comes about. */
@@ -89,7 +82,7 @@ static int pad_run(const double *x, int64_t n, int64_t d, uint64_t seed, double 
         return -1;
     *d_out = 2 * d;
     rng_permutation(&rng, to, (uint32_t)(2 * d));
-    qsort(to, (size_t)d, sizeof *to, ascending); /* the columns keep their order */
+    rows_order_ascending(to, d); /* the columns keep their order */
     int rc = spread(x, n, d, to, 2 * d, out, err);
     mem_free(to);
     return rc;

@@ -2,6 +2,7 @@
 #include "stats/rows.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -40,6 +41,17 @@ void rows_mean(const double *x, int64_t n, int64_t d, double *mean)
             mean[c] += x[i * d + c];
     for (int64_t c = 0; c < d; c++)
         mean[c] /= (double)n;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+void rows_order_ascending(uint32_t *order, int64_t n)
+{
+    qsort(order, (size_t)n, sizeof *order, ascending);
 }
 
 double *rows_gather(const double *x, const uint32_t *order, int64_t n, int64_t d, struct err *err)
@@ -96,5 +108,18 @@ int rows_standardize(double *const *parts, const int64_t *n, int n_parts, int64_
         for (int64_t i = 0; i < n[p] * d; i++)
             parts[p][i] *= variance[i % d];
     mem_free(mean);
+    return 0;
+}
+
+const char *const rows_preparations[] = { "l2", "standardize", "none", NULL };
+
+int rows_prepare(const char *how, double *const *parts, const int64_t *n, int n_parts, int64_t d, struct err *err)
+{
+    if (strcmp(how, "none") == 0)
+        return 0;
+    if (strcmp(how, "standardize") == 0 && rows_standardize(parts, n, n_parts, d, err) != 0)
+        return -1;
+    for (int p = 0; p < n_parts; p++)
+        rows_normalize(parts[p], n[p], d);
     return 0;
 }

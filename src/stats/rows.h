@@ -16,6 +16,9 @@ void rows_normalize(double *x, int64_t n, int64_t d);
 /* mean (d) of the columns. n >= 1. */
 void rows_mean(const double *x, int64_t n, int64_t d, double *mean);
 
+/* Sorts n numbers of rows (or columns), in place. */
+void rows_order_ascending(uint32_t *order, int64_t n);
+
 /* A new (n, d) matrix whose row i is row order[i] of x; mem_free. */
 double *rows_gather(const double *x, const uint32_t *order, int64_t n, int64_t d, struct err *err);
 
@@ -29,5 +32,11 @@ int rows_centre_normalize(double *x, int64_t n, int64_t d, struct err *err);
 /* Columns to mean 0 and variance 1 over all the parts (n[p], d) together, in
  * place: pooled, so that members and held-out images are treated alike. */
 int rows_standardize(double *const *parts, const int64_t *n, int n_parts, int64_t d, struct err *err);
+
+/* What representations may go through before a test: "l2" normalises each row,
+ * "standardize" each column over all parts (n[p], d) and then each row, "none"
+ * leaves all as it is. In place; `how` is one of the list. */
+extern const char *const rows_preparations[]; /* NULL-terminated, for options */
+int rows_prepare(const char *how, double *const *parts, const int64_t *n, int n_parts, int64_t d, struct err *err);
 
 #endif

@@ -15,8 +15,6 @@ struct own_options {
     char normalize[OPTION_NAME];
 };
 
-static const char *const normalizations[] = { "l2", "standardize", "none", NULL };
-
 static const struct option own_options[] = {
     { "statistics", OPTION_STRINGS, offsetof(struct own_options, statistics), "gap,learned", 0, 0, statistic_names,
       NULL, "test statistics, each with a row of its own" },
@@ -24,7 +22,7 @@ static const struct option own_options[] = {
       "number of splits and mixture starts; each is a row" },
     { "fit_fraction", OPTION_FLOAT, offsetof(struct own_options, fit_fraction), "0.5", 0.01, 0.99, NULL, NULL,
       "share of the members that mixtures are fitted on; the rest is tested" },
-    { "normalize", OPTION_CHOICE, offsetof(struct own_options, normalize), "l2", 0, 0, normalizations, NULL,
+    { "normalize", OPTION_CHOICE, offsetof(struct own_options, normalize), "l2", 0, 0, rows_preparations, NULL,
       "of representations: l2; standardize each dimension and then l2; none" },
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
@@ -98,17 +96,9 @@ static int samples_read(const struct task_context *ctx, const struct own_options
     s->order = mem_alloc((size_t)s->n_members, sizeof *s->order, err);
     if (s->fit == NULL || s->order == NULL)
         return -1;
-    if (strcmp(own->normalize, "standardize") == 0) {
-        double *parts[] = { s->members, s->heldout };
-        int64_t n[] = { s->n_members, s->n_heldout };
-        if (rows_standardize(parts, n, 2, s->d, err) != 0)
-            return -1;
-    }
-    if (strcmp(own->normalize, "none") != 0) {
-        rows_normalize(s->members, s->n_members, s->d);
-        rows_normalize(s->heldout, s->n_heldout, s->d);
-    }
-    return 0;
+    double *const parts[] = { s->members, s->heldout };
+    const int64_t n[] = { s->n_members, s->n_heldout };
+    return rows_prepare(own->normalize, parts, n, 2, s->d, err);
 }
 
 static void samples_split(struct samples *s, uint64_t seed, int64_t n_fit)
