@@ -23,10 +23,14 @@ struct audit_options {
 static const struct option own_options[] = {
     OPTION(fit, OPTION_STRING, NULL, 0, 0, NULL, "representations of half of the members (.npy or FILE.h5:/path)"),
     OPTION(members, OPTION_STRING, NULL, 0, 0, NULL, "representations of the other half"),
-    OPTION(heldout, OPTION_STRING, NULL, 0, 0, NULL, "representations of held-out images of the same distribution"),
+    OPTION(heldout, OPTION_STRING, NULL, 0, 0, NULL,
+           "representations of held-out images of the same distribution; the statistic learned cuts this file by the "
+           "seed in the proportion of the rows in `fit` and `members`: one part is learned from, the other is tested"),
     OPTION(statistic, OPTION_CHOICE, "gap", 0, 0, statistic_names,
-           "gap: the paper's: one mixture on `fit`, are members likelier? learned: a score learned on a part of the "
-           "rows, so that a gap of either sign counts"),
+           "gap: the paper's: one mixture on `fit`, are members likelier? learned: a score learned on `fit` and a part "
+           "of `heldout`, so that a gap of either sign counts"),
+    { "seed", OPTION_INT, offsetof(struct audit_options, inference.seed), "0", 0, 9007199254740992.0, NULL, NULL,
+      "of cuts and of the mixtures' starts" },
     OPTION(normalize, OPTION_CHOICE, "none", 0, 0, rows_preparations,
            "of the files' rows: none (as they are), l2, or standardize each dimension and then l2"),
     OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, "see `dinf list devices`"),
@@ -72,10 +76,11 @@ static void print_json(const struct audit_options *o, const struct inference_res
     cJSON_AddNumberToObject(j, "n_members", (double)v->n_members);
     cJSON_AddNumberToObject(j, "n_heldout", (double)v->n_heldout);
     cJSON_AddNumberToObject(j, "dim", (double)v->dim);
-    cJSON_AddNumberToObject(j, "components", (double)o->inference.components);
+    json_add_number(j, "components", v->components > 0 ? (double)v->components : NAN);
     cJSON_AddStringToObject(j, "covariance", o->inference.covariance);
     cJSON_AddStringToObject(j, "normalize", o->normalize);
     cJSON_AddNumberToObject(j, "seed", (double)o->inference.seed);
+    cJSON_AddItemToObject(j, "converged", v->mixtures > 0 ? cJSON_CreateBool(v->unconverged == 0) : cJSON_CreateNull());
     json_add_number(j, "loglik_members", v->loglik_members);
     json_add_number(j, "loglik_heldout", v->loglik_heldout);
     json_add_number(j, "gap", v->gap);
@@ -94,9 +99,15 @@ static void print_json(const struct audit_options *o, const struct inference_res
 static void print_text(const struct audit_options *o, const struct inference_result *v, int64_t n_fit)
 {
     printf("statistic       %s, seed %lld\n", o->statistic, (long long)o->inference.seed);
-    if (strcmp(o->statistic, "gap") == 0)
-        printf("mixture         %lld components, %s covariance, fitted on %lld members\n",
-               (long long)o->inference.components, o->inference.covariance, (long long)n_fit);
+    if (v->components > 0)
+        printf("mixture         %lld components, %s covariance, fitted on %lld members\n", (long long)v->components,
+               o->inference.covariance, (long long)n_fit);
+    if (v->unconverged > 0)
+        printf("convergence     not reached: %lld of %lld mixture%s stopped at max_iterations = %lld\n",
+               (long long)v->unconverged, (long long)v->mixtures, v->mixtures == 1 ? "" : "s",
+               (long long)o->inference.max_iterations);
+    else if (v->mixtures > 0)
+        printf("convergence     reached by %s\n", v->mixtures == 1 ? "the mixture" : "all mixtures");
     printf("tested          %lld members, %lld held-out images, %lld dimensions\n", (long long)v->n_members,
            (long long)v->n_heldout, (long long)v->dim);
     printf("mean score      members %.6g, held-out %.6g, gap %.6g\n", v->loglik_members, v->loglik_heldout, v->gap);

@@ -66,7 +66,8 @@ static int random_task(struct builder *b, int victim, int *task)
     if (rc == 0) {
         b->encoders[victim].random = *task;
         struct plan_task *made = &b->plan->tasks[*task];
-        cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(made->labels, "seed"), json_number(made->params, "seed", -1));
+        cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(made->labels, "seed"),
+                             json_number(made->params, "seed", -1));
     }
     mem_free(name);
     return rc;
@@ -83,6 +84,12 @@ static const char *role_against(const struct builder *b, int suspect, int victim
     return s->role;
 }
 
+static int trial_of(const struct builder *b, int suspect, int victim)
+{
+    int s = b->encoders[suspect].trial, v = b->encoders[victim].trial;
+    return v >= 0 ? v : s >= 0 ? s : 0;
+}
+
 static cJSON *evaluation_labels(struct builder *b, int suspect, int victim)
 {
     const struct encoder_entry *s = &b->encoders[suspect], *v = &b->encoders[victim];
@@ -95,10 +102,7 @@ static cJSON *evaluation_labels(struct builder *b, int suspect, int victim)
         cJSON_AddNumberToObject(o, "budget", json_number(from, "budget", -1)) != NULL &&
         cJSON_AddStringToObject(o, "loss", json_text(from, "loss", "")) != NULL &&
         cJSON_AddNumberToObject(o, "overlap", json_number(from, "overlap", -1)) != NULL &&
-        cJSON_AddNumberToObject(o, "trial",
-                                v->trial >= 0   ? v->trial
-                                : s->trial >= 0 ? s->trial
-                                                : 0) != NULL)
+        cJSON_AddNumberToObject(o, "trial", trial_of(b, suspect, victim)) != NULL)
         return o;
     cJSON_Delete(o);
     return NULL;
@@ -124,10 +128,7 @@ static int need_task(struct builder *b, const struct task_need *need, int suspec
 static int evaluate_pair(struct builder *b, const struct task_kind *kind, const struct expansion *e, int suspect,
                          int victim)
 {
-    struct task_spec spec = { .kind = kind,
-                              .set = -1,
-                              .trial = b->encoders[victim].trial < 0 ? 0 : b->encoders[victim].trial,
-                              .node = e->group };
+    struct task_spec spec = { .kind = kind, .set = -1, .node = e->group };
     for (const struct task_need *need = kind->needs; need->role != NULL; need++) {
         int task;
         if (need_task(b, need, suspect, victim, &task) != 0)
@@ -146,7 +147,8 @@ static int evaluate_pair(struct builder *b, const struct task_kind *kind, const 
     /* Against two victims with the same training set a test is the same computation,
      * but each pair has a row of its own. */
     if (spec.params != NULL &&
-        cJSON_AddStringToObject(spec.params, "victim", b->plan->tasks[b->encoders[victim].task].id) == NULL) {
+        (graph_trial_seed(b, trial_of(b, suspect, victim), spec.params) != 0 ||
+         cJSON_AddStringToObject(spec.params, "victim", b->plan->tasks[b->encoders[victim].task].id) == NULL)) {
         cJSON_Delete(spec.params);
         spec.params = NULL; /* graph_add reports it */
     }
@@ -180,17 +182,6 @@ static void check_victims(struct builder *b, const struct task_kind *kind)
         }
 }
 
-/* A seed that is left to be derived is the same for all encoders: they share the splits. */
-static int evaluation_seed(struct builder *b, const struct task_kind *kind, struct expansion *e)
-{
-    cJSON *seed = cJSON_GetObjectItemCaseSensitive(e->params, "seed");
-    char hex[HASH_HEX], id[TASK_ID];
-    if (!cJSON_IsNumber(seed) || seed->valuedouble >= 0)
-        return 0;
-    struct task_spec spec = { .kind = kind, .params = e->params, .set = -1, .seeded = true, .node = e->group };
-    return graph_identity(b, &spec, hex, id);
-}
-
 static int evaluate_kind(struct builder *b, const struct conf_node *node)
 {
     const char *names[64];
@@ -211,11 +202,8 @@ static int evaluate_kind(struct builder *b, const struct conf_node *node)
     int rc = block_expand(b, node, kind, NULL, NULL, NULL, &x);
     if (rc == 0)
         check_victims(b, kind);
-    for (int i = 0; rc == 0 && i < x.n; i++) {
-        rc = evaluation_seed(b, kind, &x.items[i]);
-        if (rc == 0)
-            rc = evaluate_all(b, kind, &x.items[i]);
-    }
+    for (int i = 0; rc == 0 && i < x.n; i++)
+        rc = evaluate_all(b, kind, &x.items[i]);
     expansions_fini(&x);
     return rc;
 }

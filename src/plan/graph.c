@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "conf/json.h"
 #include "plan/internal.h"
 
 static int replace_string(cJSON *object, const char *key, const char *value, struct err *err)
@@ -89,25 +90,41 @@ static int digest(struct builder *b, const struct task_spec *spec, const char *s
     return 0;
 }
 
-/* First 31 bits of the hash of campaign seed, trial and everything that the task
- * is besides its seed: no two different encoders share an initialisation. */
+/* The first 31 bits of a hash. */
+static double seed_of(const char hex[HASH_HEX])
+{
+    unsigned value = 0;
+    char head[9];
+    snprintf(head, sizeof head, "%.8s", hex);
+    sscanf(head, "%x", &value);
+    return value >> 1;
+}
+
+/* Hash of campaign seed, trial and everything that the task is besides its seed: no
+ * two different encoders share an initialisation. */
 static int derive_seed(struct builder *b, struct task_spec *spec, cJSON *identity)
 {
     const cJSON *seed = cJSON_GetObjectItemCaseSensitive(spec->params, "seed");
     if (cJSON_IsNumber(seed) && seed->valuedouble >= 0)
         return 0;
-    char salt[96], hex[HASH_HEX], head[9];
+    char salt[96], hex[HASH_HEX];
     snprintf(salt, sizeof salt, "seed %lld trial %d", (long long)b->plan->campaign.seed, spec->trial);
     cJSON_DeleteItemFromObjectCaseSensitive(identity, "seed");
     if (digest(b, spec, salt, identity, hex) != 0)
         return -1;
-    unsigned value = 0;
-    snprintf(head, sizeof head, "%.8s", hex);
-    sscanf(head, "%x", &value);
-    return set_number(spec->params, "seed", (double)(value >> 1), b->err) != 0 ||
-                   set_number(identity, "seed", (double)(value >> 1), b->err) != 0
+    return set_number(spec->params, "seed", seed_of(hex), b->err) != 0 ||
+                   set_number(identity, "seed", seed_of(hex), b->err) != 0
                ? -1
                : 0;
+}
+
+int graph_trial_seed(struct builder *b, int trial, cJSON *params)
+{
+    char text[96], hex[HASH_HEX];
+    if (json_number(params, "seed", 0) >= 0)
+        return 0;
+    int n = snprintf(text, sizeof text, "evaluation seed %lld trial %d", (long long)b->plan->campaign.seed, trial);
+    return hash_bytes(text, (size_t)n, hex, b->err) != 0 ? -1 : set_number(params, "seed", seed_of(hex), b->err);
 }
 
 int graph_identity(struct builder *b, struct task_spec *spec, char identity[HASH_HEX], char id[TASK_ID])

@@ -83,6 +83,10 @@ int graph_add(struct builder *b, struct task_spec *spec, int *task, bool *fresh)
 /* The identity that the spec would have, and its derived seed put into params. */
 int graph_identity(struct builder *b, struct task_spec *spec, char identity[HASH_HEX], char id[TASK_ID]);
 
+/* A `seed` below 0 in params becomes one of campaign seed and trial alone: every
+ * evaluation of a trial, whatever its encoder and method, has the same. */
+int graph_trial_seed(struct builder *b, int trial, cJSON *params);
+
 int sets_load(struct builder *b, const struct conf_node *block);
 /* Resolved set by name; -1 after an error at `node`. */
 int set_find(struct builder *b, const struct conf_node *node, const char *name, int *set);

@@ -22,8 +22,6 @@ const struct option inference_options_table[] = {
     { "components", OPTION_INT, AT(components), "10", 1, 10000, NULL, NULL,
       "components of the mixture (statistic gap)" },
     { "covariance", OPTION_CHOICE, AT(covariance), "diag", 0, 0, covariances, NULL, "covariances of the mixtures" },
-    { "seed", OPTION_INT, AT(seed), "0", 0, 9007199254740992.0, NULL, NULL,
-      "seed of cuts and of the mixtures' starts" },
     { "alpha", OPTION_FLOAT, AT(alpha), "0.05", 0, 1, NULL, NULL, "level: stolen if p < alpha" },
     { "starts", OPTION_INT, AT(starts), "3", 1, 1000, NULL, NULL, "k-means++ starts of a mixture; the best wins" },
     { "max_iterations", OPTION_INT, AT(max_iterations), "100", 1, 100000, NULL, NULL, "of EM, per start" },
@@ -67,6 +65,17 @@ void inference_result_fini(struct inference_result *r)
     mem_free(r->scores_members);
     mem_free(r->scores_heldout);
     r->scores_members = r->scores_heldout = NULL;
+}
+
+int inference_converged(const struct inference_result *r)
+{
+    return r->mixtures == 0 ? -1 : r->unconverged == 0;
+}
+
+void inference_count_mixture(struct inference_result *out, const struct gmm *fitted)
+{
+    out->mixtures++;
+    out->unconverged += !fitted->converged;
 }
 
 void inference_cut(uint64_t seed, uint32_t purpose, int64_t n, int64_t n_first, uint32_t *order)
@@ -181,7 +190,7 @@ int inference_untested(const struct inference_data *data, const struct inference
 {
     va_list args;
     *out = (struct inference_result){
-        .dim = data->d, .loglik_members = NAN, .loglik_heldout = NAN, .gap = NAN, .t = NAN, .df = NAN,
+        .dim = data->d, .components = -1, .loglik_members = NAN, .loglik_heldout = NAN, .gap = NAN, .t = NAN, .df = NAN,
         .p_value = NAN, .log10_p = NAN, .cohen_d = NAN, .alpha = options->alpha, .verdict = VIOLATED,
     };
     va_start(args, reason);
@@ -201,7 +210,9 @@ int inference_decide(const struct inference_data *data, const struct inference_o
 {
     struct t_test test;
     struct err why;
-    memset(out, 0, sizeof *out);
+    *out = (struct inference_result){
+        .components = out->components, .mixtures = out->mixtures, .unconverged = out->unconverged,
+    };
     out->n_members = n_members;
     out->n_heldout = n_heldout;
     out->dim = data->d;

@@ -24,7 +24,8 @@ struct inference_data {
 struct inference_options {
     int64_t components;
     char covariance[OPTION_NAME]; /* "full" | "diag" */
-    int64_t seed;
+    int64_t seed;             /* of cuts and of the mixtures' starts, >= 0; not in the table: where it comes from
+                               * is the caller's */
     double alpha;
     int64_t starts;           /* k-means++ starts; the best likelihood wins */
     int64_t max_iterations;
@@ -35,6 +36,8 @@ extern const struct option inference_options_table[];
 
 struct inference_result {
     int64_t n_members, n_heldout, dim; /* images that were tested */
+    int64_t components;       /* of the mixture; -1: the statistic fits several */
+    int64_t mixtures, unconverged; /* fitted, and those of them that EM left at max_iterations */
     double loglik_members, loglik_heldout; /* means of the score that was tested */
     double gap, t, df, p_value, log10_p, cohen_d, alpha; /* NAN where the test could not be computed */
     const char *verdict;      /* "stolen", "inconclusive", "assumptions violated" */
@@ -52,6 +55,7 @@ enum { INFERENCE_MINIMUM = 10 };
 
 struct statistic {
     const char *name, *help;
+    const char *score;        /* what is tested of each image, for descriptions */
     int (*run)(struct device *, const struct inference_data *, const struct inference_options *,
                struct inference_result *, struct err *);
 };
@@ -59,6 +63,9 @@ extern const struct statistic *const statistics[]; /* NULL-terminated */
 extern const char *const statistic_names[];         /* likewise, for options */
 
 const struct statistic *statistic_find(const char *name); /* NULL if there is none */
+
+/* 1: every mixture converged; 0: some did not; -1: none was fitted. */
+int inference_converged(const struct inference_result *r);
 
 void inference_result_fini(struct inference_result *r);
 
@@ -71,6 +78,9 @@ void inference_split(uint64_t seed, int64_t n, int64_t n_first, uint32_t *order)
 /* The same with a further key, so that several cuts by one seed are independent. */
 void inference_cut(uint64_t seed, uint32_t purpose, int64_t n, int64_t n_first, uint32_t *order);
 
+/* One more mixture was fitted for `out`. */
+void inference_count_mixture(struct inference_result *out, const struct gmm *fitted);
+
 /* A result without a test, for data that cannot be scored: no tested rows, NAN,
  * "assumptions violated" and the reason. */
 int inference_untested(const struct inference_data *data, const struct inference_options *options,
@@ -82,7 +92,7 @@ int inference_check(const struct inference_data *data, struct err *err);
 void inference_gmm_options(const struct inference_options *options, int64_t components, struct gmm_options *out);
 
 /* One-sided Welch test of the scores, which `out` takes over (also on error),
- * and the verdict. */
+ * and the verdict. `components` and the count of mixtures are left alone. */
 int inference_decide(const struct inference_data *data, const struct inference_options *options,
                      double *scores_members, int64_t n_members, double *scores_heldout, int64_t n_heldout,
                      struct inference_result *out, struct err *err);

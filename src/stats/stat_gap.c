@@ -9,8 +9,6 @@
  * a true H0 at 0.05 in 10% of the cases, 100 against 100 in 4%. */
 #include "stats/inference.h"
 
-#include <string.h>
-
 #include "base/mem.h"
 
 static int gap_run(struct device *dev, const struct inference_data *data, const struct inference_options *options,
@@ -18,7 +16,7 @@ static int gap_run(struct device *dev, const struct inference_data *data, const 
 {
     struct gmm_options fit;
     struct gmm mixture = { 0 };
-    memset(out, 0, sizeof *out);
+    *out = (struct inference_result){ .components = options->components };
     if (inference_check(data, err) != 0)
         return -1;
     int rc = -1;
@@ -28,6 +26,7 @@ static int gap_run(struct device *dev, const struct inference_data *data, const 
     if (members && heldout && gmm_fit(dev, data->fit, data->n_fit, data->d, &fit, &mixture, err) == 0 &&
         gmm_score(dev, &mixture, data->members, data->n_members, data->d, members, err) == 0 &&
         gmm_score(dev, &mixture, data->heldout, data->n_heldout, data->d, heldout, err) == 0) {
+        inference_count_mixture(out, &mixture);
         rc = inference_decide(data, options, members, data->n_members, heldout, data->n_heldout, out, err);
         members = heldout = NULL; /* are the result's now */
     }
@@ -42,5 +41,6 @@ static int gap_run(struct device *dev, const struct inference_data *data, const 
 const struct statistic statistic_gap = {
     .name = "gap",
     .help = "members against held-out: log-likelihood under one mixture fitted on half of the members",
+    .score = "log-likelihood under the mixture of the other members",
     .run = gap_run,
 };

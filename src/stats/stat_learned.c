@@ -118,7 +118,7 @@ static int add_feature(struct device *dev, const struct gmm *g, int64_t d, int a
 }
 
 static int features(struct device *dev, const struct cut *cut, int64_t d, const struct inference_options *options,
-                    struct featured *sets, int n_sets, struct err *err)
+                    struct featured *sets, int n_sets, struct inference_result *out, struct err *err)
 {
     int64_t n0 = cut->n_mixture[0], n1 = cut->n_mixture[1];
     double *both = mem_alloc((size_t)(n0 + n1), (size_t)d * sizeof *both, err);
@@ -137,6 +137,7 @@ static int features(struct device *dev, const struct cut *cut, int64_t d, const 
             inference_gmm_options(options, k, &fit);
             if (gmm_fit(dev, population[p], size[p], d, &fit, &g, err) != 0)
                 goto out;
+            inference_count_mixture(out, &g);
             for (int s = 0; s < n_sets && !bad; s++)
                 bad = add_feature(dev, &g, d, p * COMPONENTS_MAX + k - 1, &sets[s], err) != 0;
             gmm_fini(&g);
@@ -183,7 +184,7 @@ static int learned_run(struct device *dev, const struct inference_data *data,
 {
     enum { LEARN_MEMBERS, LEARN_HELDOUT, TEST_MEMBERS, TEST_HELDOUT, SETS };
     struct cut cut;
-    memset(out, 0, sizeof *out);
+    *out = (struct inference_result){ .components = -1 };
     if (inference_check(data, err) != 0)
         return -1;
     if (data->n_fit < LEARN_MINIMUM || heldout_to_learn(data) < LEARN_MINIMUM)
@@ -215,7 +216,7 @@ static int learned_run(struct device *dev, const struct inference_data *data,
     for (int s = 1; s < SETS; s++)
         sets[s].feature = sets[s - 1].feature + sets[s - 1].n * FEATURES;
     memset(label, 1, (size_t)sets[LEARN_MEMBERS].n);
-    if (features(dev, &cut, data->d, options, sets, SETS, err) != 0)
+    if (features(dev, &cut, data->d, options, sets, SETS, out, err) != 0)
         goto out;
     standardize(sets, SETS, TEST_MEMBERS);
     if (logistic_fit(dev, feature, label, learn, FEATURES, RIDGE, coefficients, err) != 0)
@@ -239,5 +240,6 @@ const struct statistic statistic_learned = {
     .name = "learned",
     .help = "members against held-out: a score learned on one part of both, from log-likelihoods under several "
             "mixtures; fires for a gap of either sign",
+    .score = "log-odds of being a member, learned on other images",
     .run = learned_run,
 };

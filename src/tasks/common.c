@@ -65,6 +65,11 @@ int task_integer(const cJSON *params, const char *name, int64_t *out, struct err
     return 0;
 }
 
+int task_seed(int64_t seed, struct err *err)
+{
+    return seed < 0 ? err_set(err, "the task's seed is %lld: the plan should have derived one", (long long)seed) : 0;
+}
+
 int task_representations(const struct task_context *ctx, const char *role, int64_t *n, int64_t *d, double **out,
                          struct err *err)
 {

@@ -23,6 +23,9 @@ int task_take_images(const struct images *im, const int64_t *chosen, int64_t n, 
 /* The integer params.NAME, which the plan always writes. */
 int task_integer(const cJSON *params, const char *name, int64_t *out, struct err *err);
 
+/* An error if an evaluation's seed is still to be derived, which the plan does. */
+int task_seed(int64_t seed, struct err *err);
+
 /* The representations (n, d) of the embed task behind `role`, as double; mem_free. */
 int task_representations(const struct task_context *ctx, const char *role, int64_t *n, int64_t *d, double **out,
                          struct err *err);

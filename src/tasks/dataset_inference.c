@@ -10,7 +10,7 @@
 
 struct own_options {
     struct string_list statistics;
-    int64_t seeds;
+    int64_t seed, seeds;
     double fit_fraction;
     char normalize[OPTION_NAME];
 };
@@ -18,8 +18,11 @@ struct own_options {
 static const struct option own_options[] = {
     { "statistics", OPTION_STRINGS, offsetof(struct own_options, statistics), "gap,learned", 0, 0, statistic_names,
       NULL, "test statistics, each with a row of its own" },
+    { "seed", OPTION_INT, offsetof(struct own_options, seed), "-1", -1, 9007199254740000.0, NULL, NULL,
+      "first seed of the splits and of the mixtures' starts; -1: derived from the campaign's and the trial, the same for "
+      "all encoders" },
     { "seeds", OPTION_INT, offsetof(struct own_options, seeds), "1", 1, 1000, NULL, NULL,
-      "number of splits and mixture starts; each is a row" },
+      "number of splits and mixture starts: seed, seed + 1, ...; each is a row" },
     { "fit_fraction", OPTION_FLOAT, offsetof(struct own_options, fit_fraction), "0.5", 0.01, 0.99, NULL, NULL,
       "share of the members that mixtures are fitted on; the rest is tested" },
     { "normalize", OPTION_CHOICE, offsetof(struct own_options, normalize), "l2", 0, 0, rows_preparations, NULL,
@@ -39,7 +42,7 @@ static int inference_tables(const cJSON *block, const struct option **tables, in
 
 struct row {
     const char *statistic, *covariance, *verdict, *reason;
-    int64_t seed, components, n_fit, n_members, n_heldout, dim;
+    int64_t seed, components, converged, n_fit, n_members, n_heldout, dim;
     double loglik_members, loglik_heldout, gap, t, df, p_value, log10_p, cohen_d, alpha;
     char reason_text[256]; /* what `reason` points to */
 };
@@ -47,8 +50,11 @@ struct row {
 static const struct column columns[] = {
     { "statistic", COLUMN_STRING, offsetof(struct row, statistic), NULL, "test statistic" },
     { "seed", COLUMN_INT, offsetof(struct row, seed), NULL, "seed of the splits and of the mixtures' starts" },
-    { "components", COLUMN_INT, offsetof(struct row, components), NULL, "mixture components (gap)" },
+    { "components", COLUMN_INT, offsetof(struct row, components), NULL,
+      "components of the mixture; -1: the statistic fits several mixtures" },
     { "covariance", COLUMN_STRING, offsetof(struct row, covariance), NULL, "full or diag" },
+    { "converged", COLUMN_INT, offsetof(struct row, converged), NULL,
+      "1: every mixture converged; 0: at least one stopped at max_iterations; -1: none was fitted" },
     { "n_fit", COLUMN_INT, offsetof(struct row, n_fit), NULL, "members that fitted" },
     { "n_members", COLUMN_INT, offsetof(struct row, n_members), NULL, "members that were tested" },
     { "n_heldout", COLUMN_INT, offsetof(struct row, n_heldout), NULL, "held-out images that were tested" },
@@ -109,18 +115,30 @@ static void samples_split(struct samples *s, uint64_t seed, int64_t n_fit)
     s->test = s->fit + n_fit * s->d;
 }
 
-static int write_scores(struct result *r, const struct inference_result *v, struct err *err)
+/* The tested scores, below `group`; none where there was no test. */
+static int write_scores(struct result *r, const char *group, const struct statistic *statistic,
+                        const struct inference_result *v, struct err *err)
 {
-    if (result_double(r, "/loglik/members", "log-likelihood of each tested member under the mixture of the others",
-                      "nats", v->scores_members, 1, &v->n_members, err) != 0)
-        return -1;
-    return result_double(r, "/loglik/heldout", "log-likelihood of each held-out image under the members' mixture",
-                         "nats", v->scores_heldout, 1, &v->n_heldout, err);
+    const struct {
+        const char *name, *what;
+        const double *scores;
+        const int64_t *n;
+    } sides[] = { { "members", "tested member", v->scores_members, &v->n_members },
+                  { "heldout", "tested held-out image", v->scores_heldout, &v->n_heldout } };
+    for (int i = 0; i < 2; i++) {
+        char path[2 * OPTION_NAME], text[512];
+        snprintf(path, sizeof path, "%s/%s", group, sides[i].name);
+        snprintf(text, sizeof text, "of each %s: %s (statistic %s, first seed)", sides[i].what, statistic->score,
+                 statistic->name);
+        if (result_double(r, path, text, "nats", sides[i].scores, 1, sides[i].n, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int run_statistic(struct task_context *ctx, const struct statistic *statistic, const struct samples *s,
-                         int64_t n_fit, const struct inference_options *o, struct row *row, struct result *keep,
-                         struct err *err)
+                         int64_t n_fit, const struct inference_options *o, struct row *row, struct result *r,
+                         const char *keep, struct err *err)
 {
     struct inference_data data = { .d = s->d,
                                    .n_fit = n_fit,
@@ -136,7 +154,8 @@ static int run_statistic(struct task_context *ctx, const struct statistic *stati
                          .covariance = o->covariance,
                          .verdict = v.verdict,
                          .seed = o->seed,
-                         .components = o->components,
+                         .components = v.components,
+                         .converged = inference_converged(&v),
                          .n_fit = n_fit,
                          .n_members = v.n_members,
                          .n_heldout = v.n_heldout,
@@ -152,7 +171,7 @@ static int run_statistic(struct task_context *ctx, const struct statistic *stati
                          .alpha = v.alpha };
     snprintf(row->reason_text, sizeof row->reason_text, "%s", v.reason);
     row->reason = row->reason_text;
-    int rc = keep != NULL && v.n_members > 0 ? write_scores(keep, &v, err) : 0;
+    int rc = keep[0] != '\0' ? write_scores(r, keep, statistic, &v, err) : 0;
     inference_result_fini(&v);
     return rc;
 }
@@ -162,6 +181,17 @@ static double inference_cost(const cJSON *params)
     struct own_options own;
     struct err ignored;
     return options_from_json(own_options, params, &own, &ignored) == 0 ? 0.1 + 0.5 * (double)own.seeds : 1;
+}
+
+/* Where the scores of statistic `i` go: of the first to where readers look first, of
+ * the others to a group of their own; "" for a statistic that is there twice. */
+static void scores_group(const struct own_options *own, int i, char *out, size_t size)
+{
+    bool again = false;
+    for (int k = 0; k < i; k++)
+        again |= strcmp(own->statistics.v[k], own->statistics.v[i]) == 0;
+    snprintf(out, size, "%s%s%s", again ? "" : "/loglik", again || i == 0 ? "" : "/",
+             again || i == 0 ? "" : own->statistics.v[i]);
 }
 
 static int inference_run(struct task_context *ctx, struct err *err)
@@ -175,16 +205,17 @@ static int inference_run(struct task_context *ctx, struct err *err)
     struct result *r = NULL;
     if (options_from_json(own_options, ctx->params, &own, err) != 0 ||
         options_from_json(inference_options_table, ctx->params, &o, err) != 0 ||
-        samples_read(ctx, &own, &s, err) != 0 || task_output_path(ctx, ".h5", path, err) != 0)
+        task_seed(own.seed, err) != 0 || samples_read(ctx, &own, &s, err) != 0 ||
+        task_output_path(ctx, ".h5", path, err) != 0)
         goto out;
-    int64_t n_fit = (int64_t)((double)s.n_members * own.fit_fraction + 0.5), first_seed = o.seed;
+    int64_t n_fit = (int64_t)((double)s.n_members * own.fit_fraction + 0.5);
     size_t n_rows = (size_t)(own.seeds * own.statistics.n), at = 0;
     rows = mem_alloc(n_rows, sizeof *rows, err);
     r = rows != NULL ? result_create(path, ctx->provenance, err) : NULL;
     if (r == NULL)
         goto out;
     for (int64_t k = 0; k < own.seeds; k++) {
-        o.seed = first_seed + k;
+        o.seed = own.seed + k;
         samples_split(&s, (uint64_t)o.seed, n_fit);
         for (int i = 0; i < own.statistics.n; i++) {
             if (stop_requested()) {
@@ -192,8 +223,10 @@ static int inference_run(struct task_context *ctx, struct err *err)
                 goto out;
             }
             const struct statistic *statistic = statistic_find(own.statistics.v[i]);
-            bool keep = k == 0 && strcmp(own.statistics.v[i], "gap") == 0;
-            if (run_statistic(ctx, statistic, &s, n_fit, &o, &rows[at++], keep ? r : NULL, err) != 0)
+            char keep[OPTION_NAME + 16] = "";
+            if (k == 0)
+                scores_group(&own, i, keep, sizeof keep);
+            if (run_statistic(ctx, statistic, &s, n_fit, &o, &rows[at++], r, keep, err) != 0)
                 goto out;
             task_report_fraction(ctx, (double)at / (double)n_rows);
         }
