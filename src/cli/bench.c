@@ -236,7 +236,8 @@ static int bench_mi(struct device *dev, const struct bench_options *o, struct er
 {
     int rc = -1;
     size_t n = (size_t)o->n * (size_t)o->dim;
-    double *a = mem_alloc(n, sizeof *a, err), *b = mem_alloc(n, sizeof *b, err), mi;
+    double *a = mem_alloc(n, sizeof *a, err), *b = mem_alloc(n, sizeof *b, err);
+    struct information mi;
     if (a == NULL || b == NULL)
         goto out;
     struct rng r = rng_at((uint64_t)o->seed, RNG_TEST, 0, 0, 0);
@@ -252,7 +253,7 @@ static int bench_mi(struct device *dev, const struct bench_options *o, struct er
     cJSON_AddNumberToObject(j, "n", (double)o->n);
     cJSON_AddNumberToObject(j, "dim", (double)o->dim);
     json_add_number(j, "seconds", seconds);
-    json_add_number(j, "mutual_information", mi);
+    json_add_number(j, "mutual_information", mi.nats.value);
     print_object(j, o->json);
     rc = 0;
 out:

@@ -33,7 +33,14 @@ static void add_estimate(cJSON *j, const char *name, struct estimate e)
     json_add_number(j, ci, e.ci);
 }
 
-static void print_json(int64_t n, int64_t da, int64_t db, const struct similarity *s, double mi)
+/* Why there is no number, "" where there is. */
+static const char *reason(const struct similarity *s, const struct information *mi)
+{
+    return s->reason[0] != '\0' ? s->reason : mi->reason;
+}
+
+static void print_json(int64_t n, int64_t da, int64_t db, const struct similarity *s,
+                       const struct information *mi)
 {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddNumberToObject(j, "n", (double)n);
@@ -45,7 +52,10 @@ static void print_json(int64_t n, int64_t da, int64_t db, const struct similarit
     add_estimate(j, "l2", s->l2);
     add_estimate(j, "linf", s->linf);
     add_estimate(j, "l2_score", s->l2_score);
-    json_add_number(j, "mutual_information", mi);
+    add_estimate(j, "mutual_information", mi->nats);
+    cJSON_AddNumberToObject(j, "duplicates", (double)mi->duplicates);
+    if (reason(s, mi)[0] != '\0')
+        cJSON_AddStringToObject(j, "reason", reason(s, mi));
     json_print(j);
 }
 
@@ -54,7 +64,8 @@ static void print_estimate(const char *name, struct estimate e)
     printf("%-20s %10.6f  +- %.6f\n", name, e.value, e.ci);
 }
 
-static void print_text(int64_t n, int64_t da, int64_t db, const struct similarity *s, double mi)
+static void print_text(int64_t n, int64_t da, int64_t db, const struct similarity *s,
+                       const struct information *mi)
 {
     printf("%lld images, %lld and %lld dimensions (centred, rows normalised; 99%% intervals)\n", (long long)n,
            (long long)da, (long long)db);
@@ -68,7 +79,13 @@ static void print_text(int64_t n, int64_t da, int64_t db, const struct similarit
     } else {
         printf("cosine and distances need equal dimensions\n");
     }
-    printf("%-20s %10.4f nats\n", "mutual information", mi);
+    printf("%-20s %10.4f  +- %.4f nats (scatter over images; the estimator's bias is not in it)\n",
+           "mutual information", mi->nats.value, mi->nats.ci);
+    if (mi->duplicates > 0 && mi->reason[0] == '\0')
+        printf("%lld images are left out of it: another has exactly the same representation\n",
+               (long long)mi->duplicates);
+    if (reason(s, mi)[0] != '\0')
+        printf("nan: %s\n", reason(s, mi));
 }
 
 int cli_compare(int argc, char **argv)
@@ -77,15 +94,18 @@ int cli_compare(int argc, char **argv)
     struct compare_options o;
     const char *files[2];
     int n_files, status = EXIT_USAGE;
-    double *a = NULL, *b = NULL, mi;
+    double *a = NULL, *b = NULL;
     int64_t na, nb, da, db;
     const struct estimate none = { NAN, NAN };
-    struct similarity s = { none, none, none, none, none, none };
+    struct similarity s = { none, none, none, none, none, none, "" };
+    struct information mi;
     struct device *dev = NULL;
     int rc = cli_parse(argc, argv, "compare A B [options]",
                        "Cosine, distances and mutual information of two representation files (.npy or\n"
                        "FILE.h5:/path), row i of both being the same image. Cosine and distances are of\n"
-                       "centred, normalised rows and need equal dimensions.",
+                       "centred, normalised rows and need equal dimensions. Intervals are 99% (2.576\n"
+                       "standard errors over images); that of the mutual information says nothing of\n"
+                       "its bias. Where a representation has collapsed there is no number, but a reason.",
                        options, &o, files, 2, &n_files, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);
@@ -105,9 +125,9 @@ int cli_compare(int argc, char **argv)
         mutual_information(dev, a, da, b, db, na, &mi, &err) != 0)
         goto out;
     if (o.json)
-        print_json(na, da, db, &s, mi);
+        print_json(na, da, db, &s, &mi);
     else
-        print_text(na, da, db, &s, mi);
+        print_text(na, da, db, &s, &mi);
     status = EXIT_DONE;
 out:
     if (status != EXIT_DONE)

@@ -17,6 +17,20 @@ int rows_check(const double *x, int64_t n, int64_t d, const char *what, struct e
     return 0;
 }
 
+bool rows_constant(const double *x, int64_t n, int64_t d)
+{
+    for (int64_t c = 0; c < d; c++) {
+        double low = x[c], high = x[c];
+        for (int64_t i = 1; i < n; i++) {
+            low = fmin(low, x[i * d + c]);
+            high = fmax(high, x[i * d + c]);
+            if (high - low > 0x1p-22 * fmax(fabs(low), fabs(high)))
+                return false;
+        }
+    }
+    return true;
+}
+
 void rows_normalize(double *x, int64_t n, int64_t d)
 {
     for (int64_t i = 0; i < n; i++) {

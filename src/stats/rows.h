@@ -2,6 +2,7 @@
 #ifndef DINF_STATS_ROWS_H
 #define DINF_STATS_ROWS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -9,6 +10,11 @@
 /* x (n, d) row-major must be finite; `what` names it in the message, which says
  * where the first bad value is. */
 int rows_check(const double *x, int64_t n, int64_t d, const char *what, struct err *err);
+
+/* Are all rows the same, to the rounding of float32? An encoder that has collapsed
+ * returns one vector for every image, or one vector and rounding. Of a column, values
+ * apart by less than 2^-22 of the largest are the same. */
+bool rows_constant(const double *x, int64_t n, int64_t d);
 
 /* Each row divided by its L2 norm (zero rows stay zero), in place. */
 void rows_normalize(double *x, int64_t n, int64_t d);

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -42,6 +43,23 @@ static struct estimate estimate(const double *x, int64_t n)
     return e;
 }
 
+static const struct estimate undefined = { NAN, NAN };
+
+/* True, and why, if the rows of one side are all the same. */
+static bool collapsed(const double *a, int64_t da, const double *b, int64_t db, int64_t n,
+                      char reason[SIMILARITY_REASON])
+{
+    bool first = rows_constant(a, n, da), second = rows_constant(b, n, db);
+    reason[0] = '\0';
+    if (first || second)
+        snprintf(reason, SIMILARITY_REASON, "the %s representations are the same for all %lld images",
+                 first && second ? "first and the second"
+                 : first         ? "first"
+                                 : "second",
+                 (long long)n);
+    return first || second;
+}
+
 int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, struct similarity *out,
                        struct err *err)
 {
@@ -52,6 +70,11 @@ int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, s
     int rc = -1;
     if (!rows)
         goto out;
+    if (collapsed(a, d, b, d, n, out->reason)) {
+        out->cosine = out->cosine_abs = out->l1 = out->l2 = out->linf = out->l2_score = undefined;
+        rc = 0;
+        goto out;
+    }
     for (int64_t i = 0; i < n; i++) {
         double dot = 0.0, l1 = 0.0, square = 0.0, linf = 0.0;
         for (int64_t c = 0; c < d; c++) {
@@ -95,37 +118,32 @@ static double digamma(double n)
     return shift + log(n) - 0.5 / n - r2 * (1.0 / 12 - r2 * (1.0 / 120 - r2 * (1.0 / 252 - r2 / 240)));
 }
 
-/* H = d mean log(r + eps) + log V_d + digamma(n) - digamma(1), r the distance to
- * the nearest other row, V_d the volume of the unit ball (Kozachenko and Leonenko
- * 1987; Kraskov, Stoegbauer and Grassberger 2004, eq. 20 with k = 1). */
-static double entropy(const double *square_distance, int64_t n, int64_t d)
+/* H is the mean over rows of  d log(r + eps) + log V_d + digamma(n) - digamma(1),  r
+ * the distance to the nearest other row, V_d the volume of the unit ball
+ * (Kozachenko and Leonenko 1987; Kraskov, Stoegbauer and Grassberger 2004, eq. 20
+ * with k = 1). This is one row's term. */
+static double entropy_term(double square_distance, int64_t n, int64_t d)
 {
-    double sum = 0.0;
-    for (int64_t i = 0; i < n; i++)
-        sum += log(sqrt(square_distance[i]) + 1e-10);
     double log_ball = 0.5 * (double)d * LN_PI - lgamma(0.5 * (double)d + 1.0);
-    return (double)d * sum / (double)n + log_ball + digamma((double)n) + EULER_GAMMA;
+    return (double)d * log(sqrt(square_distance) + 1e-10) + log_ball + digamma((double)n) + EULER_GAMMA;
 }
 
-static int device_entropy(struct device *dev, const double *x, int64_t n, int64_t d, double *out, struct err *err)
+/* square (n): squared distance of each row to the nearest other one. */
+static int nearest_squares(struct device *dev, const double *x, int64_t n, int64_t d, double *square, struct err *err)
 {
     const struct device_ops *ops = dev->ops;
     size_t bytes = (size_t)(n * d) * sizeof *x, row_bytes = (size_t)n * sizeof *x;
     int rc = -1;
-    double *distance = mem_alloc((size_t)n, sizeof *distance, err);
-    double *on_device = distance ? ops->alloc(dev, bytes, err) : NULL;
+    double *on_device = ops->alloc(dev, bytes, err);
     double *nearest = on_device ? ops->alloc(dev, row_bytes, err) : NULL;
     if (nearest && ops->upload(dev, on_device, x, bytes, err) == 0 &&
         ops->linalg->nearest_rows(dev, n, (int)d, on_device, NULL, nearest, err) == 0 &&
-        ops->download(dev, distance, nearest, row_bytes, err) == 0) {
-        *out = entropy(distance, n, d);
+        ops->download(dev, square, nearest, row_bytes, err) == 0)
         rc = 0;
-    }
     if (nearest)
         ops->free(dev, nearest);
     if (on_device)
         ops->free(dev, on_device);
-    mem_free(distance);
     return rc;
 }
 
@@ -170,34 +188,65 @@ static double *prepared_narrow(const double *x, int64_t n, int64_t *d, int64_t l
     return out;
 }
 
-int mutual_information(struct device *dev, const double *a, int64_t da, const double *b, int64_t db, int64_t n,
-                       double *out, struct err *err)
+/* From the squared distances sa, sb, sab (n); sa becomes the kept images' terms. */
+static void information(double *sa, int64_t da, const double *sb, int64_t db, const double *sab, int64_t n,
+                        struct information *out)
 {
-    int64_t least = da < db ? da : db;
+    int64_t kept = 0, repeated[2] = { 0, 0 };
+    for (int64_t i = 0; i < n; i++) {
+        repeated[0] += sa[i] == 0.0;
+        repeated[1] += sb[i] == 0.0;
+        if (sa[i] != 0.0 && sb[i] != 0.0)
+            sa[kept++] = entropy_term(sa[i], n, da) + entropy_term(sb[i], n, db) - entropy_term(sab[i], n, da + db);
+    }
+    out->duplicates = n - kept;
+    int most = repeated[1] > repeated[0];
+    if (out->duplicates * DUPLICATE_LIMIT > n || kept < 2)
+        snprintf(out->reason, sizeof out->reason,
+                 "%lld of %lld rows of the %s representations are repeated exactly: they have no density",
+                 (long long)repeated[most], (long long)n, most ? "second" : "first");
+    out->nats = out->reason[0] ? undefined : estimate(sa, kept);
+}
+
+int mutual_information(struct device *dev, const double *a, int64_t da, const double *b, int64_t db, int64_t n,
+                       struct information *out, struct err *err)
+{
+    memset(out, 0, sizeof *out);
+    int64_t least = da < db ? da : db, wide_a = da, wide_b = db;
     double *pa = prepared_narrow(a, n, &da, least, "the first representations", err);
     double *pb = pa ? prepared_narrow(b, n, &db, least, "the second representations", err) : NULL;
     double *joint = pb ? mem_alloc((size_t)n, (size_t)(da + db) * sizeof *joint, err) : NULL;
-    double ha, hb, hab;
+    double *square = joint ? mem_alloc((size_t)n, 3 * sizeof *square, err) : NULL;
     int rc = -1;
-    for (int64_t i = 0; joint && i < n; i++) {
+    if (!square)
+        goto out;
+    if (collapsed(a, wide_a, b, wide_b, n, out->reason)) {
+        out->nats = undefined;
+        out->duplicates = n;
+        rc = 0;
+        goto out;
+    }
+    for (int64_t i = 0; i < n; i++) {
         memcpy(joint + i * (da + db), pa + i * da, (size_t)da * sizeof *joint);
         memcpy(joint + i * (da + db) + da, pb + i * db, (size_t)db * sizeof *joint);
     }
-    if (joint && device_entropy(dev, pa, n, da, &ha, err) == 0 && device_entropy(dev, pb, n, db, &hb, err) == 0 &&
-        device_entropy(dev, joint, n, da + db, &hab, err) == 0) {
-        *out = ha + hb - hab;
+    if (nearest_squares(dev, pa, n, da, square, err) == 0 && nearest_squares(dev, pb, n, db, square + n, err) == 0 &&
+        nearest_squares(dev, joint, n, da + db, square + 2 * n, err) == 0) {
+        information(square, da, square + n, db, square + 2 * n, n, out);
         rc = 0;
     }
+out:
+    mem_free(square);
     mem_free(joint);
     mem_free(pb);
     mem_free(pa);
     return rc;
 }
 
-double mi_score(double i, double random, double self)
+struct estimate mi_score(struct estimate i, double random, double self)
 {
-    if (!(self > random))
-        return NAN;
-    double score = (i - random) / (self - random);
-    return isnan(score) ? NAN : fmax(0.0, fmin(1.0, score));
+    double score = self > random ? (i.value - random) / (self - random) : NAN;
+    if (isnan(score))
+        return undefined;
+    return (struct estimate){ fmax(0.0, fmin(1.0, score)), i.ci / (self - random) };
 }

@@ -1,6 +1,7 @@
 /* Similarity of a suspect's and the victim's representations of the victim's
  * training images, plain and after the obfuscations a thief might apply. */
 #include <math.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
@@ -16,8 +17,8 @@ struct similarity_options {
 static const struct option similarity_options[] = {
     { "sample", OPTION_INT, offsetof(struct similarity_options, sample), "20000", 2, 1000000, NULL, "images",
       "at most this many of the victim's training images, chosen by the seed" },
-    { "seed", OPTION_INT, offsetof(struct similarity_options, seed), "0", 0, 4294967295.0, NULL, NULL,
-      "of the sample and of the obfuscations" },
+    { "seed", OPTION_INT, offsetof(struct similarity_options, seed), "-1", -1, 4294967295.0, NULL, NULL,
+      "of the sample and of the obfuscations; -1: derived from the campaign's and the trial, the same for all encoders" },
     { "obfuscations", OPTION_STRINGS, offsetof(struct similarity_options, obfuscations), "none,shuffle,pad,transform",
       0, 0, obfuscation_names, NULL,
       "what a thief may do to the representations before they are compared; each is a row" },
@@ -25,15 +26,17 @@ static const struct option similarity_options[] = {
 };
 
 struct row {
-    const char *obfuscation;
-    int64_t n, dim;
+    const char *obfuscation, *reason;
+    int64_t seed, n, dim, duplicates;
     double cosine, cosine_ci, cosine_abs, cosine_abs_ci, l1, l1_ci, l2, l2_ci, linf, linf_ci, l2_score, l2_score_ci,
-        mutual_information, mi_random, mi_self, mi_score;
+        mutual_information, mutual_information_ci, mi_random, mi_self, mi_score, mi_score_ci;
+    char reason_text[SIMILARITY_REASON + 32]; /* what `reason` points to */
 };
 
 #define NUMBER(name, unit, help) { #name, COLUMN_FLOAT, offsetof(struct row, name), unit, help }
 static const struct column columns[] = {
     { "obfuscation", COLUMN_STRING, offsetof(struct row, obfuscation), NULL, "of the suspect's representations" },
+    { "seed", COLUMN_INT, offsetof(struct row, seed), NULL, "seed of the sample and of the obfuscation" },
     { "n", COLUMN_INT, offsetof(struct row, n), NULL, "images compared" },
     { "dim", COLUMN_INT, offsetof(struct row, dim), NULL, "length of the suspect's representation" },
     NUMBER(cosine, NULL, "mean cosine"),
@@ -49,9 +52,18 @@ static const struct column columns[] = {
     NUMBER(l2_score, NULL, "1 - l2 / 2"),
     NUMBER(l2_score_ci, NULL, "half-width of its 99% interval"),
     NUMBER(mutual_information, "nats", "Kozachenko-Leonenko estimate of I(victim; suspect)"),
+    NUMBER(mutual_information_ci, "nats",
+           "half-width of its 99% interval: scatter over images, taken as independent; no bound on the estimator's bias"),
+    { "duplicates", COLUMN_INT, offsetof(struct row, duplicates), NULL,
+      "images left out of the mutual information: their representation is repeated exactly" },
     NUMBER(mi_random, "nats", "I(victim; random initialisation)"),
     NUMBER(mi_self, "nats", "I(victim; victim)"),
     NUMBER(mi_score, NULL, "scaled between random initialisation (0) and the victim itself (1); low where dimensions differ"),
+    NUMBER(mi_score_ci, NULL,
+           "half-width of its 99% interval: that of the mutual information on this scale; the scale's ends are taken as "
+           "exact"),
+    { "reason", COLUMN_STRING, offsetof(struct row, reason), NULL,
+      "why there is no number, of the victim's (first) and the suspect's (second) representations" },
     { NULL, COLUMN_INT, 0, NULL, NULL }
 };
 
@@ -109,7 +121,9 @@ static int distances(const struct samples *s, const double *x, int64_t d, struct
 {
     const struct estimate none = { NAN, NAN };
     if (s->ds != s->dv) {
-        *out = (struct similarity){ none, none, none, none, none, none };
+        *out = (struct similarity){ none, none, none, none, none, none, "" };
+        snprintf(out->reason, sizeof out->reason, "lengths of %lld and %lld have no cosine and no distance",
+                 (long long)s->dv, (long long)s->ds);
         return 0;
     }
     if (d == s->dv)
@@ -120,17 +134,43 @@ static int distances(const struct samples *s, const double *x, int64_t d, struct
     return rc;
 }
 
-static int fill_row(struct task_context *ctx, const struct samples *s, const struct obfuscation *o, uint64_t seed,
-                    double mi_random, double mi_self, struct row *row, struct err *err)
+/* The ends of the score's scale: the victim against a random encoder and against itself. */
+struct ends {
+    struct information random, self;
+};
+
+/* The first of the reasons why this row lacks numbers. */
+static void fill_reason(struct row *row, const struct similarity *sim, const struct information *mi,
+                        const struct ends *ends)
 {
-    double *x = NULL, mi;
+    const struct {
+        const char *whose, *text;
+    } reasons[] = { { "", sim->reason },
+                    { "", mi->reason },
+                    { "victim with itself: ", ends->self.reason },
+                    { "victim with a random encoder: ", ends->random.reason } };
+    size_t i = 0, n = sizeof reasons / sizeof *reasons;
+    while (i < n && reasons[i].text[0] == '\0')
+        i++;
+    if (i < n)
+        snprintf(row->reason_text, sizeof row->reason_text, "%s%s", reasons[i].whose, reasons[i].text);
+    row->reason = row->reason_text;
+}
+
+static int fill_row(struct task_context *ctx, const struct samples *s, const struct obfuscation *o, int64_t seed,
+                    const struct ends *ends, struct row *row, struct err *err)
+{
+    double *x = NULL;
+    struct information mi;
     int64_t d;
     struct similarity sim;
     int rc = -1;
-    if (o->run(s->suspect, s->n, s->ds, seed, &x, &d, err) != 0 || distances(s, x, d, &sim, err) != 0 ||
+    if (o->run(s->suspect, s->n, s->ds, (uint64_t)seed, &x, &d, err) != 0 || distances(s, x, d, &sim, err) != 0 ||
         mutual_information(ctx->device, s->victim, s->dv, x, d, s->n, &mi, err) != 0)
         goto out;
+    struct estimate score = mi_score(mi.nats, ends->random.nats.value, ends->self.nats.value);
     *row = (struct row){ .obfuscation = o->name,
+                         .seed = seed,
                          .n = s->n,
                          .dim = d,
                          .cosine = sim.cosine.value,
@@ -145,10 +185,14 @@ static int fill_row(struct task_context *ctx, const struct samples *s, const str
                          .linf_ci = sim.linf.ci,
                          .l2_score = sim.l2_score.value,
                          .l2_score_ci = sim.l2_score.ci,
-                         .mutual_information = mi,
-                         .mi_random = mi_random,
-                         .mi_self = mi_self,
-                         .mi_score = mi_score(mi, mi_random, mi_self) };
+                         .mutual_information = mi.nats.value,
+                         .mutual_information_ci = mi.nats.ci,
+                         .duplicates = mi.duplicates,
+                         .mi_random = ends->random.nats.value,
+                         .mi_self = ends->self.nats.value,
+                         .mi_score = score.value,
+                         .mi_score_ci = score.ci };
+    fill_reason(row, &sim, &mi, ends);
     rc = 0;
 out:
     mem_free(x);
@@ -166,15 +210,15 @@ static int similarity_run(struct task_context *ctx, struct err *err)
 {
     int rc = -1;
     char path[PATH_MAX];
-    double mi_random, mi_self;
+    struct ends ends;
     struct similarity_options o;
     struct samples s = { 0 };
     struct row *rows = NULL;
     struct result *r = NULL;
-    if (options_from_json(similarity_options, ctx->params, &o, err) != 0 || samples_read(ctx, &o, &s, err) != 0 ||
-        task_output_path(ctx, ".h5", path, err) != 0 ||
-        mutual_information(ctx->device, s.victim, s.dv, s.random, s.dr, s.n, &mi_random, err) != 0 ||
-        mutual_information(ctx->device, s.victim, s.dv, s.victim, s.dv, s.n, &mi_self, err) != 0)
+    if (options_from_json(similarity_options, ctx->params, &o, err) != 0 || task_seed(o.seed, err) != 0 ||
+        samples_read(ctx, &o, &s, err) != 0 || task_output_path(ctx, ".h5", path, err) != 0 ||
+        mutual_information(ctx->device, s.victim, s.dv, s.random, s.dr, s.n, &ends.random, err) != 0 ||
+        mutual_information(ctx->device, s.victim, s.dv, s.victim, s.dv, s.n, &ends.self, err) != 0)
         goto out;
     rows = mem_alloc((size_t)o.obfuscations.n, sizeof *rows, err);
     if (rows == NULL)
@@ -184,8 +228,7 @@ static int similarity_run(struct task_context *ctx, struct err *err)
             rc = STOPPED;
             goto out;
         }
-        if (fill_row(ctx, &s, obfuscation_find(o.obfuscations.v[i]), (uint64_t)o.seed, mi_random, mi_self, &rows[i],
-                     err) != 0)
+        if (fill_row(ctx, &s, obfuscation_find(o.obfuscations.v[i]), o.seed, &ends, &rows[i], err) != 0)
             goto out;
         task_report_fraction(ctx, (double)(i + 1) / o.obfuscations.n);
     }

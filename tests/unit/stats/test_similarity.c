@@ -28,13 +28,16 @@ static void test_golden(void **state)
     check_estimate(root, "linf", s.linf);
     check_estimate(root, "l2_score", s.l2_score);
     for (int which = 0; which < 2; which++) {
-        double mi;
+        struct information mi;
         assert_int_equal(mutual_information(both_devices[which], a, da, b, da, n, &mi, NULL), 0);
-        check_near(mi, golden_number(root, "mi_ab"), 1e-11, 0.0);
+        check_estimate(root, "mi_ab", mi.nats);
+        assert_int_equal(mi.duplicates, 0);
         assert_int_equal(mutual_information(both_devices[which], a, da, c, db, n, &mi, NULL), 0);
-        check_near(mi, golden_number(root, "mi_ac"), 1e-11, 0.0);
+        check_estimate(root, "mi_ac", mi.nats);
+        assert_int_equal(mi.duplicates, 2); /* c has one row twice */
         assert_int_equal(mutual_information(both_devices[which], a, da, a, da, n, &mi, NULL), 0);
-        check_near(mi, golden_number(root, "mi_aa"), 1e-11, 0.0);
+        check_near(mi.nats.value, golden_number(root, "mi_aa"), 1e-11, 0.0);
+        assert_true(mi.nats.ci < 1e-8); /* eps alone */
     }
     mem_free(c);
     mem_free(b);
@@ -48,13 +51,14 @@ static void test_independent(void **state)
 {
     (void)state;
     enum { N = 3000, D = 3 };
-    double *a = random_matrix(N, D, 30), *b = random_matrix(N, D, 31), none, some, same;
+    double *a = random_matrix(N, D, 30), *b = random_matrix(N, D, 31);
+    struct information none, some, same;
     assert_int_equal(mutual_information(&cpu_device, a, D, b, D, N, &none, NULL), 0);
     for (int i = 0; i < N * D; i++)
         b[i] = a[i] + 0.5 * b[i];
     assert_int_equal(mutual_information(&cpu_device, a, D, b, D, N, &some, NULL), 0);
     assert_int_equal(mutual_information(&cpu_device, a, D, a, D, N, &same, NULL), 0);
-    assert_true(some > none + 1.0 && same > some + 1.0);
+    assert_true(some.nats.value > none.nats.value + 1.0 && same.nats.value > some.nats.value + 1.0);
     mem_free(b);
     mem_free(a);
 }
@@ -62,15 +66,20 @@ static void test_independent(void **state)
 static void test_score(void **state)
 {
     (void)state;
-    assert_true(mi_score(3, 1, 5) == 0.5 && mi_score(0, 1, 5) == 0.0 && mi_score(9, 1, 5) == 1.0);
-    assert_true(isnan(mi_score(3, 5, 5)) && isnan(mi_score(3, NAN, 5)) && isnan(mi_score(NAN, 1, 5)));
+    const struct estimate three = { 3, 0.5 }, low = { 0, 0.5 }, high = { 9, 0.5 }, none = { NAN, NAN };
+    struct estimate half = mi_score(three, 1, 5);
+    assert_true(half.value == 0.5 && half.ci == 0.125);
+    assert_true(mi_score(low, 1, 5).value == 0.0 && mi_score(high, 1, 5).value == 1.0);
+    assert_true(isnan(mi_score(three, 5, 5).value) && isnan(mi_score(three, NAN, 5).value));
+    assert_true(isnan(mi_score(none, 1, 5).value) && isnan(mi_score(three, 5, 5).ci));
 }
 
 static void test_obfuscations(void **state)
 {
     (void)state;
     enum { N = 60, D = 9 };
-    double *x = random_matrix(N, D, 32), mi_plain, mi;
+    double *x = random_matrix(N, D, 32);
+    struct information mi_plain, mi;
     struct similarity s;
     mutual_information(&cpu_device, x, D, x, D, N, &mi_plain, NULL);
     for (int o = 0; obfuscations[o]; o++) {
@@ -96,7 +105,7 @@ static void test_obfuscations(void **state)
             assert_true(s.cosine_abs.value < 0.9);
         assert_int_equal(mutual_information(&cpu_device, x, D, y, d, N, &mi, NULL), 0);
         if (strcmp(obfuscation->name, "transform_each") != 0) /* the others keep all information */
-            check_near(mi, mi_plain, 1e-9, 0.0);
+            check_near(mi.nats.value, mi_plain.nats.value, 1e-9, 0.0);
         mem_free(wide);
         mem_free(other);
         mem_free(again);
@@ -109,8 +118,9 @@ static void test_obfuscations(void **state)
 static void test_bad(void **state)
 {
     (void)state;
-    double x[4] = { 1, 2, 3, 5 }, bad[4] = { 1, 2, NAN, 4 }, mi;
+    double x[4] = { 1, 2, 3, 5 }, bad[4] = { 1, 2, NAN, 4 };
     struct similarity s;
+    struct information mi;
     struct err err;
     assert_int_equal(similarity_compute(x, x, 1, 4, &s, &err), -1);
     assert_non_null(strstr(err.text, "at least 2 rows"));
@@ -118,6 +128,49 @@ static void test_bad(void **state)
     assert_non_null(strstr(err.text, "second"));
     assert_int_equal(mutual_information(&cpu_device, bad, 2, x, 2, 2, &mi, &err), -1);
     assert_non_null(strstr(err.text, "row 1, column 0"));
+}
+
+/* What an encoder that maps all images, or some of them, to one point gets. */
+static void test_collapsed(void **state)
+{
+    (void)state;
+    enum { N = 400, D = 8 };
+    double *a = random_matrix(N, D, 33), *b = random_matrix(N, D, 34), *flat = mem_alloc(N * D, sizeof *flat, NULL);
+    struct similarity s;
+    struct information mi, plain;
+    for (int rounding = 0; rounding < 2; rounding++) { /* the same row, and the same to the last bits of float32 */
+        for (int i = 0; i < N * D; i++)
+            flat[i] = 0.1 * (1 + i % D) * (1.0 + rounding * 1e-8 * a[i]);
+        assert_true(rows_constant(flat, N, D) && !rows_constant(a, N, D));
+        for (int side = 0; side < 3; side++) {
+            const double *x = side == 0 ? a : flat, *y = side == 1 ? a : flat;
+            const char *says = side == 0 ? "the second repr" : side == 1 ? "the first repr" : "the first and the second";
+            assert_int_equal(similarity_compute(x, y, N, D, &s, NULL), 0);
+            assert_true(isnan(s.cosine.value) && isnan(s.cosine_abs.ci) && isnan(s.l1.value) && isnan(s.l2.value));
+            assert_true(isnan(s.linf.value) && isnan(s.l2_score.value) && strstr(s.reason, says) != NULL);
+            assert_int_equal(mutual_information(&cpu_device, x, D, y, D, N, &mi, NULL), 0);
+            assert_true(isnan(mi.nats.value) && isnan(mi.nats.ci) && strstr(mi.reason, says) != NULL);
+        }
+    }
+    for (int c = 0; c < N * D; c++) /* far from the origin is not collapsed */
+        flat[c] = a[c] + 1e5;
+    assert_false(rows_constant(flat, N, D));
+    assert_int_equal(mutual_information(&cpu_device, a, D, b, D, N, &plain, NULL), 0);
+    assert_true(plain.duplicates == 0 && plain.reason[0] == 0 && plain.nats.ci > 0);
+    memcpy(b + 7 * D, b + 9 * D, D * sizeof *b);
+    memcpy(b + 8 * D, b + 9 * D, D * sizeof *b);
+    assert_int_equal(mutual_information(&cpu_device, a, D, b, D, N, &mi, NULL), 0);
+    assert_true(mi.duplicates == 3 && fabs(mi.nats.value - plain.nats.value) < plain.nats.ci);
+    for (int i = 0; i < N / 2; i++) /* half of the images have become one */
+        memcpy(b + i * D, b + 9 * D, D * sizeof *b);
+    assert_int_equal(mutual_information(&cpu_device, a, D, b, D, N, &mi, NULL), 0);
+    assert_true(isnan(mi.nats.value) && mi.duplicates == N / 2);
+    assert_non_null(strstr(mi.reason, "200 of 400 rows of the second representations are repeated exactly"));
+    assert_int_equal(similarity_compute(a, b, N, D, &s, NULL), 0);
+    assert_true(isfinite(s.cosine.value) && s.reason[0] == 0);
+    mem_free(flat);
+    mem_free(b);
+    mem_free(a);
 }
 
 static void test_rows(void **state)
@@ -135,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),       cmocka_unit_test(test_independent), cmocka_unit_test(test_score),
         cmocka_unit_test(test_obfuscations), cmocka_unit_test(test_bad),         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_collapsed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
