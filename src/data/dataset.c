@@ -246,26 +246,52 @@ static int64_t count_common(struct key *a, int64_t n_a, struct key *b, int64_t n
     return common;
 }
 
+/* Two sets' keys, over one table of parts. */
+struct key_pair {
+    struct selection a, b;
+    struct parts_table table;
+    struct key *ka, *kb;
+};
+
+static int key_pair_init(struct key_pair *p, const cJSON *a, const cJSON *b, struct err *err)
+{
+    *p = (struct key_pair){ 0 };
+    if (selection_resolve(a, &p->a, err) != 0 || selection_resolve(b, &p->b, err) != 0)
+        return -1;
+    p->ka = keys_of(&p->a, &p->table, err);
+    p->kb = p->ka ? keys_of(&p->b, &p->table, err) : NULL;
+    return p->kb ? 0 : -1;
+}
+
+static void key_pair_fini(struct key_pair *p)
+{
+    mem_free(p->ka);
+    mem_free(p->kb);
+    mem_free(p->table.parts);
+    selection_fini(&p->a);
+    selection_fini(&p->b);
+}
+
 int dataset_overlap(const cJSON *a, const cJSON *b, int64_t *common, struct err *err)
 {
-    struct selection sa = { 0 }, sb = { 0 };
-    struct parts_table table = { 0 };
-    struct key *ka = NULL, *kb = NULL;
-    int rc = -1;
-    if (selection_resolve(a, &sa, err) != 0 || selection_resolve(b, &sb, err) != 0)
-        goto out;
-    ka = keys_of(&sa, &table, err);
-    kb = ka ? keys_of(&sb, &table, err) : NULL;
-    if (!kb)
-        goto out;
-    *common = count_common(ka, sa.n, kb, sb.n);
-    rc = 0;
-out:
-    mem_free(ka);
-    mem_free(kb);
-    mem_free(table.parts);
-    selection_fini(&sa);
-    selection_fini(&sb);
+    struct key_pair p;
+    int rc = key_pair_init(&p, a, b, err);
+    if (rc == 0)
+        *common = count_common(p.ka, p.a.n, p.kb, p.b.n);
+    key_pair_fini(&p);
+    return rc;
+}
+
+int dataset_shared(const cJSON *a, const cJSON *b, uint8_t *in, struct err *err)
+{
+    struct key_pair p;
+    int rc = key_pair_init(&p, a, b, err);
+    if (rc == 0) {
+        qsort(p.kb, (size_t)p.b.n, sizeof *p.kb, compare_keys);
+        for (int64_t i = 0; i < p.a.n; i++)
+            in[i] = bsearch(&p.ka[i], p.kb, (size_t)p.b.n, sizeof *p.kb, compare_keys) != NULL;
+    }
+    key_pair_fini(&p);
     return rc;
 }
 

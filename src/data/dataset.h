@@ -72,6 +72,9 @@ int dataset_fingerprint(const cJSON *spec, char hex[HASH_HEX], struct err *err);
  * index; the size that they are resized to does not matter. */
 int dataset_overlap(const cJSON *a, const cJSON *b, int64_t *common, struct err *err);
 
+/* Likewise image by image: in (as many as a has) is 1 where b has the image, too. */
+int dataset_shared(const cJSON *a, const cJSON *b, uint8_t *in, struct err *err);
+
 /* Mean and std of each channel (3) on the 0..1 scale. */
 void images_moments(const struct images *im, float mean[3], float std[3]);
 

@@ -253,3 +253,8 @@ int sets_common(struct builder *b, int a, int c, int64_t *common)
     b->common[b->n_common] = *common;
     return table_add(&b->overlaps, key, b->n_common++, b->err);
 }
+
+int sets_shared(struct builder *b, int a, int c, uint8_t *in)
+{
+    return dataset_shared(b->sets[a].spec, b->sets[c].spec, in, b->err);
+}

@@ -54,7 +54,8 @@ static cJSON *encoder_labels(const char *name, const char *role, const cJSON *pa
         cJSON_AddStringToObject(o, "dataset", dataset) != NULL &&
         cJSON_AddStringToObject(o, "loss", json_text(params, "loss", "")) != NULL &&
         cJSON_AddStringToObject(o, "queries", "") != NULL && cJSON_AddNumberToObject(o, "budget", 0) != NULL &&
-        cJSON_AddNumberToObject(o, "overlap", -1) != NULL && cJSON_AddNumberToObject(o, "seed", -1) != NULL &&
+        cJSON_AddNumberToObject(o, "overlap", -1) != NULL &&
+        cJSON_AddNumberToObject(o, "set_overlap", -1) != NULL && cJSON_AddNumberToObject(o, "seed", -1) != NULL &&
         cJSON_AddNumberToObject(o, "trial", trial < 0 ? 0 : trial) != NULL)
         return o;
     cJSON_Delete(o);

@@ -102,6 +102,7 @@ static cJSON *evaluation_labels(struct builder *b, int suspect, int victim)
         cJSON_AddNumberToObject(o, "budget", json_number(from, "budget", -1)) != NULL &&
         cJSON_AddStringToObject(o, "loss", json_text(from, "loss", "")) != NULL &&
         cJSON_AddNumberToObject(o, "overlap", json_number(from, "overlap", -1)) != NULL &&
+        cJSON_AddNumberToObject(o, "set_overlap", json_number(from, "set_overlap", -1)) != NULL &&
         cJSON_AddNumberToObject(o, "trial", trial_of(b, suspect, victim)) != NULL)
         return o;
     cJSON_Delete(o);

@@ -92,6 +92,8 @@ int sets_load(struct builder *b, const struct conf_node *block);
 int set_find(struct builder *b, const struct conf_node *node, const char *name, int *set);
 /* Number of images that two sets share. */
 int sets_common(struct builder *b, int a, int c, int64_t *common);
+/* in (a's images): 1 where c has the image, too. Sets that are good are readable. */
+int sets_shared(struct builder *b, int a, int c, uint8_t *in);
 
 int encoders_load(struct builder *b, const struct conf_node *block);
 int thefts_load(struct builder *b, const struct conf_node *block);

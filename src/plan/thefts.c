@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "conf/json.h"
 #include "plan/internal.h"
+#include "tasks/query.h"
 
 /* Keys of a steal block that are not options of the training. */
 static const char *const own_keys[] = { "victim", "queries", "budgets", "query", "name", NULL };
@@ -14,6 +16,7 @@ struct query {
     cJSON *params;         /* budget as large as any theft wants */
     int victim, set, task; /* encoder entry, set, task once it is added */
     int64_t budget;
+    uint32_t *members;     /* (images) k: of the first k + 1 queries, in the victim's training set; NULL: not asked yet */
     char suffix[256];
     const struct conf_node *node;
 };
@@ -380,26 +383,50 @@ static int add_query_task(struct thefts *t, struct query *q)
     return rc;
 }
 
+/* How many of the first so many queries are the victim's training images. */
+static int count_members(struct builder *b, struct query *q, int members)
+{
+    int64_t n = b->sets[q->set].shape.n;
+    uint32_t *order = mem_alloc((size_t)n, sizeof *order, b->err);
+    uint8_t *in = mem_alloc((size_t)n, sizeof *in, b->err);
+    int rc = -1;
+    q->members = mem_alloc((size_t)n, sizeof *q->members, b->err);
+    if (order == NULL || in == NULL || q->members == NULL || sets_shared(b, q->set, members, in) != 0)
+        goto out;
+    query_order((uint64_t)json_number(b->plan->tasks[q->task].params, "seed", 0), n, order);
+    for (int64_t k = 0; k < n; k++)
+        q->members[k] = (k > 0 ? q->members[k - 1] : 0) + in[order[k]];
+    rc = 0;
+out:
+    mem_free(order);
+    mem_free(in);
+    return rc;
+}
+
 static cJSON *theft_labels(struct thefts *t, const struct theft *item)
 {
     struct builder *b = t->b;
-    const struct query *q = &t->queries[item->query];
+    struct query *q = &t->queries[item->query];
     const struct encoder_entry *v = &b->encoders[q->victim];
-    const cJSON *arch = cJSON_GetObjectItemCaseSensitive(item->params, "arch");
-    const cJSON *loss = cJSON_GetObjectItemCaseSensitive(item->params, "loss");
-    int64_t common = 0;
-    if (v->members >= 0 && sets_common(b, q->set, v->members, &common) != 0)
-        return NULL;
-    double overlap = (double)common / (double)b->sets[q->set].shape.n;
+    double overlap = 0, set_overlap = 0;
+    if (v->members >= 0) {
+        int64_t n = b->sets[q->set].shape.n;
+        if (q->members == NULL && count_members(b, q, v->members) != 0)
+            return NULL;
+        overlap = (double)q->members[item->budget - 1] / (double)item->budget;
+        set_overlap = (double)q->members[n - 1] / (double)n;
+    }
     cJSON *o = cJSON_CreateObject();
     if (o != NULL && cJSON_AddStringToObject(o, "name", item->name) != NULL &&
         cJSON_AddStringToObject(o, "role", "thief") != NULL &&
-        cJSON_AddStringToObject(o, "arch", cJSON_IsString(arch) ? arch->valuestring : "") != NULL &&
+        cJSON_AddStringToObject(o, "arch", json_text(item->params, "arch", "")) != NULL &&
         cJSON_AddStringToObject(o, "dataset", b->sets[q->set].name) != NULL &&
-        cJSON_AddStringToObject(o, "loss", cJSON_IsString(loss) ? loss->valuestring : "") != NULL &&
+        cJSON_AddStringToObject(o, "loss", json_text(item->params, "loss", "")) != NULL &&
         cJSON_AddStringToObject(o, "queries", b->sets[q->set].name) != NULL &&
         cJSON_AddNumberToObject(o, "budget", (double)item->budget) != NULL &&
-        cJSON_AddNumberToObject(o, "overlap", overlap) != NULL && cJSON_AddNumberToObject(o, "seed", -1) != NULL &&
+        cJSON_AddNumberToObject(o, "overlap", overlap) != NULL &&
+        cJSON_AddNumberToObject(o, "set_overlap", set_overlap) != NULL &&
+        cJSON_AddNumberToObject(o, "seed", -1) != NULL &&
         cJSON_AddNumberToObject(o, "trial", v->trial < 0 ? 0 : v->trial) != NULL)
         return o;
     cJSON_Delete(o);
@@ -475,8 +502,10 @@ int thefts_load(struct builder *b, const struct conf_node *block)
         mem_free(t.items[i].name);
         mem_free(t.items[i].base);
     }
-    for (int i = 0; i < t.n_queries; i++)
+    for (int i = 0; i < t.n_queries; i++) {
         cJSON_Delete(t.queries[i].params);
+        mem_free(t.queries[i].members);
+    }
     mem_free(t.items);
     mem_free(t.queries);
     table_fini(&t.known);

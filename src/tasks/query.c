@@ -4,7 +4,7 @@
  *
  * The images are the prefix of a seeded order of the query set, so that a theft
  * with N queries uses the first N whatever the largest budget is. */
-#include "tasks/common.h"
+#include "tasks/query.h"
 
 #include <string.h>
 
@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "data/resize.h"
 #include "nn/query_views.h"
+#include "tasks/common.h"
 
 struct query_options {
     int64_t budget, views, batch, seed;
@@ -51,6 +52,12 @@ static double query_cost(const cJSON *params)
     return 0.05 + (double)(o.budget * o.views) * task_forward_seconds(NULL, size);
 }
 
+void query_order(uint64_t seed, int64_t n, uint32_t *order)
+{
+    struct rng rng = rng_at(seed, RNG_QUERY, 0, 0, 0);
+    rng_permutation(&rng, order, (uint32_t)n);
+}
+
 static int query_choose(const struct query_options *o, int64_t n, int64_t **chosen, struct err *err)
 {
     if (o->budget > n)
@@ -61,8 +68,7 @@ static int query_choose(const struct query_options *o, int64_t n, int64_t **chos
     *chosen = mem_alloc((size_t)o->budget, sizeof **chosen, err);
     if (order == NULL || *chosen == NULL)
         goto out;
-    struct rng rng = rng_at((uint64_t)o->seed, RNG_QUERY, 0, 0, 0);
-    rng_permutation(&rng, order, (uint32_t)n);
+    query_order((uint64_t)o->seed, n, order);
     for (int64_t i = 0; i < o->budget; i++)
         (*chosen)[i] = order[i];
     rc = 0;
