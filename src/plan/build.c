@@ -85,6 +85,7 @@ static void builder_fini(struct builder *b)
     mem_free(b->encoders);
     mem_free(b->common);
     mem_free(b->identities);
+    mem_free(b->extents);
     table_fini(&b->ids);
     table_fini(&b->names);
     table_fini(&b->overlaps);

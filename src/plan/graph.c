@@ -179,6 +179,10 @@ static int grow(struct builder *b)
     if (identities == NULL)
         return -1;
     b->identities = identities;
+    struct task_extent *extents = mem_grow(b->extents, old, max, sizeof *extents, b->err);
+    if (extents == NULL)
+        return -1;
+    b->extents = extents;
     b->max_tasks = (int)max;
     return 0;
 }
@@ -194,9 +198,16 @@ static char *unique_name(struct builder *b, const struct task_spec *spec)
     return name;
 }
 
-static double cost_of(const struct task_kind *kind, const cJSON *params)
+static double cost_of(const struct builder *b, const struct task_kind *kind, const cJSON *params,
+                      const struct task_spec *spec, struct task_extent *extent)
 {
-    double cost = kind->cost == NULL ? 1 : kind->cost(params);
+    struct task_sizing sizing = { .params = params, .n_inputs = spec->n_inputs };
+    for (int i = 0; i < spec->n_inputs; i++) {
+        sizing.roles[i] = spec->inputs[i].role;
+        sizing.inputs[i] = &b->extents[spec->inputs[i].task];
+    }
+    *extent = (struct task_extent){ 0 };
+    double cost = kind->cost == NULL ? 1 : kind->cost(&sizing, extent);
     return isfinite(cost) && cost > 0 ? cost : 1e-3;
 }
 
@@ -244,7 +255,7 @@ int graph_add(struct builder *b, struct task_spec *spec, int *task, bool *fresh)
     t->params = spec->params;
     t->labels = spec->labels;
     spec->params = spec->labels = NULL;
-    t->cost = cost_of(t->kind, t->params);
+    t->cost = cost_of(b, t->kind, t->params, spec, &b->extents[index]);
     t->state = spec->n_inputs == 0 ? TASK_READY : TASK_WAITING;
     t->name = unique_name(b, spec);
     if (t->name == NULL || add_inputs_to_task(b, t, spec) != 0 || table_add(&b->names, t->name, index, b->err) != 0 ||

@@ -55,6 +55,7 @@ struct builder {
     int64_t *common;
     int n_common, max_common;
     char (*identities)[HASH_HEX];   /* of tasks: what hashes into their dependants */
+    struct task_extent *extents;    /* of tasks: what the estimates of their dependants look at */
 };
 
 /* One task to be added. params and labels are taken over (also on failure). */

@@ -44,6 +44,9 @@ void gmm_fini(struct gmm *g); /* NULL-safe; a zeroed struct is fine */
 int gmm_fit(struct device *dev, const double *x, int64_t n, int64_t d, const struct gmm_options *options,
             struct gmm *out, struct err *err);
 
+/* Estimated seconds of gmm_fit on one thread (calibration: gmm.c). */
+double gmm_fit_seconds(int64_t n, int64_t d, const struct gmm_options *options);
+
 /* A mixture from parameters, shaped as in struct gmm, which are copied. */
 int gmm_init(struct gmm *out, int64_t components, int64_t d, enum covariance covariance, const double *weight,
              const double *mean, const double *cov, struct err *err);

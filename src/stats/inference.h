@@ -58,6 +58,8 @@ struct statistic {
     const char *score;        /* what is tested of each image, for descriptions */
     int (*run)(struct device *, const struct inference_data *, const struct inference_options *,
                struct inference_result *, struct err *);
+    /* Estimated seconds of a run on one thread; of the data only the numbers are looked at. */
+    double (*seconds)(const struct inference_data *, const struct inference_options *);
 };
 extern const struct statistic *const statistics[]; /* NULL-terminated */
 extern const char *const statistic_names[];         /* likewise, for options */

@@ -58,6 +58,9 @@ enum { DUPLICATE_LIMIT = 100 };
 int mutual_information(struct device *dev, const double *a, int64_t da, const double *b, int64_t db, int64_t n,
                        struct information *out, struct err *err);
 
+/* Estimated seconds of it on one thread (calibration: similarity.c). */
+double mutual_information_seconds(int64_t n, int64_t da, int64_t db);
+
 /* (i - random) / (self - random), clipped to [0, 1]; NAN unless self > random. The
  * interval is that of i on the same scale, not clipped: random and self are taken
  * as they are. */

@@ -38,9 +38,17 @@ static int gap_run(struct device *dev, const struct inference_data *data, const 
     return rc;
 }
 
+static double gap_seconds(const struct inference_data *data, const struct inference_options *options)
+{
+    struct gmm_options fit;
+    inference_gmm_options(options, options->components, &fit);
+    return gmm_fit_seconds(data->n_fit, data->d, &fit);
+}
+
 const struct statistic statistic_gap = {
     .name = "gap",
     .help = "members against held-out: log-likelihood under one mixture fitted on half of the members",
     .score = "log-likelihood under the mixture of the other members",
     .run = gap_run,
+    .seconds = gap_seconds,
 };

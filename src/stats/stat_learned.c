@@ -236,10 +236,25 @@ out:
     return rc;
 }
 
+static double learned_seconds(const struct inference_data *data, const struct inference_options *options)
+{
+    double seconds = 0;
+    int64_t n0 = data->n_fit / 2, n1 = data->n_fit + data->n_members > 0 ? heldout_to_learn(data) / 2 : 0;
+    const int64_t size[POPULATIONS] = { n0, n1, n0 + n1 };
+    for (int p = 0; p < POPULATIONS; p++)
+        for (int k = 1; k <= COMPONENTS_MAX; k++) {
+            struct gmm_options fit;
+            inference_gmm_options(options, k, &fit);
+            seconds += gmm_fit_seconds(size[p], data->d, &fit);
+        }
+    return seconds;
+}
+
 const struct statistic statistic_learned = {
     .name = "learned",
     .help = "members against held-out: a score learned on one part of both, from log-likelihoods under several "
             "mixtures; fires for a gap of either sign",
     .score = "log-odds of being a member, learned on other images",
     .run = learned_run,
+    .seconds = learned_seconds,
 };

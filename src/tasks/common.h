@@ -46,9 +46,19 @@ void task_report_fraction(void *ctx, double fraction);
  * describes, at this input size. */
 double task_forward_seconds(const cJSON *block, int size);
 
-/* Estimated seconds of the training that `params` describes, with this many
- * views of an image in a step. */
-double task_training_seconds(const cJSON *params, int views);
+/* Length of that encoder's representations. */
+int task_encoder_dim(const cJSON *block);
+
+/* Fills the extent of a task that makes the encoder that `block` describes. */
+void task_encoder_extent(const cJSON *block, int size, struct task_extent *out);
+
+/* Estimated seconds of the training that `params` describes, on so many images of
+ * this size, with this many views of an image in a step. */
+double task_training_seconds(const cJSON *params, int64_t images, int size, int views);
+
+/* Estimated seconds: reading or writing an array; starting a process and a device. */
+double task_array_seconds(int64_t rows, int64_t columns);
+extern const double task_start_seconds;
 
 /* Number and size of the images of params.dataset, 0 and 0 if it cannot be read. */
 void task_shape(const cJSON *params, int64_t *n, int *size);

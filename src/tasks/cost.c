@@ -1,46 +1,77 @@
 /* Rough estimates of duration: the schedule needs their ratios, people their
- * order of magnitude; measured times take over during a run. */
+ * order of magnitude; measured times take over during a run.
+ *
+ * Calibrated on a core of an AMD EPYC with AVX-512 (processor time, one thread),
+ * against `dinf bench train` for networks, `dinf bench gmm` and `mutual-information`
+ * for statistics (their constants stand in stats/), and the tasks of
+ * tests/e2e/tiny.cfg and configs/demo.cfg: right within a factor of about 3. What
+ * they do not know is how many iterations a mixture takes. */
+#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/json.h"
 #include "tasks/common.h"
 
-/* A present-day core, small convolutions in fp32. */
-static const double flops_per_second = 1.2e11;
+/* Small convolutions in fp32; with fewer channels than a vector has lanes they are
+ * not vectorised. */
+static const double flops_per_second = 1.2e11, flops_per_second_narrow = 1e8;
+enum { NARROW = 16 };
 
-static const char *string_of(const cJSON *block, const char *name, const char *preset)
+const double task_start_seconds = 0.05;
+static const double seconds_per_value = 3e-8; /* of a compressed array, read or written */
+
+static int layers_of(const cJSON *block)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(block, name);
-    return cJSON_IsString(v) ? v->valuestring : preset;
+    int layers;
+    return sscanf(json_text(block, "arch", "resnet18"), "resnet%d", &layers) == 1 && layers >= 3 ? layers : 18;
 }
 
-static double number_of(const cJSON *block, const char *name, double preset)
+/* Bottleneck blocks have representations four times as long; resnet8 lacks the last stage. */
+static bool has_bottlenecks(int layers)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(block, name);
-    return cJSON_IsNumber(v) ? v->valuedouble : preset;
+    return layers == 26 || layers >= 50;
+}
+
+int task_encoder_dim(const cJSON *block)
+{
+    int layers = layers_of(block);
+    int last = (int)lround((layers == 8 ? 256 : 512) * json_number(block, "width", 1));
+    return has_bottlenecks(layers) ? 4 * last : last;
 }
 
 /* In a ResNet every 3x3 convolution costs about the same: 64 x 64 x 9 products at
- * 32 x 32 positions. The name says how many there are. */
+ * 32 x 32 positions. The name says how many there are, a quarter of them in each stage. */
 double task_forward_seconds(const cJSON *block, int size)
 {
-    int layers = 18;
-    double width = number_of(block, "width", 1);
-    if (sscanf(string_of(block, "arch", "resnet18"), "resnet%d", &layers) != 1 || layers < 3)
-        layers = 18;
-    double products = (layers - 2) * (layers >= 50 ? 27e6 : 35e6) * width * width * size * size / (32.0 * 32.0);
-    if (strcmp(string_of(block, "stem", "cifar"), "imagenet") == 0)
+    int layers = layers_of(block), stages = layers == 8 ? 3 : 4;
+    double width = json_number(block, "width", 1), narrow = 0;
+    double products = (layers - 2) * (has_bottlenecks(layers) ? 27e6 : 35e6) * width * width * size * size / 1024.0;
+    if (strcmp(json_text(block, "stem", "cifar"), "imagenet") == 0)
         products /= 14;
-    return 2 * products / flops_per_second;
+    for (int stage = 0; stage < stages; stage++)
+        narrow += (64 << stage) * width < NARROW;
+    double slow = narrow / stages;
+    return 2 * products * ((1 - slow) / flops_per_second + slow / flops_per_second_narrow);
 }
 
-double task_training_seconds(const cJSON *params, int views)
+double task_training_seconds(const cJSON *params, int64_t images, int size, int views)
 {
-    int64_t n;
-    int size;
-    task_shape(params, &n, &size);
-    double images = (double)n * number_of(params, "epochs", 100), limit = number_of(params, "max_steps", 0);
-    if (limit > 0 && images > limit * number_of(params, "batch", 256))
-        images = limit * number_of(params, "batch", 256);
-    return 0.1 + 3 * images * views * task_forward_seconds(params, size);
+    double seen = (double)images * json_number(params, "epochs", 100), limit = json_number(params, "max_steps", 0);
+    if (limit > 0 && seen > limit * json_number(params, "batch", 256))
+        seen = limit * json_number(params, "batch", 256);
+    return 2 * task_start_seconds + 3 * seen * views * task_forward_seconds(params, size);
+}
+
+double task_array_seconds(int64_t rows, int64_t columns)
+{
+    return seconds_per_value * (double)rows * (double)columns;
+}
+
+void task_encoder_extent(const cJSON *block, int size, struct task_extent *out)
+{
+    out->dim = task_encoder_dim(block);
+    out->size = size;
+    out->image_seconds = task_forward_seconds(block, size);
 }

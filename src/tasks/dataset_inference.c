@@ -176,11 +176,29 @@ static int run_statistic(struct task_context *ctx, const struct statistic *stati
     return rc;
 }
 
-static double inference_cost(const cJSON *params)
+static int64_t fitted_members(const struct own_options *own, int64_t n_members)
+{
+    return (int64_t)((double)n_members * own->fit_fraction + 0.5);
+}
+
+static double inference_cost(const struct task_sizing *s, struct task_extent *out)
 {
     struct own_options own;
+    struct inference_options o;
     struct err ignored;
-    return options_from_json(own_options, params, &own, &ignored) == 0 ? 0.1 + 0.5 * (double)own.seeds : 1;
+    const struct task_extent *members = task_sizing_input(s, "members"), *heldout = task_sizing_input(s, "heldout");
+    (void)out;
+    if (options_from_json(own_options, s->params, &own, &ignored) != 0 ||
+        options_from_json(inference_options_table, s->params, &o, &ignored) != 0)
+        return 1;
+    struct inference_data data = { .d = members->dim,
+                                   .n_fit = fitted_members(&own, members->rows),
+                                   .n_heldout = heldout->rows };
+    data.n_members = members->rows - data.n_fit;
+    double once = task_array_seconds(members->rows + heldout->rows, members->dim), each = 0;
+    for (int i = 0; i < own.statistics.n; i++)
+        each += once + statistic_find(own.statistics.v[i])->seconds(&data, &o);
+    return task_start_seconds + once + (double)own.seeds * each;
 }
 
 /* Where the scores of statistic `i` go: of the first to where readers look first, of
@@ -208,7 +226,7 @@ static int inference_run(struct task_context *ctx, struct err *err)
         task_seed(own.seed, err) != 0 || samples_read(ctx, &own, &s, err) != 0 ||
         task_output_path(ctx, ".h5", path, err) != 0)
         goto out;
-    int64_t n_fit = (int64_t)((double)s.n_members * own.fit_fraction + 0.5);
+    int64_t n_fit = fitted_members(&own, s.n_members);
     size_t n_rows = (size_t)(own.seeds * own.statistics.n), at = 0;
     rows = mem_alloc(n_rows, sizeof *rows, err);
     r = rows != NULL ? result_create(path, ctx->provenance, err) : NULL;

@@ -13,12 +13,13 @@ static const struct option embed_options[] = {
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 
-static double embed_cost(const cJSON *params)
+static double embed_cost(const struct task_sizing *s, struct task_extent *out)
 {
-    int64_t n;
     int size;
-    task_shape(params, &n, &size);
-    return 0.05 + (double)n * task_forward_seconds(NULL, size);
+    const struct task_extent *encoder = task_sizing_input(s, "encoder");
+    task_shape(s->params, &out->rows, &size);
+    out->dim = encoder->dim;
+    return task_start_seconds + (double)out->rows * encoder->image_seconds + task_array_seconds(out->rows, out->dim);
 }
 
 static int embed_run(struct task_context *ctx, struct err *err)

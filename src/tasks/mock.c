@@ -171,10 +171,11 @@ static int mock_run(struct task_context *ctx, struct err *err)
     return write_result(ctx, &o, state.value, err);
 }
 
-static double mock_cost(const cJSON *params)
+static double mock_cost(const struct task_sizing *s, struct task_extent *out)
 {
     struct mock_options o;
-    if (options_from_json(mock_table, params, &o, NULL) != 0)
+    (void)out;
+    if (options_from_json(mock_table, s->params, &o, NULL) != 0)
         return 0.001;
     return o.seconds > 0.001 ? o.seconds : 0.001;
 }

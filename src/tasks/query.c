@@ -40,16 +40,17 @@ static int query_tables(const cJSON *block, const struct option **tables, int ma
     return n < 0 ? -1 : n + 1;
 }
 
-static double query_cost(const cJSON *params)
+static double query_cost(const struct task_sizing *s, struct task_extent *out)
 {
     struct query_options o;
     struct err ignored;
-    int64_t n;
-    int size;
-    task_shape(params, &n, &size);
-    if (options_from_json(query_options, params, &o, &ignored) != 0)
+    const struct task_extent *victim = task_sizing_input(s, "victim");
+    if (options_from_json(query_options, s->params, &o, &ignored) != 0)
         return 1;
-    return 0.05 + (double)(o.budget * o.views) * task_forward_seconds(NULL, size);
+    out->rows = o.budget * o.views;
+    out->dim = victim->dim;
+    out->size = victim->size;
+    return task_start_seconds + (double)out->rows * victim->image_seconds + task_array_seconds(out->rows, out->dim);
 }
 
 void query_order(uint64_t seed, int64_t n, uint32_t *order)

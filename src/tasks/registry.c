@@ -32,6 +32,15 @@ const struct task_input *task_input(const struct task_context *ctx, const char *
     return NULL;
 }
 
+const struct task_extent *task_sizing_input(const struct task_sizing *s, const char *role)
+{
+    static const struct task_extent none;
+    for (int i = 0; i < s->n_inputs; i++)
+        if (strcmp(s->roles[i], role) == 0)
+            return s->inputs[i];
+    return &none;
+}
+
 int task_path(const char *dir, const char *id, const char *suffix, char out[PATH_MAX], struct err *err)
 {
     return fs_path(out, PATH_MAX, err, "%s/tasks/%s%s", dir, id, suffix);

@@ -199,11 +199,19 @@ out:
     return rc;
 }
 
-static double similarity_cost(const cJSON *params)
+static double similarity_cost(const struct task_sizing *s, struct task_extent *out)
 {
     struct similarity_options o;
     struct err ignored;
-    return options_from_json(similarity_options, params, &o, &ignored) == 0 ? 0.2 + 0.2 * o.obfuscations.n : 1;
+    const struct task_extent *victim = task_sizing_input(s, "victim"), *suspect = task_sizing_input(s, "suspect");
+    (void)out;
+    if (options_from_json(similarity_options, s->params, &o, &ignored) != 0)
+        return 1;
+    int64_t n = victim->rows < o.sample ? victim->rows : o.sample;
+    double ends = 2 * mutual_information_seconds(n, victim->dim, victim->dim);
+    double row = mutual_information_seconds(n, victim->dim, suspect->dim) + task_array_seconds(n, suspect->dim);
+    return task_start_seconds + task_array_seconds(victim->rows, 2 * victim->dim + suspect->dim) + ends +
+           o.obfuscations.n * row;
 }
 
 static int similarity_run(struct task_context *ctx, struct err *err)

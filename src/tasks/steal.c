@@ -2,6 +2,7 @@
 #include "tasks/common.h"
 
 #include "base/mem.h"
+#include "conf/json.h"
 #include "data/resize.h"
 
 struct steal_options {
@@ -25,14 +26,12 @@ static int steal_tables(const cJSON *block, const struct option **tables, int ma
     return n + 1;
 }
 
-static double steal_cost(const cJSON *params)
+/* Thieves train at the victim's input size. */
+static double steal_cost(const struct task_sizing *s, struct task_extent *out)
 {
-    cJSON *budget = cJSON_GetObjectItemCaseSensitive(params, "budget");
-    int64_t n;
-    int size;
-    task_shape(params, &n, &size);
-    double share = cJSON_IsNumber(budget) && n > 0 ? budget->valuedouble / (double)n : 1;
-    return task_training_seconds(params, 1) * share;
+    int size = task_sizing_input(s, "answers")->size;
+    task_encoder_extent(s->params, size, out);
+    return task_training_seconds(s->params, (int64_t)json_number(s->params, "budget", 0), size, 1);
 }
 
 /* The victim's answers about the first `budget` queried images, and which images

@@ -56,6 +56,25 @@ struct task_need {
     enum need_set set;
 };
 
+/* What can be known of a task's result before it runs; 0: unknown, or it has none. */
+struct task_extent {
+    int64_t rows;             /* representations */
+    int dim;                  /* length of each; of an encoder: of those it makes */
+    int size;                 /* pixels: input of the encoder that it makes or asks */
+    double image_seconds;     /* estimate: one image forward through the encoder that it makes */
+};
+
+/* What an estimate looks at. */
+struct task_sizing {
+    const cJSON *params;
+    int n_inputs;
+    const char *roles[TASK_INPUTS_MAX];
+    const struct task_extent *inputs[TASK_INPUTS_MAX];
+};
+
+/* The input with this role; all zero if there is none. */
+const struct task_extent *task_sizing_input(const struct task_sizing *, const char *role);
+
 struct task_kind {
     const char *name, *help;
     const struct option *options;
@@ -66,9 +85,9 @@ struct task_kind {
     int (*tables)(const cJSON *block, const struct option **tables, int max, struct err *err);
     const struct task_need *needs; /* NULL: not an evaluation kind */
     bool needs_device;        /* ctx->device is opened before run */
-    /* Estimated seconds on one thread of a present-day core; only the ratios
-     * matter for the schedule. */
-    double (*cost)(const cJSON *params);
+    /* Estimated seconds on one thread of a present-day core (calibration: cost.c);
+     * only the ratios matter for the schedule. `out`, zeroed, gets the extent. */
+    double (*cost)(const struct task_sizing *, struct task_extent *out);
     /* 0; STOPPED: state saved in work, run again later; -1: failed, with a message. */
     int (*run)(struct task_context *, struct err *);
 };

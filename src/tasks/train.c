@@ -1,9 +1,13 @@
 /* Self-supervised training of a victim or an independent encoder. */
 #include "tasks/common.h"
 
-static double train_cost(const cJSON *params)
+static double train_cost(const struct task_sizing *s, struct task_extent *out)
 {
-    return task_training_seconds(params, 2);
+    int64_t n;
+    int size;
+    task_shape(s->params, &n, &size);
+    task_encoder_extent(s->params, size, out);
+    return task_training_seconds(s->params, n, size, 2);
 }
 
 static int train_run_task(struct task_context *ctx, struct err *err)
