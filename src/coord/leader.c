@@ -202,7 +202,10 @@ static int take_failed(struct leader *l, int rank, int task, double seconds, con
 static int take_stopped(struct leader *l, int rank, int task, double seconds, struct err *err)
 {
     struct plan_task *t = task_of(l, task);
+    double reported = l->seats[rank].report.fraction;
     t->seconds = seconds;
+    if (t->kind->resumes && reported > t->saved)
+        t->saved = fmin(reported, 1);
     progress_task(l->progress, "rank %d stopped %s", rank, t->name);
     int rc = journal_stopped(l->journal, t, err);
     schedule_requeue(l->schedule, task);
@@ -279,6 +282,7 @@ static int handle(struct leader *l, int rank, const struct message *m, const cha
             return err_set(err, "rank %d ended a task that it was not given", rank);
         struct attempt_end end = { .outcome = (enum outcome)m->outcome, .seconds = m->seconds };
         snprintf(end.error, sizeof end.error, "%s", text != NULL ? text : "");
+        seat->report = m->report;
         return take_end(l, rank, &end, err);
     }
     case MESSAGE_STOP:
@@ -298,11 +302,10 @@ static int listen(struct leader *l, struct backoff *backoff, struct err *err)
         bool fresh;
         if (!runner_busy(&l->runner))
             return 0;
-        if (runner_poll(&l->runner, 0.02, &fresh, &end) == 1)
-            return take_end(l, 0, &end, err);
-        if (fresh)
+        bool ended = runner_poll(&l->runner, 0.02, &fresh, &end) == 1;
+        if (fresh || ended)
             l->seats[0].report = l->runner.report;
-        return 0;
+        return ended ? take_end(l, 0, &end, err) : 0;
     }
     struct message m;
     char *text;

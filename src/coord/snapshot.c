@@ -67,13 +67,13 @@ static const struct snapshot_worker *worker_of(const struct snapshot *s, const s
 
 static double remaining_of(struct pace *p, const struct snapshot *s, const struct plan_task *t, double now)
 {
-    double whole = expected(p, t);
+    double whole = expected(p, t) * (1 - t->saved);
     if (t->state != TASK_RUNNING)
         return whole;
     const struct snapshot_worker *w = worker_of(s, t);
     double so_far = w != NULL ? w->seconds : now - t->start, f = w != NULL ? w->report.fraction : 0;
-    if (f > 0.02)
-        return so_far * (1 - f) / f;
+    if (f - t->saved > 0.02) /* of this attempt's own work */
+        return so_far * (1 - f) / (f - t->saved);
     return whole > so_far ? whole - so_far : 0;
 }
 
@@ -112,6 +112,7 @@ int snapshot_estimate(struct snapshot *s, const struct plan *plan, double now, s
         if (t->state == TASK_FAILED || t->state == TASK_SKIPPED)
             continue;
         double left = remaining_of(&pace, s, t, now), begin = 0;
+        behind += expected(&pace, t) * t->saved;
         for (int j = 0; j < t->n_inputs; j++)
             begin = end[t->input_tasks[j]] > begin ? end[t->input_tasks[j]] : begin;
         end[i] = begin + left;

@@ -172,7 +172,9 @@ int journal_failed(struct journal *j, const struct plan_task *task, bool final, 
 
 int journal_stopped(struct journal *j, const struct plan_task *task, struct err *err)
 {
-    return append(j, task_event("stopped", task, true), true, err);
+    cJSON *o = task_event("stopped", task, true);
+    o = with(o, cJSON_AddNumberToObject(o, "saved", task->saved));
+    return append(j, o, true, err);
 }
 
 int journal_end(struct journal *j, int done, int failed, int skipped, struct err *err)

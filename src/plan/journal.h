@@ -5,12 +5,13 @@
  *   {"t":T,"event":"start","id":"...","attempt":A,"rank":R}
  *   {"t":T,"event":"done","id":"...","attempt":A,"rank":R,"seconds":S}
  *   {"t":T,"event":"failed","id":"...","attempt":A,"rank":R,"seconds":S,"error":"...","final":B}
- *   {"t":T,"event":"stopped","id":"...","attempt":A,"rank":R,"seconds":S}   state saved, not an attempt
+ *   {"t":T,"event":"stopped","id":"...","attempt":A,"rank":R,"seconds":S,"saved":F}   state saved, not an attempt
  *   {"t":T,"event":"end","done":N,"failed":N,"skipped":N}           a run ends; absent after a kill
  *
- * t: seconds since the epoch. Unknown events and unknown ids are ignored (the
- * config may have changed since). A last line without newline was torn by a
- * kill: it is ignored and cut off when the journal is opened again. */
+ * t: seconds since the epoch. saved: the share of the work, 0 to 1, that the next
+ * attempt need not do again. Unknown events and unknown ids are ignored (the config
+ * may have changed since). A last line without newline was torn by a kill: it is
+ * ignored and cut off when the journal is opened again. */
 #ifndef DINF_PLAN_JOURNAL_H
 #define DINF_PLAN_JOURNAL_H
 

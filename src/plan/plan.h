@@ -39,6 +39,7 @@ struct plan_task {
     int attempts;
     int rank;
     double start, seconds;
+    double saved;             /* share of the work that stopped attempts have left in the task's folder */
     char *error;              /* last failure, or NULL */
 };
 

@@ -67,6 +67,7 @@ static void apply(struct replay *r, const cJSON *event)
         t->attempts = attempt;
         t->seconds = json_number(event, "seconds", 0);
         t->start = when - t->seconds;
+        t->saved = 0;
         set_error(t, NULL);
     } else if (strcmp(name, "failed") == 0) {
         t->state = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(event, "final")) ? TASK_FAILED : TASK_WAITING;
@@ -76,6 +77,7 @@ static void apply(struct replay *r, const cJSON *event)
     } else if (strcmp(name, "stopped") == 0) {
         t->state = TASK_WAITING;
         t->attempts = attempt > 0 ? attempt - 1 : 0;
+        t->saved = json_number(event, "saved", 0);
     }
 }
 
@@ -112,6 +114,7 @@ int journal_replay(const char *path, struct plan *plan, bool (*exists)(void *arg
         plan->tasks[i].state = TASK_WAITING;
         plan->tasks[i].attempts = 0;
         plan->tasks[i].rank = -1;
+        plan->tasks[i].saved = 0;
         set_error(&plan->tasks[i], NULL);
     }
     if (fs_exists(path) && fs_read(path, &text, &bytes, err) != 0)

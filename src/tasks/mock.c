@@ -185,6 +185,7 @@ const struct task_kind task_kind_mock = {
     .help = "sleeps, fails, crashes or hangs: for tests of the coordinator",
     .options = mock_table,
     .options_size = sizeof(struct mock_options),
+    .resumes = true,
     .cost = mock_cost,
     .run = mock_run,
 };

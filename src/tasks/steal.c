@@ -103,5 +103,6 @@ const struct task_kind task_kind_steal = { .name = "steal",
                                            .options_size = sizeof(struct steal_options),
                                            .tables = steal_tables,
                                            .needs_device = true,
+                                           .resumes = true,
                                            .cost = steal_cost,
                                            .run = steal_run };

@@ -85,6 +85,7 @@ struct task_kind {
     int (*tables)(const cJSON *block, const struct option **tables, int max, struct err *err);
     const struct task_need *needs; /* NULL: not an evaluation kind */
     bool needs_device;        /* ctx->device is opened before run */
+    bool resumes;             /* a stopped attempt's share of the work stands in its folder */
     /* Estimated seconds on one thread of a present-day core (calibration: cost.c);
      * only the ratios matter for the schedule. `out`, zeroed, gets the extent. */
     double (*cost)(const struct task_sizing *, struct task_extent *out);

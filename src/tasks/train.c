@@ -27,5 +27,6 @@ const struct task_kind task_kind_train = { .name = "train",
                                            .options = train_options,
                                            .tables = train_option_tables,
                                            .needs_device = true,
+                                           .resumes = true,
                                            .cost = train_cost,
                                            .run = train_run_task };

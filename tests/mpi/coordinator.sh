@@ -107,6 +107,7 @@ case_stop() { # a signal, 75, and the same command goes on
                 wait $pid || got=$?
                 [ $got = 75 ] || fail "status $got after $signal to a $target of $n ranks"
                 [ "$(count s '"event":"stopped"')" -ge 1 ] || fail "nothing is journalled as stopped"
+                [ "$(count s '"saved":0[.]')" -ge 1 ] || fail "the saved share of the stopped task is not journalled"
                 says stop.err "the same command goes on"
                 run 0 $n long.cfg --out s
                 same whole s

@@ -133,6 +133,17 @@ static void estimates(void **state)
     s.n_workers = 0; /* no report: by its cost, 6 s, 3 of them over */
     assert_int_equal(snapshot_estimate(&s, &plan, 103, &err), 0);
     assert_true(fabs(s.left - 5) < 1e-9);
+    tasks[1].saved = 0.5; /* half of it was there before: all of the report's quarter above is this attempt's */
+    workers[1].report.fraction = 0.75;
+    s.n_workers = s.workers_total = 2;
+    assert_int_equal(snapshot_estimate(&s, &plan, 103, &err), 0);
+    assert_true(fabs(s.left - (3 + 2)) < 1e-9);
+    assert_true(fabs(s.fraction - (4 + 3 + 3) / (4.0 + 3 + 3 + 3 + 2)) < 1e-9);
+    tasks[1].state = TASK_READY; /* stopped: 3 of its 6 s are over */
+    s.n_workers = 0;
+    assert_int_equal(snapshot_estimate(&s, &plan, 103, &err), 0);
+    assert_true(fabs(s.left - (3 + 2)) < 1e-9);
+    assert_true(fabs(s.fraction - (4 + 3) / (4.0 + 3 + 3 + 2)) < 1e-9);
 }
 
 static struct snapshot example(struct snapshot_worker *workers, int n)

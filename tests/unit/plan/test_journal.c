@@ -104,12 +104,13 @@ static void interrupted_and_failed(void **state)
     schedule_destroy(s);
     snprintf(text, sizeof text,
              "%s{\"t\":3,\"event\":\"start\",\"id\":\"" ID0 "\",\"attempt\":1,\"rank\":1}\n"
-             "{\"t\":3,\"event\":\"stopped\",\"id\":\"" ID0 "\",\"attempt\":1,\"rank\":1,\"seconds\":1}\n",
-             begun);
+             "{\"t\":3,\"event\":\"stopped\",\"id\":\"" ID0 "\",\"attempt\":1,\"rank\":1,\"seconds\":1,\"saved\":0.25}\n%s",
+             begun, begun);
     put(text);
     assert_int_equal(journal_replay(path, p, NULL, NULL, NULL, &err), 0);
     assert_int_equal(p->tasks[0].state, TASK_READY);
     assert_int_equal(p->tasks[0].attempts, 0);
+    assert_true(p->tasks[0].saved == 0.25 && p->tasks[1].saved == 0); /* stands when the next run begins */
     plan_destroy(p);
 }
 
