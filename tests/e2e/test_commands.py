@@ -15,6 +15,8 @@ import unittest
 
 import h5py
 import numpy as np
+import scipy.spatial
+import scipy.special
 import scipy.stats
 from sklearn.mixture import GaussianMixture
 
@@ -108,6 +110,25 @@ class Commands(unittest.TestCase):
         again = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--statistic", "learned",
                           "--seed", 3)
         self.assertEqual(learned, again)
+        self.assertIsNone(learned["components"])  # it fits mixtures of 1 to 5
+        self.assertEqual(gap["components"], 1)
+
+    def test_audit_says_whether_mixtures_converged(self):
+        (f, m, h), _ = self.three()
+        for statistic, mixtures in (("gap", 1), ("learned", 15)):
+            args = ("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 3, "--statistic", statistic)
+            self.assertIs(dinf_json(*args)["converged"], True)
+            self.assertIn("convergence     reached", dinf(*args).stdout)
+            self.assertIs(dinf_json(*args, "--max-iterations", 1)["converged"], False)
+            self.assertIn(f"not reached: {mixtures} of {mixtures} mixture", dinf(*args, "--max-iterations", 1).stdout)
+        few = self.save("few.npy", self.rng.normal(size=(12, 12)))
+        self.assertIsNone(dinf_json("audit", "--fit", few, "--members", m, "--heldout", h, "--components", 3,
+                                    "--statistic", "learned")["converged"])
+
+    def test_audit_help_says_how_held_out_rows_are_cut(self):
+        text = " ".join(dinf("audit", "--help").stdout.split())
+        self.assertIn("the statistic learned cuts this file by the seed in the proportion of the rows in `fit` and "
+                      "`members`", text)
 
     def test_audit_reads_hdf5_and_float32(self):
         (f, m, h), (fit, members, heldout) = self.three(shift=0.2, dtype=np.float32)
@@ -138,7 +159,33 @@ class Commands(unittest.TestCase):
         for name, x in per_image.items():
             self.assertAlmostEqual(got[name], x.mean(), places=10, msg=name)
             self.assertAlmostEqual(got[name + "_ci"], 2.576 * x.std(ddof=1) / np.sqrt(len(x)), places=6, msg=name)
-        self.assertGreater(got["mutual_information"], 0)
+        distance = lambda x: scipy.spatial.cKDTree(x).query(x, 2)[0][:, 1]
+        ball = lambda k: 0.5 * k * np.log(np.pi) - scipy.special.gammaln(0.5 * k + 1)
+        n, d = a.shape
+        terms = d * np.log(distance(a)) + d * np.log(distance(b)) - 2 * d * np.log(distance(np.hstack([a, b])))
+        constant = 2 * ball(d) - ball(2 * d) + scipy.special.psi(n) - scipy.special.psi(1)
+        self.assertAlmostEqual(got["mutual_information"], terms.mean() + constant, places=6)
+        self.assertAlmostEqual(got["mutual_information_ci"], 2.576 * terms.std(ddof=1) / np.sqrt(n), places=6)
+        self.assertEqual(got["duplicates"], 0)
+
+    def test_compare_of_collapsed_representations_has_no_numbers(self):
+        a = self.save("a.npy", self.rng.normal(size=(300, 8)))
+        flat = self.save("flat.npy", np.tile(self.rng.normal(size=8), (300, 1)).astype(np.float32))
+        for x, y, says in ((a, flat, "the second representations are the same"),
+                           (flat, a, "the first representations are the same"),
+                           (flat, flat, "the first and the second representations are the same")):
+            got = dinf_json("compare", x, y)
+            for name in ("cosine", "cosine_abs", "l1", "l2", "linf", "l2_score", "mutual_information"):
+                self.assertIsNone(got[name], name)
+                self.assertIsNone(got[name + "_ci"], name)
+            self.assertIn(says, got["reason"])
+            self.assertIn("nan: " + says, dinf("compare", x, y).stdout)
+        half = self.rng.normal(size=(300, 8))
+        half[:150] = half[0]
+        got = dinf_json("compare", a, self.save("half.npy", half))
+        self.assertIsNone(got["mutual_information"])
+        self.assertIsNotNone(got["cosine"])
+        self.assertIn("150 of 300 rows of the second representations are repeated exactly", got["reason"])
 
     def test_compare_of_unequal_dimensions_has_mutual_information_only(self):
         a, b = self.rng.normal(size=(100, 8)), self.rng.normal(size=(100, 5))

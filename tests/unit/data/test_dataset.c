@@ -148,6 +148,14 @@ static void identity(void **state)
 static void overlaps(void **state)
 {
     (void)state;
+    uint8_t in[7];
+    struct err err = { "" };
+    cJSON *seven = parse(SUBSET(5, 0, 7)), *others = parse(SUBSET(5, 4, 5));
+    assert_int_equal(dataset_shared(seven, others, in, &err), 0);
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(in[i], i >= 4);
+    cJSON_Delete(seven);
+    cJSON_Delete(others);
     assert_int_equal(overlap(SUBSET(5, 0, 7), SUBSET(5, 7, 5)), 0);
     assert_int_equal(overlap(SUBSET(5, 0, 7), SUBSET(5, 4, 5)), 3);
     assert_int_equal(overlap(SUBSET(5, 0, 12), SUBSET(9, 0, 12)), 12);

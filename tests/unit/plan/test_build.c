@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "device/device.h"
 #include "plan/print.h"
 #include "plan/schedule.h"
@@ -187,10 +188,29 @@ static double label(const struct plan *plan, const char *name, const char *key)
     return cJSON_GetObjectItem(plan->tasks[i].labels, key)->valuedouble;
 }
 
+static double param(const struct plan *plan, int task, const char *key)
+{
+    assert_true(task >= 0);
+    return cJSON_GetObjectItem(plan->tasks[task].params, key)->valuedouble;
+}
+
 #define STEAL(budgets)                                                                                                 \
     "steal = ( { victim = \"victim\"; queries = [ \"outside\", \"half\", \"members\" ]; budgets = " budgets            \
     "; loss = [ \"infonce\", \"mse\" ]; epochs = 7; } );\n"
 #define EVALUATE "evaluate = { dataset_inference = { components = [ 1, 10 ]; }; similarity = { }; };\n"
+
+/* Members among the first `budget` images that the query of the set half takes, whose
+ * first 50 images of 100 are the members' (VICTIM, SETS). */
+static double drawn_share(const struct plan *p, int budget)
+{
+    uint32_t order[100];
+    int in = 0, q = plan_find(p, "query:victim.half", NULL);
+    struct rng rng = rng_at((uint64_t)param(p, q, "seed"), RNG_QUERY, 0, 0, 0);
+    rng_permutation(&rng, order, 100);
+    for (int i = 0; i < budget; i++)
+        in += order[i] < 50;
+    return (double)in / budget;
+}
 
 static void whole_campaign(void **state)
 {
@@ -199,7 +219,11 @@ static void whole_campaign(void **state)
     /* 1 victim, 3 queries, 12 thefts, 1 random; 13 x 2 + 1 embeds, 13 x (2 + 1) evaluations */
     assert_int_equal(p->n_tasks, 1 + 3 + 12 + 1 + 27 + 39);
     assert_true(label(p, "steal:victim.outside.20.mse", "overlap") == 0);
-    assert_true(label(p, "steal:victim.half.40.infonce", "overlap") == 0.5);
+    assert_true(label(p, "steal:victim.half.40.infonce", "set_overlap") == 0.5);
+    assert_true(label(p, "steal:victim.half.40.infonce", "overlap") == drawn_share(p, 40));
+    assert_true(label(p, "steal:victim.half.20.mse", "overlap") == drawn_share(p, 20));
+    assert_true(label(p, "dataset_inference:victim.half.20.mse@victim.10", "overlap") == drawn_share(p, 20));
+    assert_true(label(p, "train:victim", "overlap") == -1 && label(p, "train:victim", "set_overlap") == -1);
     assert_true(label(p, "steal:victim.members.40.infonce", "overlap") == 1);
     assert_true(label(p, "steal:victim.members.40.infonce", "budget") == 40);
     int q = plan_find(p, "query:victim.half", NULL), s = plan_find(p, "steal:victim.half.20.mse", NULL);
@@ -225,6 +249,82 @@ static void whole_campaign(void **state)
     for (const char *line = text; *line != 0; line += strcspn(line, "\n") + 1)
         assert_true(strcspn(line, "\n") <= 80);
     free(text);
+    plan_destroy(p);
+}
+
+/* Evaluations of one trial share a seed, whatever the encoder, method and options; trials
+ * and campaigns do not; what is written in the config is taken. */
+static void evaluation_seeds(void **state)
+{
+    (void)state;
+#define TRIALS(seed)                                                                                                   \
+    "campaign = { name = \"t\"; trials = 2; seed = " #seed "; };\n" SETS "encoders = ( " VICTIM                        \
+    ",\n{ name = \"ind\"; role = \"independent\"; train = { dataset = \"outside\"; arch = \"resnet8\"; } } );\n"
+    double seeds[4];
+    for (int c = 0; c < 2; c++) {
+        struct plan *p = build(c == 0 ? TRIALS(5) EVALUATE : TRIALS(6) EVALUATE);
+        for (int trial = 0; trial < 2; trial++) {
+            static const char *const names[] = { "dataset_inference:victim.t%d@victim.t%d.1",
+                                                 "dataset_inference:ind.t%d@victim.t%d.10",
+                                                 "similarity:ind.t%d@victim.t%d" };
+            for (int i = 0; i < 3; i++) {
+                char name[64];
+                snprintf(name, sizeof name, i == 0 ? names[0] : i == 1 ? names[1] : names[2], trial, trial);
+                double seed = param(p, plan_find(p, name, NULL), "seed");
+                assert_true(seed >= 0 && (i == 0 || seed == seeds[2 * c + trial]));
+                seeds[2 * c + trial] = seed;
+            }
+        }
+        plan_destroy(p);
+    }
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < i; k++)
+            assert_true(seeds[i] != seeds[k]);
+    struct plan *p = build(TRIALS(5) "evaluate = { dataset_inference = { seed = 0; }; similarity = { seed = 7; }; };\n");
+    for (int i = 0; i < p->n_tasks; i++) {
+        if (strcmp(p->tasks[i].kind->name, "dataset_inference") == 0)
+            assert_true(param(p, i, "seed") == 0);
+        if (strcmp(p->tasks[i].kind->name, "similarity") == 0)
+            assert_true(param(p, i, "seed") == 7);
+    }
+    plan_destroy(p);
+}
+
+static double cost_of(const struct plan *p, const char *name)
+{
+    int i = plan_find(p, name, NULL);
+    assert_true(i >= 0);
+    return p->tasks[i].cost;
+}
+
+/* Estimates follow what determines them: the encoder's own width, rows, dimensions,
+ * covariances, seeds, statistics and obfuscations. Sets of 4000 images, ResNet-10s of
+ * width 1 and 0.25: 512 and 128 dimensions, 16 times the products. */
+static void costs(void **state)
+{
+    (void)state;
+#define LARGE                                                                                                          \
+    CAMPAIGN "datasets = ( { name = \"all\"; format = \"procedural\"; classes = 4; count = 12000; size = 16; },\n"    \
+             "{ name = \"members\"; of = \"all\"; begin = 0; count = 4000; },\n"                                      \
+             "{ name = \"heldout\"; of = \"all\"; begin = 4000; count = 4000; },\n"                                   \
+             "{ name = \"outside\"; of = \"all\"; begin = 8000; count = 4000; } );\n"                                 \
+             "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = "            \
+             "\"members\"; arch = \"resnet10\"; } }, { name = \"i\"; role = \"independent\"; train = { dataset = "  \
+             "\"outside\"; arch = \"resnet10\"; width = 0.25; } } );\n"
+    struct plan *p = build(LARGE "evaluate = { dataset_inference = { covariance = ( \"diag\", \"full\" ); seeds = ( 1, "
+                                 "3 ); statistics = [ \"gap\" ]; }; similarity = { }; };\n");
+    double wide = cost_of(p, "embed:v/members"), narrow = cost_of(p, "embed:i/members");
+    assert_true(wide > 5 * narrow && wide < 16 * narrow);
+    double diag = cost_of(p, "dataset_inference:v@v.diag.1"), full = cost_of(p, "dataset_inference:v@v.full.1");
+    assert_true(full > 10 * diag);
+    assert_true(cost_of(p, "dataset_inference:v@v.full.3") > 2.5 * full);
+    assert_true(full > 5 * cost_of(p, "dataset_inference:i@v.full.1"));
+    double all = cost_of(p, "similarity:v@v");
+    plan_destroy(p);
+    p = build(LARGE "evaluate = { dataset_inference = { covariance = \"full\"; statistics = [ \"gap\", \"learned\" ]; };"
+                    "similarity = { sample = 1000; obfuscations = [ \"none\" ]; }; };\n");
+    assert_true(cost_of(p, "dataset_inference:v@v") > 1.5 * full);
+    assert_true(all > 10 * cost_of(p, "similarity:v@v"));
     plan_destroy(p);
 }
 
@@ -396,6 +496,7 @@ int main(void)
                                         cmocka_unit_test(whole_campaign),    cmocka_unit_test(identity),
                                         cmocka_unit_test(sweeps_and_trials), cmocka_unit_test(two_victims),
                                         cmocka_unit_test(imported),          cmocka_unit_test(every_device),
-                                        cmocka_unit_test(many_mocks) };
+                                        cmocka_unit_test(many_mocks),
+                                        cmocka_unit_test(evaluation_seeds),  cmocka_unit_test(costs) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

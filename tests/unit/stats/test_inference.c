@@ -15,6 +15,7 @@ static struct inference_options usual(void)
     struct err err;
     if (options_defaults(inference_options_table, &o, &err) != 0)
         fail_msg("%s", err.text);
+    o.seed = 0;
     o.components = 3;
     o.starts = 1;
     return o;
@@ -203,6 +204,37 @@ static void test_violated(void **state)
     mem_free(fit);
 }
 
+/* EM that may not go on says so, the learned statistic for each of its 15 mixtures. */
+static void test_convergence(void **state)
+{
+    (void)state;
+    enum { N = 200, D = 6 };
+    double *x = images(4 * N, D, 61, 0.4);
+    struct inference_data data = { D, N, N, 2 * N, x, x + N * D, x + 2 * N * D };
+    for (int i = 0; statistics[i]; i++) {
+        bool gap = strcmp(statistics[i]->name, "gap") == 0;
+        for (int enough = 0; enough < 2; enough++) {
+            struct inference_options o = usual();
+            struct inference_result r;
+            o.max_iterations = enough ? 10000 : 1;
+            assert_int_equal(statistics[i]->run(&cpu_device, &data, &o, &r, NULL), 0);
+            assert_int_equal(r.mixtures, gap ? 1 : 15);
+            assert_int_equal(r.unconverged, enough ? 0 : r.mixtures);
+            assert_int_equal(inference_converged(&r), enough);
+            assert_int_equal(r.components, gap ? 3 : -1);
+            inference_result_fini(&r);
+        }
+        struct inference_options o = usual();
+        struct inference_data few = data;
+        struct inference_result r;
+        few.n_fit = 10; /* the learned statistic fits nothing on so few */
+        assert_int_equal(statistics[i]->run(&cpu_device, &few, &o, &r, NULL), 0);
+        assert_true(gap ? inference_converged(&r) >= 0 : inference_converged(&r) == -1);
+        inference_result_fini(&r);
+    }
+    mem_free(x);
+}
+
 static void test_bad(void **state)
 {
     (void)state;
@@ -234,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logistic), cmocka_unit_test(test_split),    cmocka_unit_test(test_directions),
         cmocka_unit_test(test_null),     cmocka_unit_test(test_violated), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_convergence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
