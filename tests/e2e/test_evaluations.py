@@ -1,0 +1,147 @@
+#!/usr/bin/python3
+"""A small campaign's tables against what can be computed again from its arrays.
+
+usage: test_evaluations.py DINF
+"""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+import scipy.spatial
+import scipy.special
+import scipy.stats
+
+DINF = None
+CONFIG = """
+campaign = { name = "small"; seed = %(seed)d; trials = 2; threads = 1; };
+datasets = (
+    { name = "shapes";  format = "procedural"; classes = 6; count = 320; size = 8; },
+    { name = "members"; of = "shapes"; begin = 0;   count = 100; },
+    { name = "heldout"; of = "shapes"; begin = 100; count = 100; },
+    { name = "outside"; of = "shapes"; begin = 200; count = 100; },
+    { name = "half";    parts = ( { of = "members"; begin = 0; count = 30; }, { of = "outside"; begin = 0; count = 30; } ); }
+);
+encoders = (
+    { name = "victim"; role = "victim"; heldout = "heldout";
+      train = { dataset = "members"; arch = "resnet8"; width = 0.25; augment = "weak"; epochs = 2; batch = 25; }; },
+    { name = "other"; role = "independent";
+      train = { dataset = "outside"; arch = "resnet8"; width = 0.25; augment = "weak"; epochs = 2; batch = 25; }; }
+);
+steal = ( { victim = "victim"; queries = [ "half", "members" ]; budgets = [ 10, 25 ]; loss = "mse";
+            arch = "resnet8"; width = 0.25; augment = "weak"; epochs = 2; batch = 10; } );
+evaluate = {
+    dataset_inference = { statistics = [ "learned", "gap" ]; seeds = 2; components = 1; covariance = "diag"; };
+    similarity = { obfuscations = [ "none" ]; };
+};
+"""
+
+
+def prepare(x):
+    x = x.astype(np.float64) - x.astype(np.float64).mean(0)
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def entropy_terms(x):
+    n, d = x.shape
+    r = scipy.spatial.cKDTree(x).query(x, 2)[0][:, 1]
+    ball = 0.5 * d * np.log(np.pi) - scipy.special.gammaln(0.5 * d + 1)
+    return d * np.log(r + 1e-10) + ball + scipy.special.psi(n) - scipy.special.psi(1)
+
+
+def mi_terms(a, b):
+    return entropy_terms(a) + entropy_terms(b) - entropy_terms(np.hstack([a, b]))
+
+
+class Evaluations(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.files = [cls.run_campaign(seed) for seed in (1, 2)]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    @classmethod
+    def run_campaign(cls, seed):
+        config, out = (os.path.join(cls.folder.name, f"{n}{seed}") for n in ("c.cfg", "run"))
+        with open(config, "w") as f:
+            f.write(CONFIG % {"seed": seed})
+        done = subprocess.run([DINF, "run", config, "--out", out, "--device", "cpu"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return h5py.File(os.path.join(out, "results.h5"))
+
+    def texts(self, column):
+        return [v.decode() for v in column]
+
+    def test_seeds(self):
+        seen = set()
+        for f in self.files:
+            rows, similar = f["scores/dataset_inference"][:], f["scores/similarity"][:]
+            for trial in (0, 1):
+                seeds = set(rows["seed"][rows["trial"] == trial])
+                self.assertEqual(max(seeds) - min(seeds), 1)
+                self.assertEqual(set(similar["seed"][similar["trial"] == trial]), {min(seeds)})
+                for e in set(rows["encoder"][rows["trial"] == trial]):
+                    self.assertEqual(set(rows["seed"][rows["encoder"] == e]), seeds)
+                self.assertFalse(seen & seeds)
+                seen |= seeds
+        self.assertEqual(len(seen), 8)
+
+    def test_overlap_is_that_of_the_images_drawn(self):
+        f = self.files[0]
+        folder = os.path.dirname(f.filename)
+        rows = f["encoders"][:]
+        thieves = rows[rows["role"] == b"thief"]
+        tasks = {t["name"].decode(): t["id"].decode() for t in f["tasks"][:]}
+        shares = []
+        self.assertEqual(len(thieves), 8)
+        for r in thieves:
+            queries, trial = r["queries"].decode(), r["trial"]
+            with h5py.File(f"{folder}/tasks/{tasks[f'query:victim.t{trial}.{queries}']}.h5") as q:
+                drawn = q["indices"][: r["budget"]]
+            want = np.mean(drawn < 30) if queries == "half" else 1.0  # the first 30 of `half` are members
+            self.assertAlmostEqual(r["overlap"], want)
+            self.assertAlmostEqual(r["set_overlap"], 0.5 if queries == "half" else 1.0)
+            shares.append(want)
+        self.assertGreater(len(set(shares)), 2)  # not the same for all budgets
+        self.assertTrue((rows["overlap"][rows["role"] != b"thief"] == -1).all())
+
+    def test_scores_of_every_statistic(self):
+        f = self.files[0]
+        rows = f["scores/dataset_inference"][:]
+        for encoder in set(rows["encoder"]):
+            for statistic, group in ((b"learned", f["loglik"][encoder]), (b"gap", f["loglik"][encoder]["gap"])):
+                a, b = group["members"][:], group["heldout"][:]
+                first = rows[(rows["encoder"] == encoder) & (rows["statistic"] == statistic)][0]
+                self.assertEqual((len(a), len(b)), (first["n_members"], first["n_heldout"]))
+                want = scipy.stats.ttest_ind(a, b, equal_var=False, alternative="greater")
+                np.testing.assert_allclose([first["t"], first["p_value"]], [want.statistic, want.pvalue], rtol=1e-8)
+                self.assertIn(f"statistic {statistic.decode()}, first seed", group["members"].attrs["description"])
+        self.assertTrue((rows["components"] == np.where(rows["statistic"] == b"gap", 1, -1)).all())
+        self.assertTrue(np.isin(rows["converged"], [0, 1]).all())
+
+    def test_mutual_information_and_its_interval(self):
+        f = self.files[0]
+        for row in f["scores/similarity"][:]:
+            of = lambda e: prepare(f["representations"][e]["members"][:])
+            victim = row["victim"].decode()
+            v, s, r = of(victim), of(row["encoder"].decode()), of(victim + ".random")
+            terms, ends = mi_terms(v, s), [mi_terms(v, r).mean(), mi_terms(v, v).mean()]
+            ci = 2.576 * scipy.stats.sem(terms)
+            self.assertEqual((row["duplicates"], row["reason"]), (0, b""))
+            np.testing.assert_allclose([row["mutual_information"], row["mi_random"], row["mi_self"]],
+                                       [terms.mean(), *ends], rtol=1e-6)
+            np.testing.assert_allclose(row["mutual_information_ci"], ci, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(row["mi_score"], np.clip((terms.mean() - ends[0]) / (ends[1] - ends[0]), 0, 1),
+                                       rtol=1e-6, atol=1e-9)
+            np.testing.assert_allclose(row["mi_score_ci"], ci / (ends[1] - ends[0]), rtol=1e-5, atol=1e-6)
+
+
+if __name__ == "__main__":
+    DINF = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)
