@@ -38,10 +38,10 @@ plt.rcParams.update(
 )
 
 
-def colour(role, overlap=-1.0, rank=0):
+def colour(role, share=-1.0, rank=0):
     """rank: number of an independent's data set among the independents' ones."""
     if role == "thief":
-        return THIEF["all" if overlap > 0.995 else "some" if overlap > 0.005 else "none"]
+        return THIEF["all" if share > 0.995 else "some" if share > 0.005 else "none"]
     if role == "independent":
         return INDEPENDENT[rank % len(INDEPENDENT)]
     return COLOURS.get(role, COLOURS["random"])
@@ -51,7 +51,7 @@ def kind_colours(frame):
     """Colour of each kind in the frame, in the order of `sort`."""
     kinds = frame.sort_values(["sort", "kind"]).drop_duplicates("kind")
     ranks = {k: i for i, k in enumerate(sorted(kinds[kinds.role == "independent"].kind))}
-    return {row.kind: colour(row.role, row.overlap, ranks.get(row.kind, 0)) for row in kinds.itertuples()}
+    return {row.kind: colour(row.role, row.share, ranks.get(row.kind, 0)) for row in kinds.itertuples()}
 
 
 def kind_handles(frame, columns):

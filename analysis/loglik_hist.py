@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Log-likelihood of the victim's members against held-out images, one panel an encoder."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 import matplotlib.pyplot as plt
@@ -19,7 +21,7 @@ def ordered(results):
     if not found:
         raise Missing(
             f"{results.path} has no log-likelihoods yet (/loglik is empty): a finished dataset inference "
-            "with the statistic gap leaves them"
+            "leaves them"
         )
     frame = add_kinds(pd.DataFrame([g[1] for g in found]))
     for column in ("encoder", "victim"):
@@ -42,7 +44,7 @@ def panel(ax, labels, members, heldout, victims):
     ax.axvline(heldout.mean(), color=HELDOUT, linewidth=1.5, linestyle=(0, (3, 2)))
     name = str(labels.encoder) + (f" against {labels.victim}" if victims > 1 else "")
     what = labels.kind + (f", {int(labels.budget)} queries" if labels.role == "thief" else "")
-    ax.set_title(f"{shorten(name, 34)}\n{shorten(what, 38)}", fontsize=9.5, color=colour(labels.role, labels.overlap))
+    ax.set_title(f"{shorten(name, 34)}\n{shorten(what, 38)}", fontsize=9.5, color=colour(labels.role, labels.share))
     ax.set_yticks([])
     ax.tick_params(labelsize=9)
     ax.grid(False)
@@ -59,10 +61,12 @@ def draw(results, out):
     for ax in axes.flat[len(groups) :]:
         ax.set_axis_off()
     first = results.file["loglik"][groups[0][0][0]]["members"]
-    unit = first.attrs.get("units", "")
+    unit, text = first.attrs.get("units", ""), first.attrs.get("description", "")
+    what = text.partition(": ")[2] or "log-likelihood"
+    name = "log-likelihood" if what.startswith("log-likelihood") else "score"
     for i in range(columns):
         last = (len(groups) - 1 - i) // columns
-        axes[last][i].set_xlabel("log-likelihood" + (f" [{unit}]" if unit else ""))
+        axes[last][i].set_xlabel(name + (f" [{unit}]" if unit else ""))
     for row in axes:
         row[0].set_ylabel("density")
     handles = [
@@ -74,8 +78,8 @@ def draw(results, out):
     legend_below(
         fig,
         handles,
-        f"Does an encoder remember the victim's training images?\n"
-        f"Likelihood under a mixture fitted to the other members: {results.name}",
+        "Does an encoder remember the victim's training images?\n"
+        + textwrap.fill(f"{what[:1].upper()}{what[1:]}: {results.name}", int(9 * fig.get_figwidth())),
     )
     save(fig, out)
 

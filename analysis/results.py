@@ -102,7 +102,9 @@ class Results:
 
 
 def add_kinds(frame):
-    """Adds `kind`, what an encoder is in words ('thief, 50% overlap'), and `sort`, an order of kinds."""
+    """Adds `kind`, what an encoder is in words ('thief, 50% overlap'), `share`, a thief's query set's overlap with
+    the victim's training images (`overlap` is the single theft's, whose images are drawn), and `sort`, an order of
+    kinds."""
     if frame.empty:
         return frame
     frame = frame.copy()
@@ -118,18 +120,19 @@ def add_kinds(frame):
     ):
         if column not in frame:
             frame[column] = default
-    frame["kind"] = [kind(*row) for row in zip(frame["role"], frame["overlap"], frame["dataset"])]
+    frame["share"] = frame["set_overlap"] if "set_overlap" in frame else frame["overlap"]
+    frame["kind"] = [kind(*row) for row in zip(frame["role"], frame["share"], frame["dataset"])]
     order = {role: i for i, role in enumerate(ROLES)}
     frame["sort"] = [
-        order.get(role, len(order)) - 0.5 * max(float(overlap), 0.0) if role == "thief" else order.get(role, len(order))
-        for role, overlap in zip(frame["role"], frame["overlap"])
+        order.get(role, len(order)) - 0.5 * max(float(share), 0.0) if role == "thief" else order.get(role, len(order))
+        for role, share in zip(frame["role"], frame["share"])
     ]
     return frame
 
 
-def kind(role, overlap, dataset=""):
+def kind(role, share, dataset=""):
     if role == "thief":
-        return f"thief, {percent(overlap)} overlap" if np.isfinite(overlap) and overlap >= 0 else "thief"
+        return f"thief, {percent(share)} overlap" if np.isfinite(share) and share >= 0 else "thief"
     if role == "independent" and dataset:
         return f"independent, on {dataset}"
     return role

@@ -57,6 +57,7 @@ def main():
     text = (
         f"{table(scores)}\n\n{len(options.results)} campaigns, {scores.groupby(['campaign', 'trial']).ngroups} "
         f"victims, alpha = {alpha}; each cell counts single tests (encoder x campaign x seed of the test).\n"
+        "N% overlap: share of the query set's images that are the victim's training images.\n"
     )
     print(text, end="")
     if options.out:

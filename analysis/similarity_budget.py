@@ -74,7 +74,11 @@ def draw(results, out):
         if len(thieves)
         else "Similarity to the victim (no thefts in this campaign)"
     )
-    bars = "\nbars: 99% intervals" if any(c + "_ci" in plain for c in columns) and len(thieves) else ""
+    bars = (
+        "\nbars: 99% intervals over images; of the mi score without the estimator's bias"
+        if any(c + "_ci" in plain for c in columns) and len(thieves)
+        else ""
+    )
     legend_below(fig, handles, f"{title}: {results.name}{bars}")
     save(fig, out)
 

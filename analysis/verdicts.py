@@ -21,6 +21,7 @@ def summarize(results):
     for column in ("components", "covariance"):
         if column not in scores:
             scores[column] = ""
+    scores["unconverged"] = scores["converged"] == 0 if "converged" in scores else False
     keys = [
         "victim",
         "sort",
@@ -45,6 +46,7 @@ def summarize(results):
         cohen_d=("cohen_d", "mean"),
         stolen=("stolen", "sum"),
         violated=("violated", "sum"),
+        unconverged=("unconverged", "sum"),
         alpha=("alpha", "first"),
         n_members=("n_members", "first"),
         n_heldout=("n_heldout", "first"),
@@ -77,7 +79,22 @@ def p_text(log10_p):
 
 
 def several_settings(rows):
-    return len(rows[["components", "covariance"]].drop_duplicates()) > 1
+    return rows[["statistic", "components", "covariance"]].drop_duplicates()["statistic"].duplicated().any()
+
+
+def components_text(row):
+    """Of a statistic that fits several mixtures: nothing."""
+    return str(row.components) if str(row.components) not in ("-1", "") else ""
+
+
+def notes(rows):
+    """What a reader of the table must know."""
+    lines = []
+    if (rows.role == "thief").any():
+        lines.append("thief N%: share of the queried images that are the victim's training images")
+    if rows.unconverged.sum() > 0:
+        lines.append(f"{rows.unconverged.sum()} of {rows.tests.sum()} tests: a mixture stopped before it converged")
+    return lines
 
 
 def sentence(rows):
@@ -113,7 +130,7 @@ def markdown(results, rows):
                 r.loss,
                 r.statistic,
             ]
-            cells += [str(r.components), r.covariance] if settings else []
+            cells += [components_text(r), r.covariance] if settings else []
             cells += [
                 number(r.t, 2),
                 number(r.df, 0),
@@ -124,6 +141,9 @@ def markdown(results, rows):
             ]
             text.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
         text.append("")
+    text += [f"{note[:1].upper()}{note[1:]}.\n" for note in notes(rows) if not note.startswith("thief N%")]
+    if (rows.role == "thief").any():
+        text.append("Overlap: share of the queried images that are the victim's training images.\n")
     return "\n".join(text)
 
 
@@ -148,7 +168,7 @@ def terminal(rows):
             what = f"thief {percent(r.overlap)}" if r.role == "thief" and r.overlap >= 0 else r.role
             first = before != r.encoder
             before = r.encoder
-            test = f"{r.statistic[:4]}{r.components}{str(r.covariance)[:1]}" if settings else r.statistic
+            test = f"{r.statistic[:4]}{components_text(r)}{str(r.covariance)[:1]}" if settings else r.statistic
             cells = [
                 (shorten(name, width) if first else "").ljust(width),
                 (what if first else "")[:11].ljust(11),
@@ -161,9 +181,7 @@ def terminal(rows):
             ]
             lines.append(" ".join(cells).rstrip())
         lines.append("")
-    if (rows.role == "thief").any():
-        lines.append("thief N%: share of the queried images that are the victim's training images")
-    return "\n".join(lines).rstrip()
+    return "\n".join(lines + notes(rows)).rstrip()
 
 
 def draw(results, out):

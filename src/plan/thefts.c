@@ -16,7 +16,7 @@ struct query {
     cJSON *params;         /* budget as large as any theft wants */
     int victim, set, task; /* encoder entry, set, task once it is added */
     int64_t budget;
-    uint32_t *members;     /* (images) k: of the first k + 1 queries, in the victim's training set; NULL: not asked yet */
+    uint32_t *members;     /* (images) entry k: of the first k + 1 queries, in the victim's training set; or NULL */
     char suffix[256];
     const struct conf_node *node;
 };

@@ -149,8 +149,8 @@ static const struct column encoder_columns[] = {
     { "parameters", COLUMN_INT, offsetof(struct encoder_row, parameters), NULL,
       "learnable parameters of the encoder, heads excluded" },
     { "images", COLUMN_INT, offsetof(struct encoder_row, images), NULL,
-      "unique images of the training set; an epoch takes whole batches and leaves out the rest at the end of its order, "
-      "with shuffle = false the same images in every epoch" },
+      "unique images of the training set; an epoch takes whole batches and leaves out the rest at the end of its "
+      "order, with shuffle = false the same images in every epoch" },
     { "epochs", COLUMN_INT, offsetof(struct encoder_row, epochs), NULL, "epochs trained" },
     { "steps", COLUMN_INT, offsetof(struct encoder_row, steps), NULL, "optimiser steps" },
     { "final_loss", COLUMN_FLOAT, offsetof(struct encoder_row, final_loss), NULL, "mean loss of the last epoch" },

@@ -19,8 +19,8 @@ static const struct option own_options[] = {
     { "statistics", OPTION_STRINGS, offsetof(struct own_options, statistics), "gap,learned", 0, 0, statistic_names,
       NULL, "test statistics, each with a row of its own" },
     { "seed", OPTION_INT, offsetof(struct own_options, seed), "-1", -1, 9007199254740000.0, NULL, NULL,
-      "first seed of the splits and of the mixtures' starts; -1: derived from the campaign's and the trial, the same for "
-      "all encoders" },
+      "first seed of the splits and of the mixtures' starts; -1: derived from the campaign's and the trial, the same "
+      "for all encoders" },
     { "seeds", OPTION_INT, offsetof(struct own_options, seeds), "1", 1, 1000, NULL, NULL,
       "number of splits and mixture starts: seed, seed + 1, ...; each is a row" },
     { "fit_fraction", OPTION_FLOAT, offsetof(struct own_options, fit_fraction), "0.5", 0.01, 0.99, NULL, NULL,

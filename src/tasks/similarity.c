@@ -18,7 +18,8 @@ static const struct option similarity_options[] = {
     { "sample", OPTION_INT, offsetof(struct similarity_options, sample), "20000", 2, 1000000, NULL, "images",
       "at most this many of the victim's training images, chosen by the seed" },
     { "seed", OPTION_INT, offsetof(struct similarity_options, seed), "-1", -1, 4294967295.0, NULL, NULL,
-      "of the sample and of the obfuscations; -1: derived from the campaign's and the trial, the same for all encoders" },
+      "of the sample and of the obfuscations; -1: derived from the campaign's and the trial, the same for all "
+      "encoders" },
     { "obfuscations", OPTION_STRINGS, offsetof(struct similarity_options, obfuscations), "none,shuffle,pad,transform",
       0, 0, obfuscation_names, NULL,
       "what a thief may do to the representations before they are compared; each is a row" },
@@ -53,15 +54,16 @@ static const struct column columns[] = {
     NUMBER(l2_score_ci, NULL, "half-width of its 99% interval"),
     NUMBER(mutual_information, "nats", "Kozachenko-Leonenko estimate of I(victim; suspect)"),
     NUMBER(mutual_information_ci, "nats",
-           "half-width of its 99% interval: scatter over images, taken as independent; no bound on the estimator's bias"),
+           "half-width of its 99% interval: scatter over images, taken as independent; no bound on the estimator's "
+           "bias"),
     { "duplicates", COLUMN_INT, offsetof(struct row, duplicates), NULL,
       "images left out of the mutual information: their representation is repeated exactly" },
     NUMBER(mi_random, "nats", "I(victim; random initialisation)"),
     NUMBER(mi_self, "nats", "I(victim; victim)"),
     NUMBER(mi_score, NULL, "scaled between random initialisation (0) and the victim itself (1); low where dimensions differ"),
     NUMBER(mi_score_ci, NULL,
-           "half-width of its 99% interval: that of the mutual information on this scale; the scale's ends are taken as "
-           "exact"),
+           "half-width of its 99% interval: that of the mutual information on this scale; the scale's ends are taken "
+           "as exact"),
     { "reason", COLUMN_STRING, offsetof(struct row, reason), NULL,
       "why there is no number, of the victim's (first) and the suspect's (second) representations" },
     { NULL, COLUMN_INT, 0, NULL, NULL }

@@ -16,6 +16,7 @@ LABELS = {
     "budget": ("images", "number of unique images that the victim was queried with"),
     "loss": ("", "training loss"),
     "overlap": ("", "share of the queried images that are in the victim's training set"),
+    "set_overlap": ("", "share of the whole query set's images that are in the victim's training set"),
     "trial": ("", "repetition"),
 }
 TEXTS = dict(
@@ -57,7 +58,8 @@ def encoder(
         "loss": loss,
         "queries": queries,
         "budget": budget,
-        "overlap": overlap,
+        "overlap": overlap if overlap in (-1, 0, 1) else overlap + 1 / budget,  # of the images that were drawn
+        "set_overlap": overlap,
         "seed": 1,
         "trial": trial,
         "victim": victim,
@@ -111,7 +113,7 @@ def campaign(variant):
 def strength(e):
     if e["role"] == "victim":
         return 8.0
-    return 0.06 * e["budget"] * e["overlap"] if e["role"] == "thief" else 0.0
+    return 0.06 * e["budget"] * e["set_overlap"] if e["role"] == "thief" else 0.0
 
 
 def add_scores(f, encoders, variant, rng):
@@ -119,7 +121,7 @@ def add_scores(f, encoders, variant, rng):
     for e in encoders:
         labels = {
             "encoder": e["name"],
-            **{k: e[k] for k in ("victim", "role", "queries", "budget", "loss", "overlap", "trial")},
+            **{k: e[k] for k in ("victim", "role", "queries", "budget", "loss", "overlap", "set_overlap", "trial")},
         }
         for statistic in ("gap", "learned"):
             t = rng.normal(strength(e) if statistic == "learned" else -0.4 * strength(e), 1)
@@ -131,8 +133,9 @@ def add_scores(f, encoders, variant, rng):
                     labels,
                     statistic=statistic,
                     seed=0,
-                    components=10,
+                    components=10 if statistic == "gap" else -1,
                     covariance="diag",
+                    converged=int(e["role"] != "victim" or statistic == "gap"),
                     n_fit=300,
                     n_members=300,
                     n_heldout=600,
@@ -171,7 +174,9 @@ def add_scores(f, encoders, variant, rng):
                     l2_score=0.3 + 0.7 * s,
                     l2_score_ci=0.02,
                     mutual_information=10 * s,
+                    mutual_information_ci=0.3,
                     mi_score=s**0.2,
+                    mi_score_ci=0.03,
                 )
             )
         if e["role"] != "suspect":
@@ -182,6 +187,9 @@ def add_scores(f, encoders, variant, rng):
                 x[0] = -400  # an outlier must not squeeze the histogram
                 group[name] = x if variant != "nan" or name == "members" else x * np.where(np.arange(n) % 2, np.nan, 1)
                 group[name].attrs["units"] = "nats"
+                group[name].attrs["description"] = (
+                    "of each tested image: log-likelihood under the mixture of the other members (statistic gap)"
+                )
     put_table(f, "scores/dataset_inference", inference, "dataset inference, one row a statistic and seed")
     put_table(f, "scores/similarity", similarity, "similarity to the victim, one row an obfuscation")
 

@@ -23,7 +23,8 @@ datasets = (
     { name = "members"; of = "shapes"; begin = 0;   count = 100; },
     { name = "heldout"; of = "shapes"; begin = 100; count = 100; },
     { name = "outside"; of = "shapes"; begin = 200; count = 100; },
-    { name = "half";    parts = ( { of = "members"; begin = 0; count = 30; }, { of = "outside"; begin = 0; count = 30; } ); }
+    { name = "half";    parts = ( { of = "members"; begin = 0; count = 30; },
+                                  { of = "outside"; begin = 0; count = 30; } ); }
 );
 encoders = (
     { name = "victim"; role = "victim"; heldout = "heldout";

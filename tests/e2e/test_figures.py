@@ -75,6 +75,8 @@ class Figures(unittest.TestCase):
         text = (self.dir / "figures" / "verdicts.md").read_text()
         self.assertEqual(text.count("\n| "), 2 * 15 + 1)
         self.assertIn("**stolen**", text)
+        self.assertIn("1 of 30 tests: a mixture stopped before it converged", done.stdout)
+        self.assertIn("1 of 30 tests: a mixture stopped before it converged.", text)
         with h5py.File(self.dir / "results.h5") as f:
             row = next(
                 r
@@ -82,6 +84,7 @@ class Figures(unittest.TestCase):
                 if r["encoder"] == b"victim.half.300.mse" and r["statistic"] == b"learned"
             )
         cells = [c for c in text.splitlines() if "victim.half.300.mse" in c and "learned" in c][0].split(" | ")
+        # of the images drawn, 50.3%, to the percent; no column for components, of which each statistic has one number
         self.assertEqual(cells[2:7], ["half", "50%", "300", "mse", "learned"])
         self.assertEqual(cells[7], f"{row['t']:.2f}")
         self.assertAlmostEqual(np.log10(float(cells[9])), row["log10_p"], delta=0.05)

@@ -280,7 +280,8 @@ static void evaluation_seeds(void **state)
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < i; k++)
             assert_true(seeds[i] != seeds[k]);
-    struct plan *p = build(TRIALS(5) "evaluate = { dataset_inference = { seed = 0; }; similarity = { seed = 7; }; };\n");
+    struct plan *p = build(TRIALS(5) "evaluate = { dataset_inference = { seed = 0; };\n"
+                                     "similarity = { seed = 7; }; };\n");
     for (int i = 0; i < p->n_tasks; i++) {
         if (strcmp(p->tasks[i].kind->name, "dataset_inference") == 0)
             assert_true(param(p, i, "seed") == 0);
@@ -321,7 +322,8 @@ static void costs(void **state)
     assert_true(full > 5 * cost_of(p, "dataset_inference:i@v.full.1"));
     double all = cost_of(p, "similarity:v@v");
     plan_destroy(p);
-    p = build(LARGE "evaluate = { dataset_inference = { covariance = \"full\"; statistics = [ \"gap\", \"learned\" ]; };"
+    p = build(LARGE "evaluate = {"
+                    "  dataset_inference = { covariance = \"full\"; statistics = [ \"gap\", \"learned\" ]; };\n"
                     "similarity = { sample = 1000; obfuscations = [ \"none\" ]; }; };\n");
     assert_true(cost_of(p, "dataset_inference:v@v") > 1.5 * full);
     assert_true(all > 10 * cost_of(p, "similarity:v@v"));

@@ -104,7 +104,8 @@ static void interrupted_and_failed(void **state)
     schedule_destroy(s);
     snprintf(text, sizeof text,
              "%s{\"t\":3,\"event\":\"start\",\"id\":\"" ID0 "\",\"attempt\":1,\"rank\":1}\n"
-             "{\"t\":3,\"event\":\"stopped\",\"id\":\"" ID0 "\",\"attempt\":1,\"rank\":1,\"seconds\":1,\"saved\":0.25}\n%s",
+             "{\"t\":3,\"event\":\"stopped\",\"id\":\"" ID0 "\",\"attempt\":1,\"rank\":1,\"seconds\":1,"
+             "\"saved\":0.25}\n%s",
              begun, begun);
     put(text);
     assert_int_equal(journal_replay(path, p, NULL, NULL, NULL, &err), 0);

@@ -144,7 +144,9 @@ static void test_collapsed(void **state)
         assert_true(rows_constant(flat, N, D) && !rows_constant(a, N, D));
         for (int side = 0; side < 3; side++) {
             const double *x = side == 0 ? a : flat, *y = side == 1 ? a : flat;
-            const char *says = side == 0 ? "the second repr" : side == 1 ? "the first repr" : "the first and the second";
+            const char *says = side == 0   ? "the second repr"
+                               : side == 1 ? "the first repr"
+                                           : "the first and the second";
             assert_int_equal(similarity_compute(x, y, N, D, &s, NULL), 0);
             assert_true(isnan(s.cosine.value) && isnan(s.cosine_abs.ci) && isnan(s.l1.value) && isnan(s.l2.value));
             assert_true(isnan(s.linf.value) && isnan(s.l2_score.value) && strstr(s.reason, says) != NULL);
