@@ -142,6 +142,31 @@ class Evaluations(unittest.TestCase):
                                        rtol=1e-6, atol=1e-9)
             np.testing.assert_allclose(row["mi_score_ci"], ci / (ends[1] - ends[0]), rtol=1e-5, atol=1e-6)
 
+    def test_collapsed_suspect_has_a_reason_instead_of_numbers(self):
+        folder = os.path.dirname(self.files[1].filename)
+        tasks = {t["name"].decode(): t["id"].decode() for t in self.files[1]["tasks"][:]}
+        self.files[1].close()
+        scores = f"{folder}/tasks/{tasks['similarity:other.t0@victim.t0']}.h5"
+        for what, says in (("all", b"the second representations are the same for all 100 images"),
+                           ("half", b"50 of 100 rows of the second representations are repeated exactly")):
+            with h5py.File(f"{folder}/tasks/{tasks['embed:other.t0/members']}.h5", "r+") as f:
+                x = f["representations"][:]
+                x[: 100 if what == "all" else 50] = x[0]
+                if what == "half":
+                    x[50:] = np.random.default_rng(1).normal(size=x[50:].shape)
+                f["representations"][:] = x
+            os.remove(scores)
+            done = subprocess.run([DINF, "task", folder, "similarity:other.t0@victim.t0"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(scores) as f:
+                row = f["scores/similarity"][0]
+            self.assertIn(says, row["reason"])
+            for name in ("mutual_information", "mutual_information_ci", "mi_score", "mi_score_ci"):
+                self.assertTrue(np.isnan(row[name]), name)
+            for name in ("cosine", "l1", "l2_score", "l2_score_ci"):
+                self.assertEqual(bool(np.isnan(row[name])), what == "all", name)
+        self.files[1] = h5py.File(f"{folder}/results.h5")
+
 
 if __name__ == "__main__":
     DINF = os.path.abspath(sys.argv.pop(1))
