@@ -461,11 +461,11 @@ out:
 }
 
 /* Calibrated by `dinf bench gmm --threads 1` (n 300 to 50,000, d 64 to 2048, 10 and 20
- * components) on a core of an AMD EPYC with AVX-512: within a factor of 3. The number
- * of iterations is a guess: most starts end after 10 to 40. */
+ * components) and `dinf audit` on a core of an AMD EPYC with AVX-512: within a factor of
+ * 3. The number of iterations is a guess: most starts end after 5 to 40. */
 double gmm_fit_seconds(int64_t n, int64_t d, const struct gmm_options *options)
 {
-    const double per_distance = 2.5e-10, per_product = 2.5e-11, per_factor = 6e-11, usual_iterations = 20;
+    const double per_distance = 2e-10, per_product = 2.5e-11, per_factor = 6e-11, usual_iterations = 12;
     double nkd = (double)n * (double)options->components * (double)d;
     double kd3 = (double)options->components * (double)d * (double)d * (double)d;
     double start = (2 * LLOYD_ITERATIONS + 4) * per_distance * nkd;
