@@ -1,6 +1,7 @@
 /* Edit distance over short names. */
 #include "base/names.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { LONGEST = 128 };
@@ -43,4 +44,25 @@ const char *names_nearest(const char *name, const char *const *candidates, size_
         }
     }
     return nearest;
+}
+
+void names_join(const char *const *names, size_t n, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < n && used < size; i++) {
+        int w = snprintf(out + used, size - used, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", names[i]);
+        used += w < 0 ? 0 : (size_t)w;
+    }
+}
+
+void names_hint(const char *name, const char *const *candidates, size_t n, char out[NAMES_HINT])
+{
+    const char *nearest = names_nearest(name, candidates, n);
+    if (nearest != NULL) {
+        snprintf(out, NAMES_HINT, "; did you mean \"%s\"?", nearest);
+        return;
+    }
+    size_t used = (size_t)snprintf(out, NAMES_HINT, "; it is one of ");
+    names_join(candidates, n, out + used, NAMES_HINT - used);
 }

@@ -11,4 +11,12 @@ int names_distance(const char *a, const char *b);
  * (at least 2 edits are allowed). */
 const char *names_nearest(const char *name, const char *const *candidates, size_t n);
 
+/* "adam, sgd or lars" */
+void names_join(const char *const *names, size_t n, char *out, size_t size);
+
+/* How a message about an invalid `name` ends: `; did you mean "adam"?`, or
+ * "; it is one of adam, sgd or lars" if none is near. */
+enum { NAMES_HINT = 512 };
+void names_hint(const char *name, const char *const *candidates, size_t n, char out[NAMES_HINT]);
+
 #endif

@@ -51,9 +51,10 @@ union any_value {
     struct int_list ints;
     struct float_list floats;
     struct string_list strings;
+    double triple[3];
 };
 
-/* One option from `value` (NULL: its default) into the object, through a table of that one row. */
+/* One option from `value` (NULL: its default) into the object (NULL: nowhere), through a table of that one row. */
 static int bind_one(const struct option *o, const cJSON *value, cJSON *object, struct err *err)
 {
     struct option table[2] = { *o, { .name = NULL } };
@@ -65,7 +66,7 @@ static int bind_one(const struct option *o, const cJSON *value, cJSON *object, s
     if (value != NULL)
         cJSON_AddItemReferenceToObject(holder, o->name, (cJSON *)value);
     int rc = options_from_json(table, holder, &any, err);
-    if (rc == 0)
+    if (rc == 0 && object != NULL)
         rc = options_to_json(table, &any, object, err);
     cJSON_Delete(holder);
     return rc;
@@ -74,6 +75,10 @@ static int bind_one(const struct option *o, const cJSON *value, cJSON *object, s
 static int bind_child(struct conf *conf, const struct option *o, const struct conf_node *child, cJSON *object)
 {
     struct err err;
+    if (child->type == CONF_LIST && child->n == 0 && !option_is_list(o)) {
+        conf_error(conf, child, "%s is an empty list: nothing would be done", o->name);
+        return -1;
+    }
     if (child->type == CONF_INT && (child->value.integer > (1LL << 53) || child->value.integer < -(1LL << 53))) {
         conf_error(conf, child, "%s is too large an integer: at most 2^53", o->name);
         return -1;
@@ -108,7 +113,7 @@ int conf_bind(struct conf *conf, const struct conf_node *group, const struct opt
             rc = -1;
         }
     }
-    for (int i = 0; i < n_tables; i++)
+    for (int i = 0; object != NULL && i < n_tables; i++)
         for (const struct option *o = tables[i]; o->name != NULL; o++) {
             if (conf_child(group, o->name) != NULL || find(tables, n_tables, o->name) != o)
                 continue;

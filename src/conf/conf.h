@@ -53,13 +53,15 @@ struct conf_node *conf_child(const struct conf_node *group, const char *name);
 /* Every key of `group` must be an option of one of the tables (or one of
  * `extra`, NULL-terminated, may be NULL); types and bounds are checked; problems
  * go to the errors with the nearest valid name. Fills `object` (JSON) with every
- * option of the tables, defaults included. -1 if anything was wrong. */
+ * option of the tables, defaults included; NULL: only what stands in the group is
+ * checked, and nothing is missing. -1 if anything was wrong. */
 int conf_bind(struct conf *conf, const struct conf_node *group, const struct option *const *tables, int n_tables,
               const char *const *extra, cJSON *object);
 
 /* Cartesian product over the children of `group` that are lists: each expansion
  * is a group in which such a child is replaced by one element. Names in `keep`
- * (NULL-terminated) and list-typed options do not sweep. Freed by conf_sweep_free. */
+ * (NULL-terminated) and empty lists (conf_bind reports them) do not sweep. Freed by
+ * conf_sweep_free. */
 struct conf_sweep {
     struct conf_node **groups;
     int n;

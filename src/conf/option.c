@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "base/names.h"
 #include "conf/number.h"
 
-enum { NAMES_MAX = 256 };
+enum { NAMES_MAX = 256, TRIPLE = 3 };
 
 const struct option *option_find(const struct option *table, const char *name)
 {
@@ -22,9 +23,19 @@ const struct option *option_find(const struct option *table, const char *name)
     return NULL;
 }
 
-static bool is_list(enum option_type type)
+bool option_is_list(const struct option *o)
 {
-    return type == OPTION_INTS || type == OPTION_FLOATS || type == OPTION_STRINGS;
+    return o->type == OPTION_INTS || o->type == OPTION_FLOATS || o->type == OPTION_STRINGS || o->type == OPTION_TRIPLE;
+}
+
+void complain(const struct complaints *to, const char *key, const char *other, const char *format, ...)
+{
+    struct err text;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text.text, sizeof text.text, format, args);
+    va_end(args);
+    to->add(to->arg, key, other, text.text);
 }
 
 static void *field(const struct option *o, void *out)
@@ -55,21 +66,18 @@ static const char *type_name(enum option_type type)
         return "a list of numbers";
     case OPTION_STRINGS:
         return "a list of strings";
+    case OPTION_TRIPLE:
+        return "a list of three numbers";
     }
     return "a value";
 }
 
-/* "adam, sgd or lars" */
 static void join_choices(const char *const *choices, char *out, size_t size)
 {
-    size_t n = 0, used = 0;
+    size_t n = 0;
     while (choices[n] != NULL)
         n++;
-    out[0] = 0;
-    for (size_t i = 0; i < n && used < size; i++) {
-        int w = snprintf(out + used, size - used, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", choices[i]);
-        used += w < 0 ? 0 : (size_t)w;
-    }
+    names_join(choices, n, out, size);
 }
 
 static int check_choice(const struct option *o, const char *value, struct err *err)
@@ -80,12 +88,9 @@ static int check_choice(const struct option *o, const char *value, struct err *e
     for (; o->choices[n] != NULL; n++)
         if (strcmp(o->choices[n], value) == 0)
             return 0;
-    const char *nearest = names_nearest(value, o->choices, n);
-    if (nearest != NULL)
-        return err_set(err, "%s must not be \"%.100s\"; did you mean \"%s\"?", o->name, value, nearest);
-    char all[512];
-    join_choices(o->choices, all, sizeof all);
-    return err_set(err, "%s must not be \"%.100s\"; it is one of %s", o->name, value, all);
+    char hint[NAMES_HINT];
+    names_hint(value, o->choices, n, hint);
+    return err_set(err, "%s must not be \"%.100s\"%s", o->name, value, hint);
 }
 
 static void bound_text(double x, char out[NUMBER_TEXT])
@@ -145,12 +150,18 @@ static const char *json_kind(const cJSON *v)
     return "nothing";
 }
 
+/* The elements of FLOATS or a TRIPLE. */
+static double *numbers(const struct option *o, void *out)
+{
+    return o->type == OPTION_TRIPLE ? out : ((struct float_list *)out)->v;
+}
+
 static int store_element(const struct option *o, const cJSON *v, int i, void *out, struct err *err)
 {
     if (o->type == OPTION_INTS && cJSON_IsNumber(v))
         return store_int(o, v->valuedouble, &((struct int_list *)out)->v[i], err);
-    if (o->type == OPTION_FLOATS && cJSON_IsNumber(v)) {
-        ((struct float_list *)out)->v[i] = v->valuedouble;
+    if ((o->type == OPTION_FLOATS || o->type == OPTION_TRIPLE) && cJSON_IsNumber(v)) {
+        numbers(o, out)[i] = v->valuedouble;
         return check_bounds(o, v->valuedouble, err);
     }
     if (o->type == OPTION_STRINGS && cJSON_IsString(v))
@@ -158,11 +169,46 @@ static int store_element(const struct option *o, const cJSON *v, int i, void *ou
     return err_set(err, "%s must be %s, but holds %s", o->name, type_name(o->type), json_kind(v));
 }
 
-static int *list_count(const struct option *o, void *out)
+/* Number of elements; a triple has no count to keep. */
+static int list_count(const struct option *o, const void *in)
 {
-    return o->type == OPTION_INTS     ? &((struct int_list *)out)->n
-           : o->type == OPTION_FLOATS ? &((struct float_list *)out)->n
-                                      : &((struct string_list *)out)->n;
+    switch (o->type) {
+    case OPTION_INTS:
+        return ((const struct int_list *)in)->n;
+    case OPTION_FLOATS:
+        return ((const struct float_list *)in)->n;
+    case OPTION_STRINGS:
+        return ((const struct string_list *)in)->n;
+    default:
+        return TRIPLE;
+    }
+}
+
+/* Ends a list of n stored elements: what they must be together. */
+static int finish_list(const struct option *o, int n, void *out, struct err *err)
+{
+    if (o->type == OPTION_INTS)
+        ((struct int_list *)out)->n = n;
+    if (o->type == OPTION_FLOATS)
+        ((struct float_list *)out)->n = n;
+    if (o->type == OPTION_TRIPLE && n != TRIPLE)
+        return err_set(err, "%s must be three numbers, one a channel; it has %d", o->name, n);
+    if (o->type != OPTION_STRINGS)
+        return 0;
+    struct string_list *list = out;
+    list->n = n;
+    if (o->choices == NULL)
+        return 0;
+    if (n == 0) {
+        char all[NAMES_HINT];
+        join_choices(o->choices, all, sizeof all);
+        return err_set(err, "%s is empty: it must have at least one of %s", o->name, all);
+    }
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < i; k++)
+            if (strcmp(list->v[i], list->v[k]) == 0)
+                return err_set(err, "%s has \"%s\" twice", o->name, list->v[i]);
+    return 0;
 }
 
 /* A single value where a list is expected is a list of one. */
@@ -173,18 +219,19 @@ static int store_list(const struct option *o, const cJSON *v, void *out, struct 
     int n = cJSON_IsArray(v) ? cJSON_GetArraySize(v) : 1;
     if (n > OPTION_LIST)
         return err_set(err, "%s has %d elements: at most %d", o->name, n, (int)OPTION_LIST);
+    if (o->type == OPTION_TRIPLE && n != TRIPLE)
+        return finish_list(o, n, out, err);
     const cJSON *e = cJSON_IsArray(v) ? v->child : v;
     for (int i = 0; i < n; i++, e = e->next)
         if (store_element(o, e, i, out, err) != 0)
             return -1;
-    *list_count(o, out) = n;
-    return 0;
+    return finish_list(o, n, out, err);
 }
 
 static int store_json(const struct option *o, const cJSON *v, void *out, struct err *err)
 {
     void *p = field(o, out);
-    if (is_list(o->type))
+    if (option_is_list(o))
         return store_list(o, v, p, err);
     if (o->type == OPTION_INT && cJSON_IsNumber(v))
         return store_int(o, v->valuedouble, p, err);
@@ -223,7 +270,7 @@ static int store_text_element(const struct option *o, const char *text, int i, v
         return -1;
     if (o->type == OPTION_INTS)
         return store_int(o, value, &((struct int_list *)out)->v[i], err);
-    ((struct float_list *)out)->v[i] = value;
+    numbers(o, out)[i] = value;
     return check_bounds(o, value, err);
 }
 
@@ -236,6 +283,8 @@ static int store_text_list(const struct option *o, const char *text, void *out, 
         char piece[OPTION_NAME];
         if (len >= sizeof piece)
             return err_set(err, "%s is too long: at most %zu characters an element", o->name, sizeof piece - 1);
+        if (o->type == OPTION_TRIPLE && n == TRIPLE)
+            return err_set(err, "%s must be three numbers, one a channel; it has more", o->name);
         if (n == OPTION_LIST)
             return err_set(err, "%s has too many elements: at most %d", o->name, (int)OPTION_LIST);
         memcpy(piece, s, len);
@@ -246,15 +295,14 @@ static int store_text_list(const struct option *o, const char *text, void *out, 
             break;
         s += len + 1;
     }
-    *list_count(o, out) = n;
-    return 0;
+    return finish_list(o, n, out, err);
 }
 
 static int store_text(const struct option *o, const char *text, void *out, struct err *err)
 {
     void *p = field(o, out);
     double value;
-    if (is_list(o->type))
+    if (option_is_list(o))
         return store_text_list(o, text, p, err);
     switch (o->type) {
     case OPTION_STRING:
@@ -295,6 +343,8 @@ static size_t field_size(const struct option *o)
         return sizeof(struct float_list);
     case OPTION_STRINGS:
         return sizeof(struct string_list);
+    case OPTION_TRIPLE:
+        return TRIPLE * sizeof(double);
     }
     return 0;
 }
@@ -343,11 +393,11 @@ static cJSON *option_value(const struct option *o, const void *in)
         break;
     }
     cJSON *list = cJSON_CreateArray();
-    int n = *list_count(o, (void *)p);
+    int n = list_count(o, p);
     for (int i = 0; list != NULL && i < n; i++) {
-        cJSON *e = o->type == OPTION_INTS     ? cJSON_CreateNumber((double)((const struct int_list *)p)->v[i])
-                   : o->type == OPTION_FLOATS ? cJSON_CreateNumber(((const struct float_list *)p)->v[i])
-                                              : cJSON_CreateString(((const struct string_list *)p)->v[i]);
+        cJSON *e = o->type == OPTION_INTS      ? cJSON_CreateNumber((double)((const struct int_list *)p)->v[i])
+                   : o->type == OPTION_STRINGS ? cJSON_CreateString(((const struct string_list *)p)->v[i])
+                                               : cJSON_CreateNumber(numbers(o, (void *)p)[i]);
         if (e == NULL || !cJSON_AddItemToArray(list, e)) {
             cJSON_Delete(e);
             cJSON_Delete(list);
@@ -423,9 +473,8 @@ void options_print(const struct option *table, const char *indent, const char *p
             join_choices(o->choices, choices, sizeof choices);
             n += (size_t)snprintf(text + n, sizeof text - n, "; one of %s", choices);
         }
-        bool number =
-            o->type == OPTION_INT || o->type == OPTION_FLOAT || o->type == OPTION_INTS || o->type == OPTION_FLOATS;
-        if (number && n < sizeof text) {
+        bool words = o->type == OPTION_STRING || o->type == OPTION_CHOICE || o->type == OPTION_STRINGS;
+        if (!words && o->type != OPTION_BOOL && n < sizeof text) {
             bound_text(o->min, lo);
             bound_text(o->max, hi);
             if (o->max < 9e15)

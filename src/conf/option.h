@@ -24,7 +24,8 @@ enum option_type {
     OPTION_CHOICE,  /* char[OPTION_NAME], one of `choices` */
     OPTION_INTS,    /* struct int_list: a list that does not sweep */
     OPTION_FLOATS,  /* struct float_list */
-    OPTION_STRINGS  /* struct string_list */
+    OPTION_STRINGS, /* struct string_list; with `choices`: at least one, and none twice */
+    OPTION_TRIPLE   /* double[3]: exactly three numbers, one a colour channel */
 };
 
 struct int_list {
@@ -45,7 +46,7 @@ struct option {
     enum option_type type;
     size_t offset;
     const char *preset;         /* default as text ("0.5", "true", "a,b"); NULL: required */
-    double min, max;            /* inclusive, for numbers (each element of a list) */
+    double min, max;            /* inclusive, for numbers (each element of a list or triple) */
     const char *const *choices; /* NULL-terminated; OPTION_CHOICE, OPTION_STRINGS */
     const char *unit;           /* NULL: none */
     const char *help;
@@ -67,6 +68,19 @@ int options_to_json(const struct option *table, const void *in, cJSON *object, s
 int options_set_text(const struct option *table, const char *name, const char *value, void *out, struct err *err);
 
 const struct option *option_find(const struct option *table, const char *name);
+
+/* Is its value written as a list, which then does not sweep? */
+bool option_is_list(const struct option *option);
+
+/* For checks of what no single bound can say. `add` is told of each problem: `key`
+ * names the option at whose line it belongs, `other` the one to take if that is not
+ * given (NULL: none), `text` is one sentence. */
+struct complaints {
+    void (*add)(void *arg, const char *key, const char *other, const char *text);
+    void *arg;
+};
+void complain(const struct complaints *to, const char *key, const char *other, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* One line an option, wrapped at 80 columns: prefix and name, help, unit, choices,
  * bounds, default. */

@@ -16,7 +16,7 @@ static bool kept(const char *const *keep, const char *name)
 
 static bool sweeps(const struct conf_node *child, const char *const *keep)
 {
-    return child->type == CONF_LIST && !kept(keep, child->name);
+    return child->type == CONF_LIST && child->n > 0 && !kept(keep, child->name);
 }
 
 /* The group with each sweeping child replaced by its element number choice[i].
@@ -60,11 +60,6 @@ int conf_sweep(struct conf *conf, const struct conf_node *group, const char *con
         const struct conf_node *child = group->children[i];
         if (!sweeps(child, keep))
             continue;
-        if (child->n == 0) {
-            conf_error(conf, child, "%s is an empty list: nothing would be done", child->name);
-            err_set(err, "%s is an empty list", child->name);
-            goto out;
-        }
         total *= (size_t)child->n;
         if (total > EXPANSIONS_MAX) {
             conf_error(conf, group, "the lists of this group make more than %d combinations", (int)EXPANSIONS_MAX);

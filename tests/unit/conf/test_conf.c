@@ -176,9 +176,10 @@ static void sweep(void **state)
     }
     conf_sweep_free(&s);
     conf_destroy(conf);
-    conf = load("g = { a = []; };", NULL, 0);
-    assert_int_equal(conf_sweep(conf, conf_child(conf->root, "g"), NULL, &s, &err), -1);
-    assert_int_equal(conf->n_errors, 1);
+    conf = load("g = { a = []; b = [1, 2]; };", NULL, 0); /* an empty list is left to conf_bind */
+    assert_int_equal(conf_sweep(conf, conf_child(conf->root, "g"), NULL, &s, &err), 0);
+    assert_int_equal(s.n, 2);
+    conf_sweep_free(&s);
     conf_destroy(conf);
 }
 
@@ -201,6 +202,20 @@ static void bind(void **state)
                              "c.cfg:6: unknown option \"zzzzzzzzz\"");
     free(all);
     cJSON_Delete(object);
+    conf_destroy(conf);
+    conf = load("g = {\nepochs = [ ];\nlr = 0.5; };", NULL, 0);
+    object = cJSON_CreateObject();
+    assert_int_equal(conf_bind(conf, conf_child(conf->root, "g"), tables, 2, extra, object), -1);
+    all = errors(conf);
+    assert_string_equal(all, "c.cfg:2: epochs is an empty list: nothing would be done");
+    free(all);
+    cJSON_Delete(object);
+    conf_destroy(conf);
+    conf = load("g = {\nepoch = 3; };", NULL, 0); /* without an object nothing is missing */
+    assert_int_equal(conf_bind(conf, conf_child(conf->root, "g"), tables, 2, extra, NULL), -1);
+    all = errors(conf);
+    assert_string_equal(all, "c.cfg:2: unknown option \"epoch\"; did you mean \"epochs\"?");
+    free(all);
     conf_destroy(conf);
     conf = load("\ng = { dataset = 1; };", NULL, 0);
     object = cJSON_CreateObject();

@@ -20,6 +20,7 @@ struct options {
     struct int_list sizes;
     struct float_list mean;
     struct string_list statistics;
+    double std[3];
 };
 static const char *const losses[] = { "infonce", "mse", NULL };
 static const char *const statistic_names[] = { "gap", "learned", NULL };
@@ -33,6 +34,7 @@ static const struct option table[] = {
     { "sizes", OPTION_INTS, AT(sizes), "1,2", 0, 9, NULL, NULL, "sizes" },
     { "mean", OPTION_FLOATS, AT(mean), "", -1, 1, NULL, NULL, "means" },
     { "statistics", OPTION_STRINGS, AT(statistics), "gap,learned", 0, 0, statistic_names, NULL, "tests" },
+    { "std", OPTION_TRIPLE, AT(std), "1,2,3", 0, 9, NULL, NULL, "deviations" },
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 
@@ -54,7 +56,7 @@ static void defaults_and_json(void **state)
     assert_int_equal(options_to_json(table, &o, out, &err), 0);
     char *text = json_canonical(out, &err);
     assert_string_equal(text, "{\"epochs\":10,\"init\":\"\",\"loss\":\"mse\",\"lr\":1,\"mean\":[0.5,-0.25],"
-                              "\"shuffle\":true,\"sizes\":[7],\"statistics\":[\"gap\",\"learned\"]}");
+                              "\"shuffle\":true,\"sizes\":[7],\"statistics\":[\"gap\",\"learned\"],\"std\":[1,2,3]}");
     mem_free(text);
     cJSON_Delete(json);
     cJSON_Delete(out);
@@ -77,6 +79,12 @@ static void bad_json(void **state)
         { "{\"loss\":\"mse\",\"sizes\":[1,\"a\"]}", "sizes must be a list of integers, but holds a string" },
         { "{\"loss\":\"mse\",\"sizes\":[1,10]}", "sizes = 10 is out of bounds: it must lie in 0 .. 9" },
         { "{\"loss\":\"mse\",\"statistics\":[\"gpa\"]}", "statistics must not be \"gpa\"; did you mean \"gap\"?" },
+        { "{\"loss\":\"mse\",\"statistics\":[\"gap\",\"gap\"]}", "statistics has \"gap\" twice" },
+        { "{\"loss\":\"mse\",\"statistics\":[]}", "statistics is empty: it must have at least one of gap or learned" },
+        { "{\"loss\":\"mse\",\"std\":[1,2]}", "std must be three numbers, one a channel; it has 2" },
+        { "{\"loss\":\"mse\",\"std\":0.5}", "std must be three numbers, one a channel; it has 1" },
+        { "{\"loss\":\"mse\",\"std\":[1,2,10]}", "std = 10 is out of bounds: it must lie in 0 .. 9" },
+        { "{\"loss\":\"mse\",\"std\":[1,\"a\",1]}", "std must be a list of three numbers, but holds a string" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = { "" };
@@ -99,6 +107,16 @@ static void text_values(void **state)
     assert_int_equal(o.epochs, 42);
     assert_int_equal(options_set_text(table, "mean", "0.5,1", &o, &err), 0);
     assert_true(o.mean.n == 2 && o.mean.v[0] == 0.5);
+    assert_true(o.std[0] == 1 && o.std[2] == 3);
+    assert_int_equal(options_set_text(table, "std", "0.5,0.25,1", &o, &err), 0);
+    assert_true(o.std[0] == 0.5 && o.std[1] == 0.25 && o.std[2] == 1);
+    assert_int_equal(options_set_text(table, "std", "0.5,1", &o, &err), -1);
+    assert_string_equal(err.text, "std must be three numbers, one a channel; it has 2");
+    assert_int_equal(options_set_text(table, "std", "1,1,1,1", &o, &err), -1);
+    assert_string_equal(err.text, "std must be three numbers, one a channel; it has more");
+    assert_int_equal(options_set_text(table, "statistics", "gap,gap", &o, &err), -1);
+    assert_string_equal(err.text, "statistics has \"gap\" twice");
+    assert_int_equal(options_set_text(table, "statistics", "", &o, &err), -1);
     assert_int_equal(options_set_text(table, "epochs", "4x", &o, &err), -1);
     assert_string_equal(err.text, "epochs must be an integer, not \"4x\"");
     assert_int_equal(options_set_text(table, "epoch", "4", &o, &err), -1);
