@@ -80,8 +80,15 @@ static void list_datasets(void)
 
 static void list_tasks(void)
 {
-    for (int i = 0; task_kinds[i] != NULL; i++)
-        print_row(task_kinds[i]->name, task_kinds[i]->help, task_kinds[i]->options);
+    enum { TABLES_MAX = 16 };
+    const struct option *tables[TABLES_MAX];
+    struct err unused;
+    for (int i = 0; task_kinds[i] != NULL; i++) {
+        print_row(task_kinds[i]->name, task_kinds[i]->help, NULL);
+        int n = task_kind_tables(task_kinds[i], NULL, tables, TABLES_MAX, &unused);
+        for (int k = 0; k < n; k++)
+            options_print(tables[k], "      ", "");
+    }
 }
 
 static void list_devices(void)

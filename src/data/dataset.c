@@ -22,6 +22,13 @@ const struct dataset_format *const dataset_formats[] = {
     NULL
 };
 
+const char *const dataset_format_names[] = {
+#define FORMAT(name) #name,
+#include "data/readers/formats.def"
+#undef FORMAT
+    NULL
+};
+
 int dataset_describe(const cJSON *spec, struct images *shape, struct err *err)
 {
     struct selection s;

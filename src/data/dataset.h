@@ -56,6 +56,7 @@ struct dataset_format {
     int (*parts)(const void *options, struct dataset_part *parts, int *n, struct err *err);
 };
 extern const struct dataset_format *const dataset_formats[]; /* NULL-terminated */
+extern const char *const dataset_format_names[];             /* likewise, for options */
 
 /* Checks the object (unknown keys, types, bounds, files, ranges) and fills the
  * shape. Cheap: no pixels are read. */

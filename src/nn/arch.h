@@ -16,6 +16,8 @@ struct arch_kind {
     const void *data; /* the architecture's own description */
     /* Appends the layers from the input to the representation (network_avg_pool). */
     int (*build)(const struct arch_kind *, const struct encoder_config *, struct network *, struct err *);
+    /* Length of the representation of what it would build. */
+    int (*dim)(const struct arch_kind *, const struct encoder_config *);
 };
 
 const struct arch_kind *arch_find(const char *name, struct err *err);

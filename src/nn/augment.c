@@ -47,6 +47,15 @@ int augment_parse(const cJSON *object, const char *preset, struct augment_streng
     return 0;
 }
 
+void augment_contradictions(const cJSON *object, const struct complaints *to)
+{
+    const cJSON *min = cJSON_GetObjectItemCaseSensitive(object, "crop_min"),
+                *max = cJSON_GetObjectItemCaseSensitive(object, "crop_max");
+    if (cJSON_IsNumber(min) && cJSON_IsNumber(max) && min->valuedouble > max->valuedouble)
+        complain(to, "crop_min", "crop_max", "crop_min = %g is larger than crop_max = %g", min->valuedouble,
+                 max->valuedouble);
+}
+
 int augment_query_parse(const cJSON *object, struct augment_strength *strength, uint64_t *seed, struct err *err)
 {
     const cJSON *s = cJSON_GetObjectItemCaseSensitive(object, "seed");

@@ -15,7 +15,10 @@ const struct augment_kind *augment_find(const char *name, struct err *err);
 /* Strengths from a JSON object with "augment" (missing: `preset`) and that row's options. */
 int augment_parse(const cJSON *object, const char *preset, struct augment_strength *strength, struct err *err);
 
-/* The same for a query: "augment" missing means "none"; "seed" as well (0 if missing or negative). */
+/* augment_parse for a query: "augment" missing means "none"; "seed" as well (0 if missing or negative). */
 int augment_query_parse(const cJSON *object, struct augment_strength *strength, uint64_t *seed, struct err *err);
+
+/* Contradictions among the strengths that the object has. */
+void augment_contradictions(const cJSON *object, const struct complaints *to);
 
 #endif

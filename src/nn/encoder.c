@@ -45,6 +45,16 @@ const char *encoder_arch(const struct encoder *e)
     return e->config.arch;
 }
 
+const char *encoder_stem(const struct encoder *e)
+{
+    return e->config.stem;
+}
+
+double encoder_width(const struct encoder *e)
+{
+    return e->config.width;
+}
+
 struct augment_target pipeline_target(const struct pipeline *p)
 {
     struct augment_target t = { .h = p->size, .w = p->size };

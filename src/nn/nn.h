@@ -28,22 +28,58 @@ extern const struct loss_kind *const loss_kinds[];
 extern const struct optim_kind *const optim_kinds[];
 extern const struct augment_kind *const augment_kinds[];
 
-/* Choices of `arch` and `stem`; NULL-terminated. */
-extern const char *const arch_names[], *const stem_names[];
+/* Choices of `arch`, `stem` and `augment`; NULL-terminated. */
+extern const char *const arch_names[], *const stem_names[], *const augment_names[];
+
+/* Rows for the option tables of whoever describes an encoder. */
+#define OPTION_ROW_STEM(at)                                                                                          \
+    {                                                                                                                \
+        "stem", OPTION_CHOICE, at, "cifar", 0, 0, stem_names, NULL,                                                  \
+            "first layers: cifar for small images, imagenet for large ones"                                          \
+    }
+#define OPTION_ROW_WIDTH(at)                                                                                         \
+    {                                                                                                                \
+        "width", OPTION_FLOAT, at, "1", 0.015625, 16, NULL, NULL, "multiplies the number of channels"                \
+    }
+/* ... and the normalisation of foreign weights' input: where nothing is known, that of torchvision's models. */
+#define OPTION_ROW_MEAN(at)                                                                                          \
+    {                                                                                                                \
+        "mean", OPTION_TRIPLE, at, "0.485,0.456,0.406", -10, 10, NULL, NULL,                                         \
+            "of each channel of the images it was trained on, on the 0..1 scale; default: ImageNet's, as "           \
+            "torchvision's models want them"                                                                         \
+    }
+#define OPTION_ROW_STD(at)                                                                                           \
+    {                                                                                                                \
+        "std", OPTION_TRIPLE, at, "0.229,0.224,0.225", 1e-6, 10, NULL, NULL, "standard deviation of each, likewise"  \
+    }
 
 /* Options of an encoder: arch, stem (cifar|imagenet), width multiplier, ... */
 extern const struct option encoder_options[];
-/* Options of a training besides those of its loss, optimiser and augmentation:
- * epochs, batch, lr, schedule (cosine with hold), projector, init, augment,
- * shuffle, max_steps, checkpoint_seconds ... (`temperature` lives with the loss;
- * the seed is the request's). */
-extern const struct option train_options[];
 
-/* All option tables that apply to a training described by `block` (it may name
- * loss, optimizer, arch, augment; missing ones take their defaults): at most
- * `max` tables are written, their number returned; -1 with a message naming the
- * nearest valid one if a name is unknown. */
-int train_option_tables(const cJSON *block, const struct option **tables, int max, struct err *err);
+enum training { TRAINING_SELF /* self-supervised */, TRAINING_THEFT };
+/* Options of any training besides those of its loss and optimiser: epochs, batch,
+ * lr, schedule (cosine with hold), init, shuffle, max_steps, checkpoint_seconds ...
+ * (`temperature` lives with the loss; the seed is the request's). */
+extern const struct option train_options[];
+/* Options of one kind of training alone: augment, projector, projector_dim; head. */
+extern const struct option self_options[], theft_options[];
+
+/* All option tables that apply to a training described by `block`, which may name
+ * loss, optimizer, arch and, if self-supervised, augment. A name that is missing
+ * takes its default, an unknown one the nearest or else its default: binding the
+ * block to the tables reports it. block NULL: only the tables that no name chooses.
+ * At most `max` tables are written, their number returned; -1 if there are more. */
+int train_option_tables(enum training way, const cJSON *block, const struct option **tables, int max,
+                        struct err *err);
+
+/* Is it `augment` or an option of some augmentation? */
+bool augment_takes(const char *option);
+
+/* Contradictions among options that are each valid (invalid ones are missing from
+ * `block`). images: number to train on; victim: the block of the encoder whose
+ * answers are the targets; 0 and NULL: not known. */
+void training_check(enum training way, const cJSON *block, int64_t images, const cJSON *victim,
+                    const struct complaints *to);
 
 /* ---- encoder ---- */
 
@@ -70,6 +106,8 @@ int encoder_size(const struct encoder *e);     /* input size */
 void encoder_moments(const struct encoder *e, float mean[3], float std[3]);
 int64_t encoder_parameters(const struct encoder *e); /* learnable, heads excluded */
 const char *encoder_arch(const struct encoder *e);
+const char *encoder_stem(const struct encoder *e);
+double encoder_width(const struct encoder *e);
 
 /* Representations of n uint8 images (n, 3, h, w) resized to the encoder's input,
  * unaugmented, batch norm in inference mode; out (n, dim) host memory.

@@ -6,9 +6,11 @@
 #include "nn/nn.h"
 
 /* Options of the augmentation that block.augment names (missing: "none"), without
- * `augment` itself: at most `max` tables are written, their number returned; -1
- * with a message naming the nearest valid one if the name is unknown. */
+ * `augment` itself; names and tables as in train_option_tables. */
 int query_view_tables(const cJSON *block, const struct option **tables, int max, struct err *err);
+
+/* Contradictions among options of a query that are each valid. */
+void query_check(const cJSON *block, const struct complaints *to);
 
 /* Representations of `views` augmented views of each of n images (n, 3, h, w):
  * out (n * views, dim) host memory, view v of image i in row i * views + v.

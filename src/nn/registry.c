@@ -63,7 +63,7 @@ static const char *const optim_names[] = {
 #undef OPTIMIZER
     NULL
 };
-static const char *const augment_names[] = {
+const char *const augment_names[] = {
 #define AUGMENT(id) #id,
 #include "nn/augments.def"
 #undef AUGMENT
@@ -75,9 +75,8 @@ static const char *const head_names[] = { "none", "mlp", NULL };
 #define FIELD(field) offsetof(struct encoder_config, field)
 const struct option encoder_options[] = {
     { "arch", OPTION_CHOICE, FIELD(arch), "resnet18", 0, 0, arch_names, NULL, "architecture" },
-    { "stem", OPTION_CHOICE, FIELD(stem), "cifar", 0, 0, stem_names, NULL,
-      "first layers: cifar for small images, imagenet for large ones" },
-    { "width", OPTION_FLOAT, FIELD(width), "1", 0.015625, 16, NULL, NULL, "multiplies the number of channels" },
+    OPTION_ROW_STEM(FIELD(stem)),
+    OPTION_ROW_WIDTH(FIELD(width)),
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 #undef FIELD
@@ -88,8 +87,6 @@ const struct option train_options[] = {
       "what is minimised; its options go beside it" },
     { "optimizer", OPTION_CHOICE, FIELD(optimizer), "adam", 0, 0, optim_names, NULL,
       "how it is minimised; its options go beside it" },
-    { "augment", OPTION_CHOICE, FIELD(augment), "simclr", 0, 0, augment_names, NULL,
-      "augmentation of the views (a theft uses the queries' instead)" },
     { "epochs", OPTION_INT, FIELD(epochs), "200", 1, 1e6, NULL, NULL, "passes over the images" },
     { "batch", OPTION_INT, FIELD(batch), "256", 1, 65536, NULL, "images",
       "images in a step; the last, smaller batch of an epoch is dropped" },
@@ -97,11 +94,6 @@ const struct option train_options[] = {
     { "schedule", OPTION_CHOICE, FIELD(schedule), "cosine", 0, 0, schedule_names, NULL,
       "of the learning rate, per epoch: cosine falls to 0 after `hold` epochs" },
     { "hold", OPTION_INT, FIELD(hold), "10", 0, 1e6, NULL, "epochs", "epochs at full learning rate" },
-    { "projector", OPTION_CHOICE, FIELD(projector), "mlp", 0, 0, head_names, NULL,
-      "head in self-supervised training: Linear-ReLU-Linear or none" },
-    { "projector_dim", OPTION_INT, FIELD(projector_dim), "128", 1, 65536, NULL, NULL, "outputs of the projector" },
-    { "head", OPTION_CHOICE, FIELD(head), "none", 0, 0, head_names, NULL,
-      "the thief's own head between its representation and the victim's answers" },
     { "init", OPTION_STRING, FIELD(init), "", 0, 0, NULL, NULL, "safetensors file to start from" },
     { "precision", OPTION_CHOICE, FIELD(precision), "fp32", 0, 0, precision_names, NULL,
       "of the training: fp32, or on cuda tf32 or bf16 (weights and statistics stay fp32)" },
@@ -109,6 +101,19 @@ const struct option train_options[] = {
     { "max_steps", OPTION_INT, FIELD(max_steps), "0", 0, 1e12, NULL, "steps", "stop after so many; 0: never" },
     { "checkpoint_seconds", OPTION_FLOAT, FIELD(checkpoint_seconds), "60", 0, 1e9, NULL, "s",
       "least time between two checkpoints" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+const struct option self_options[] = {
+    { "augment", OPTION_CHOICE, FIELD(augment), "simclr", 0, 0, augment_names, NULL,
+      "augmentation of the views; its options go beside it" },
+    { "projector", OPTION_CHOICE, FIELD(projector), "mlp", 0, 0, head_names, NULL,
+      "head while it is trained: Linear-ReLU-Linear or none" },
+    { "projector_dim", OPTION_INT, FIELD(projector_dim), "128", 1, 65536, NULL, NULL, "outputs of the projector" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+const struct option theft_options[] = {
+    { "head", OPTION_CHOICE, FIELD(head), "none", 0, 0, head_names, NULL,
+      "the thief's own head between its representation and the victim's answers" },
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 #undef FIELD
@@ -154,41 +159,68 @@ int encoder_config_parse(const cJSON *block, struct encoder_config *config, stru
     return options_from_json(encoder_options, block, config, err);
 }
 
-/* The string member `name` of the block, or its preset in the table. */
-static const char *chosen(const cJSON *block, const struct option *table, const char *name)
+static int index_of(const char *name, const char *const *names)
 {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(block, name);
-    return cJSON_IsString(v) ? v->valuestring : option_find(table, name)->preset;
+    int i = 0;
+    while (names[i] != NULL && strcmp(names[i], name) != 0)
+        i++;
+    return names[i] == NULL ? -1 : i;
 }
 
-int train_option_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
+/* Index of what the string member `key` of the block names: it, the nearest to it, or the preset. */
+static int chosen(const cJSON *block, const char *key, const char *preset, const char *const *names)
 {
-    const struct arch_kind *arch = arch_find(chosen(block, encoder_options, "arch"), err);
-    const struct loss_kind *loss = arch == NULL ? NULL : loss_find(chosen(block, train_options, "loss"), err);
-    const struct optim_kind *optim = loss == NULL ? NULL : optim_find(chosen(block, train_options, "optimizer"), err);
-    const struct augment_kind *augment =
-        optim == NULL ? NULL : augment_find(chosen(block, train_options, "augment"), err);
-    if (augment == NULL)
-        return -1;
-    const struct option *all[] = { encoder_options,   train_options,      arch->row.options,
-                                   loss->row.options, optim->row.options, augment->row.options };
-    int n = (int)(sizeof all / sizeof *all);
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(block, key);
+    size_t n = 0;
+    while (names[n] != NULL)
+        n++;
+    const char *name = cJSON_IsString(v) ? v->valuestring : preset;
+    if (index_of(name, names) < 0)
+        name = names_nearest(name, names, n);
+    return index_of(name != NULL ? name : preset, names);
+}
+
+static const char *preset_of(const struct option *table, const char *name)
+{
+    return option_find(table, name)->preset;
+}
+
+int train_option_tables(enum training way, const cJSON *block, const struct option **tables, int max, struct err *err)
+{
+    const struct option *all[7] = { encoder_options, train_options };
+    int n = 2;
+    all[n++] = way == TRAINING_SELF ? self_options : theft_options;
+    if (block != NULL) {
+        all[n++] = arch_kinds[chosen(block, "arch", preset_of(encoder_options, "arch"), arch_names)]->row.options;
+        all[n++] = loss_kinds[chosen(block, "loss", preset_of(train_options, "loss"), loss_names)]->row.options;
+        all[n++] =
+            optim_kinds[chosen(block, "optimizer", preset_of(train_options, "optimizer"), optim_names)]->row.options;
+        if (way == TRAINING_SELF)
+            all[n++] =
+                augment_kinds[chosen(block, "augment", preset_of(self_options, "augment"), augment_names)]->row.options;
+    }
     if (n > max)
         return err_set(err, "a training has %d option tables, room is for %d", n, max);
-    memcpy(tables, all, sizeof all);
+    memcpy(tables, all, (size_t)n * sizeof *tables);
     return n;
 }
 
 int query_view_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
 {
-    const cJSON *name = cJSON_GetObjectItemCaseSensitive(block, "augment");
-    const struct augment_kind *augment = augment_find(cJSON_IsString(name) ? name->valuestring : "none", err);
-    if (augment == NULL)
-        return -1;
+    if (block == NULL)
+        return 0;
     if (max < 1)
         return err_set(err, "no room for the augmentation's options");
-    tables[0] = augment->row.options;
+    tables[0] = augment_kinds[chosen(block, "augment", "none", augment_names)]->row.options;
     return 1;
+}
+
+bool augment_takes(const char *option)
+{
+    bool takes = strcmp(option, "augment") == 0;
+    for (int i = 0; augment_kinds[i] != NULL; i++)
+        takes = takes || option_find(augment_kinds[i]->row.options, option) != NULL;
+    return takes;
 }
 
 static void *row_options(const struct nn_row *row, const cJSON *block, struct err *err)
@@ -205,6 +237,8 @@ int train_config_parse(const cJSON *block, struct train_config *c, struct err *e
 {
     *c = (struct train_config){ 0 };
     if (options_from_json(train_options, block, &c->o, err) != 0 ||
+        options_from_json(self_options, block, &c->o, err) != 0 ||
+        options_from_json(theft_options, block, &c->o, err) != 0 ||
         encoder_config_parse(block, &c->encoder, err) != 0 || augment_parse(block, c->o.augment, &c->augment, err) != 0)
         return -1;
     c->loss = loss_find(c->o.loss, err);

@@ -80,28 +80,6 @@ int resolve_path(struct builder *b, const struct conf_node *group, const char *k
     return set ? 0 : err_set(b->err, "out of memory");
 }
 
-/* Of whatever draws random numbers, for kinds whose own tables have none. */
-static const struct option seed_options[] = {
-    { "seed", OPTION_INT, 0, "-1", -1, 4294967295.0, NULL, NULL,
-      "of initialisation, order and augmentation; -1: derived from the campaign's" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
-};
-
-static int kind_tables(const struct task_kind *kind, const cJSON *block, const struct option **tables, struct err *err)
-{
-    int n = kind->options == NULL ? 0 : 1;
-    tables[0] = kind->options;
-    if (kind->tables != NULL)
-        n = kind->tables(block, tables, TABLES_MAX - 1, err);
-    if (n < 0 || (strcmp(kind->name, "train") != 0 && strcmp(kind->name, "steal") != 0))
-        return n;
-    for (int i = 0; i < n; i++)
-        if (option_find(tables[i], "seed") != NULL)
-            return n;
-    tables[n] = seed_options;
-    return n + 1;
-}
-
 cJSON *kind_params(const struct task_kind *kind, const cJSON *from, struct err *err)
 {
     union {
@@ -110,8 +88,9 @@ cJSON *kind_params(const struct task_kind *kind, const cJSON *from, struct err *
     } options;
     const struct option *tables[TABLES_MAX];
     cJSON *params = cJSON_CreateObject(), *empty = cJSON_CreateObject();
-    int n = params == NULL || empty == NULL ? err_set(err, "out of memory")
-                                            : kind_tables(kind, from == NULL ? empty : from, tables, err);
+    int n = params == NULL || empty == NULL
+                ? err_set(err, "out of memory")
+                : task_kind_tables(kind, from == NULL ? empty : from, tables, TABLES_MAX, err);
     for (int i = 0; i < n; i++)
         if (options_from_json(tables[i], from, &options, err) != 0 ||
             options_to_json(tables[i], &options, params, err) != 0)
@@ -146,28 +125,31 @@ static bool listed(const char *const *names, const char *name)
     return false;
 }
 
-/* Names that do not sweep: `keep` and list-typed options of the tables, into
- * out. The tables are those that `group`'s names (of losses, ...) select; *valid =
- * false after a user's error in them. */
-static int collect_keep(struct builder *b, const struct conf_node *group, const struct task_kind *kind,
-                        const char *const *keep, const char *out[KEEP_MAX + 1], const struct option **tables,
-                        int *n_tables, bool *valid)
+/* The tables that `group`'s names (of losses, ...) select; their number, or -1. */
+static int select_tables(struct builder *b, const struct conf_node *group, const struct task_kind *kind,
+                         const struct option **tables)
 {
-    struct err why;
-    int n = 0;
     cJSON *block = preview(group);
     if (block == NULL)
         return err_set(b->err, "out of memory");
-    *n_tables = kind_tables(kind, block, tables, &why);
+    int n = task_kind_tables(kind, block, tables, TABLES_MAX, b->err);
     cJSON_Delete(block);
-    *valid = *n_tables >= 0;
-    if (!*valid)
-        conf_error(b->conf, group, "%s", why.text);
+    return n;
+}
+
+/* Names that do not sweep: `keep` and list-typed options of the selected tables, into out. */
+static int collect_keep(struct builder *b, const struct conf_node *group, const struct task_kind *kind,
+                        const char *const *keep, const char *out[KEEP_MAX + 1])
+{
+    const struct option *tables[TABLES_MAX];
+    int n = 0, n_tables = select_tables(b, group, kind, tables);
+    if (n_tables < 0)
+        return -1;
     for (; keep != NULL && *keep != NULL && n < KEEP_MAX; keep++)
         out[n++] = *keep;
-    for (int i = 0; i < *n_tables; i++)
+    for (int i = 0; i < n_tables; i++)
         for (const struct option *o = tables[i]; o->name != NULL && n < KEEP_MAX; o++)
-            if (o->type == OPTION_INTS || o->type == OPTION_FLOATS || o->type == OPTION_STRINGS)
+            if (option_is_list(o))
                 out[n++] = o->name;
     out[n] = NULL;
     return 0;
@@ -206,31 +188,83 @@ static void add_suffix(const struct conf_node *original, const struct conf_node 
     }
 }
 
+struct complaint_place {
+    struct builder *b;
+    const struct conf_node *group, *budget;
+};
+
+static void complain_at(void *arg, const char *key, const char *other, const char *text)
+{
+    const struct complaint_place *at = arg;
+    const struct conf_node *node = conf_child(at->group, key);
+    if (at->budget != NULL && strcmp(key, "budgets") == 0)
+        node = at->budget;
+    if (node == NULL && other != NULL)
+        node = conf_child(at->group, other);
+    conf_error(at->b->conf, node != NULL ? node : at->group, "%s", text);
+}
+
+void kind_check(struct builder *b, const struct task_kind *kind, const struct conf_node *group,
+                const struct conf_node *budget, const struct task_facts *facts)
+{
+    struct complaint_place at = { b, group, budget };
+    const struct complaints to = { complain_at, &at };
+    if (kind->check != NULL)
+        kind->check(facts, &to);
+}
+
+/* What belongs elsewhere is said here, and left out of the binding by the names in
+ * `skip`: `extra` and those. Their number. */
+static int find_misplaced(struct builder *b, const struct conf_node *group, const struct task_kind *kind,
+                          const struct option *const *tables, int n_tables, const char *const *extra,
+                          const char *skip[KEEP_MAX + 1])
+{
+    int n = 0, n_misplaced = 0;
+    for (; extra != NULL && *extra != NULL && n < KEEP_MAX; extra++)
+        skip[n++] = *extra;
+    skip[n] = NULL;
+    for (int i = 0; kind->elsewhere != NULL && i < group->n && n < KEEP_MAX; i++) {
+        const struct conf_node *child = group->children[i];
+        bool own = listed(skip, child->name);
+        for (int k = 0; k < n_tables; k++)
+            own = own || option_find(tables[k], child->name) != NULL;
+        const char *where = own ? NULL : kind->elsewhere(child->name);
+        if (where == NULL)
+            continue;
+        conf_error(b->conf, child, "%s does not belong here: %s", child->name, where);
+        skip[n++] = child->name;
+        skip[n] = NULL;
+        n_misplaced++;
+    }
+    return n_misplaced;
+}
+
 static int bind_expansion(struct builder *b, const struct conf_node *original, const struct conf_node *group,
                           const struct task_kind *kind, const char *const *extra, const char *const *quiet,
                           struct expansions *out)
 {
-    const char *keep[KEEP_MAX + 1];
+    const char *skip[KEEP_MAX + 1];
     const struct option *tables[TABLES_MAX];
-    int n_tables;
-    bool valid;
-    if (collect_keep(b, group, kind, NULL, keep, tables, &n_tables, &valid) != 0)
+    int n_tables = select_tables(b, group, kind, tables);
+    if (n_tables < 0)
         return -1;
-    if (!valid)
-        return 0;
     struct expansion *e = &out->items[out->n];
     *e = (struct expansion){ .group = group, .params = cJSON_CreateObject() };
     if (e->params == NULL)
         return err_set(b->err, "out of memory");
     add_suffix(original, group, quiet, e->suffix, sizeof e->suffix);
-    if (conf_bind(b->conf, group, tables, n_tables, extra, e->params) == 0)
+    bool misplaced = find_misplaced(b, group, kind, tables, n_tables, extra, skip) > 0;
+    bool bound = conf_bind(b->conf, group, tables, n_tables, skip, e->params) == 0;
+    const struct task_facts facts = { .params = e->params };
+    kind_check(b, kind, group, NULL, &facts);
+    if (bound && !misplaced)
         out->n++;
     else
         cJSON_Delete(e->params);
     return 0;
 }
 
-/* Keeps the sweep (it owns groups) in `out`; NULL: no memory. An empty list has been reported. */
+/* Keeps the sweep (it owns groups) in `out`; NULL: no memory. Too long lists have been reported. */
 static struct conf_sweep *sweep_into(struct builder *b, const struct conf_node *group, const char *const *keep,
                                      struct expansions *out)
 {
@@ -252,13 +286,8 @@ static int expand_second(struct builder *b, const struct conf_node *original, co
                          const char *const *quiet, struct expansions *out)
 {
     const char *names[KEEP_MAX + 1];
-    const struct option *tables[TABLES_MAX];
-    int n_tables;
-    bool valid;
-    if (collect_keep(b, group, kind, keep, names, tables, &n_tables, &valid) != 0)
+    if (collect_keep(b, group, kind, keep, names) != 0)
         return -1;
-    if (!valid)
-        return 0;
     struct conf_sweep *s = sweep_into(b, group, names, out);
     if (s == NULL)
         return -1;
@@ -278,18 +307,13 @@ int block_expand(struct builder *b, const struct conf_node *group, const struct 
                  const char *const *extra, const char *const *keep, const char *const *quiet, struct expansions *out)
 {
     const char *names[KEEP_MAX + 1];
-    const struct option *tables[TABLES_MAX];
-    int n_tables;
-    bool valid;
     *out = (struct expansions){ 0 };
     if (group->type != CONF_GROUP) {
         conf_error(b->conf, group, "%s must be a group { }", group->name == NULL ? "this" : group->name);
         return 0;
     }
-    if (collect_keep(b, group, kind, keep, names, tables, &n_tables, &valid) != 0)
+    if (collect_keep(b, group, kind, keep, names) != 0)
         return -1;
-    if (!valid)
-        return 0;
     keep_others(group, names);
     struct conf_sweep *s = sweep_into(b, group, names, out);
     if (s == NULL)
@@ -300,6 +324,24 @@ int block_expand(struct builder *b, const struct conf_node *group, const struct 
         if (expand_second(b, group, groups[i], kind, extra, keep, quiet, out) != 0)
             return -1;
     return 0;
+}
+
+int bind_own(struct builder *b, const struct conf_node *group, const struct option *table, const char *const *extra,
+             cJSON *object)
+{
+    int n = 0, rc;
+    struct conf_node **children = mem_alloc((size_t)group->n, sizeof *children, b->err);
+    if (children == NULL)
+        return -1;
+    for (int i = 0; i < group->n; i++)
+        if (option_find(table, group->children[i]->name) != NULL)
+            children[n++] = group->children[i];
+    struct conf_node own = *group;
+    own.children = children;
+    own.n = n;
+    rc = conf_bind(b->conf, &own, &table, 1, extra, object) == 0 ? 1 : 0;
+    mem_free(children);
+    return rc;
 }
 
 void expansions_fini(struct expansions *e)

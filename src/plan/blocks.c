@@ -3,17 +3,18 @@
 
 const struct plan_block plan_blocks[] = {
     { "campaign", "the run as a whole", campaign_options },
-    { "datasets: a source", "name, format (see `dinf list datasets`), its options, and", source_options },
+    { "datasets: a source", "name, the options of its format (see `dinf list datasets`), and", source_options },
     { "datasets: a subset", "name, of = another set's name, and", subset_options },
     { "datasets: a union", "name, parts = ( names of sets or subsets without name, ... )", NULL },
     { "encoders", "train = { dataset, ... } or weights with the options of `import`, and", encoder_block_options },
     { "encoders: train",
-      "dataset and the options of train, its arch, loss, optimizer and augment\n"
-      "      (`dinf list tasks|archs|losses|optimizers|augments`); lists sweep",
+      "dataset and the options of the task train, its arch, loss, optimizer and\n"
+      "      augment (`dinf list tasks|archs|losses|optimizers|augments`); lists sweep",
       NULL },
     { "steal",
-      "victim, queries (sets), budgets (images), query = { augment, views, ... },\n"
-      "      name (a suffix), and the options of a train group; lists sweep",
+      "victim, queries (sets), budgets (images), query = { the options of the task\n"
+      "      query and of its augment }, name (a suffix), and the options of the task\n"
+      "      steal, its arch, loss and optimizer; lists sweep",
       NULL },
     { "evaluate", "dataset_inference = { ... }, similarity = { ... }: see `dinf list tasks`", NULL },
     { "mock", "name, after (an earlier block's name), the options of the task mock, and", mock_block_options },

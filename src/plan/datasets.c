@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/names.h"
 #include "plan/blocks.h"
 #include "plan/internal.h"
 
@@ -19,14 +20,21 @@ const struct option subset_options[] = { { "seed", OPTION_INT, offsetof(struct s
                                                 { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
 
 struct source_options {
+    char format[OPTION_NAME];
     int64_t size;
 };
-const struct option source_options[] = { { "size", OPTION_INT, offsetof(struct source_options, size), "0", 0,
-                                                  4096, NULL, "pixels", "resize to size x size; 0: as stored" },
-                                                { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
+const struct option source_options[] = {
+    { "format", OPTION_CHOICE, offsetof(struct source_options, format), NULL, 0, 0, dataset_format_names, NULL,
+      "of the files; its options go beside it" },
+    { "size", OPTION_INT, offsetof(struct source_options, size), "0", 0, 4096, NULL, "pixels",
+      "resize to size x size; 0: as stored" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
 
 /* Options of formats that are paths. */
 static const char *const path_keys[] = { "path", "labels", NULL };
+
+enum { FORMATS_MAX = 63 };
 
 static int resolve(struct builder *b, int i);
 
@@ -40,29 +48,44 @@ static int put(struct builder *b, cJSON *object, const char *key, const cJSON *v
     return 0;
 }
 
+/* The format of this name, or the nearest to it; NULL: none. */
+static const struct dataset_format *format_like(const struct conf_node *name)
+{
+    size_t n = 0;
+    if (name == NULL || name->type != CONF_STRING)
+        return NULL;
+    while (dataset_format_names[n] != NULL)
+        n++;
+    const char *nearest = names_nearest(name->value.string, dataset_format_names, n);
+    for (size_t i = 0; nearest != NULL && i < n; i++)
+        if (strcmp(dataset_format_names[i], nearest) == 0)
+            return dataset_formats[i];
+    return NULL;
+}
+
+/* A source whose format nobody knows: its keys are checked against all formats. */
+static void check_any_format(struct builder *b, const struct conf_node *node, const char *const *extra)
+{
+    const struct option *tables[FORMATS_MAX + 1] = { source_options };
+    int n = 1;
+    for (int i = 0; dataset_formats[i] != NULL && i < FORMATS_MAX; i++)
+        tables[n++] = dataset_formats[i]->options;
+    if (conf_child(node, "format") == NULL)
+        conf_error(b->conf, node, "format is missing: %s", source_options[0].help);
+    conf_bind(b->conf, node, tables, n, extra, NULL);
+}
+
 /* `format = ...`: false after a user's error. */
 static int source_spec(struct builder *b, const struct conf_node *node, cJSON *spec, bool *good)
 {
-    static const char *const extra[] = { "name", "format", NULL };
-    const char *names[64];
-    int n = 0;
-    const struct dataset_format *format = NULL;
-    const char *name = group_string(b, node, "format", true);
+    static const char *const extra[] = { "name", NULL };
+    const struct dataset_format *format = format_like(conf_child(node, "format"));
     *good = false;
-    if (name == NULL)
-        return 0;
-    for (; dataset_formats[n] != NULL && n < 64; n++) {
-        names[n] = dataset_formats[n]->name;
-        if (strcmp(name, names[n]) == 0)
-            format = dataset_formats[n];
-    }
     if (format == NULL) {
-        unknown_name(b, conf_child(node, "format"), "dataset format", name, names, n);
+        check_any_format(b, node, extra);
         return 0;
     }
-    if (cJSON_AddStringToObject(spec, "format", name) == NULL)
-        return err_set(b->err, "out of memory");
-    const struct option *tables[] = { format->options, source_options };
+    const struct option *tables[] = { source_options, format->options };
     *good = conf_bind(b->conf, node, tables, 2, extra, spec) == 0;
     for (int i = 0; *good && path_keys[i] != NULL; i++)
         if (resolve_path(b, node, path_keys[i], spec) != 0)

@@ -26,7 +26,7 @@ struct entry {
     const char *name;
     char role[OPTION_NAME];
     int members, heldout;
-    bool allow_overlap;
+    bool good; /* false after a user's error: it is read to the end, but makes no task */
 };
 
 struct encoder_entry *encoder_append(struct builder *b)
@@ -149,6 +149,11 @@ static int add_trained(struct builder *b, const struct entry *entry, const struc
             rc = -1;
         if (rc != 0 || set < 0)
             continue;
+        const struct images *shape = &b->sets[set].shape;
+        const struct task_facts facts = { .params = e->params, .images = shape->n, .h = shape->h, .w = shape->w };
+        kind_check(b, kind, e->group, NULL, &facts);
+        if (!entry->good)
+            continue;
         const cJSON *seed = cJSON_GetObjectItemCaseSensitive(e->params, "seed");
         if (cJSON_IsNumber(seed) && seed->valuedouble >= 0 && b->plan->campaign.trials > 1) {
             conf_error(b->conf, conf_child(e->group, "seed"),
@@ -180,7 +185,7 @@ static int add_imported(struct builder *b, const struct entry *entry)
     const struct task_kind *kind = task_kind_find("import");
     struct expansions x;
     int rc = block_expand(b, entry->node, kind, extra, NULL, NULL, &x);
-    for (int i = 0; rc == 0 && i < x.n; i++) {
+    for (int i = 0; rc == 0 && entry->good && i < x.n; i++) {
         const struct expansion *e = &x.items[i];
         cJSON *params = cJSON_Duplicate(e->params, true);
         if (params == NULL)
@@ -200,70 +205,74 @@ static int add_imported(struct builder *b, const struct entry *entry)
 static int find_optional(struct builder *b, const struct conf_node *node, const char *key, int *set)
 {
     *set = -1;
-    const char *name = conf_child(node, key) == NULL ? NULL : group_string(b, node, key, true);
-    return name == NULL ? 0 : set_find(b, conf_child(node, key), name, set);
+    const struct conf_node *name = conf_child(node, key); /* of another type: reported */
+    return name == NULL || name->type != CONF_STRING ? 0 : set_find(b, name, name->value.string, set);
+}
+
+/* Name and role, and that the entry is one thing or the other; false after errors. */
+static bool check_entry(struct builder *b, const struct conf_node *node, const cJSON *own, struct entry *entry)
+{
+    bool good = true;
+    entry->name = group_string(b, node, "name", false); /* a missing one has been reported */
+    snprintf(entry->role, sizeof entry->role, "%s", text_of(own, "role"));
+    if (entry->name != NULL && strchr(entry->name, '/') != NULL) {
+        conf_error(b->conf, conf_child(node, "name"),
+                   "name = \"%s\" must not have a slash: names are groups of results.h5", entry->name);
+        good = false;
+    }
+    if ((conf_child(node, "train") == NULL) == (conf_child(node, "weights") == NULL)) {
+        conf_error(b->conf, node, "an encoder needs either train = { ... } or weights = \"FILE\"");
+        good = false;
+    }
+    for (int i = 0; entry->name != NULL && i < b->n_encoders; i++)
+        if (strcmp(b->encoders[i].base, entry->name) == 0) {
+            conf_error(b->conf, node, "there are two encoders called \"%s\"", entry->name);
+            good = false;
+            break;
+        }
+    return good && entry->name != NULL && entry->role[0] != 0;
+}
+
+/* Members are given with imported victims, and only with them. */
+static void check_members(struct builder *b, const struct conf_node *node, const struct entry *entry)
+{
+    const struct conf_node *members = conf_child(node, "members");
+    if (conf_child(node, "train") != NULL && members != NULL)
+        conf_error(b->conf, members, "members is for imported victims: this one's are its training set");
+    else if (conf_child(node, "train") == NULL && members == NULL && strcmp(entry->role, "victim") == 0)
+        conf_error(b->conf, node, "an imported victim needs members = \"SET\": what it was trained on");
 }
 
 static int load_one(struct builder *b, const struct conf_node *node)
 {
-    static const char *const train_only[] = { "train", NULL };
+    static const char *const trained[] = { "name", "train", NULL }, *const imports[] = { "name", NULL };
+    const struct option *table = encoder_block_options;
     struct entry entry = { .node = node, .members = -1, .heldout = -1 };
-    const struct option *tables[] = { encoder_block_options };
-    const struct conf_node *train = conf_child(node, "train"), *weights = conf_child(node, "weights");
     if (node->type != CONF_GROUP) {
         conf_error(b->conf, node, "an encoder is a group { name = ...; role = ...; train = { ... }; }");
         return 0;
     }
-    entry.name = group_string(b, node, "name", true);
-    const char *role = group_string(b, node, "role", true);
-    if (entry.name == NULL || role == NULL)
-        return 0;
-    if (strchr(entry.name, '/') != NULL) {
-        conf_error(b->conf, conf_child(node, "name"),
-                   "name = \"%s\" must not have a slash: names are groups of results.h5", entry.name);
-        return 0;
-    }
-    if ((train == NULL) == (weights == NULL)) {
-        conf_error(b->conf, node, "encoder \"%s\" needs either train = { ... } or weights = \"FILE\"", entry.name);
-        return 0;
-    }
-    for (int i = 0; i < b->n_encoders; i++)
-        if (strcmp(b->encoders[i].base, entry.name) == 0) {
-            conf_error(b->conf, node, "there are two encoders called \"%s\"", entry.name);
-            return 0;
-        }
+    const struct conf_node *train = conf_child(node, "train");
+    bool imported = train == NULL && conf_child(node, "weights") != NULL;
     cJSON *own = cJSON_CreateObject();
     if (own == NULL)
         return err_set(b->err, "out of memory");
-    bool good = true;
-    if (train != NULL) {
-        good = conf_bind(b->conf, node, tables, 1, train_only, own) == 0;
-        entry.allow_overlap = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(own, "allow_overlap"));
-        if (conf_child(node, "members") != NULL)
-            conf_error(b->conf, conf_child(node, "members"),
-                       "members is for imported victims: this one's are its "
-                       "training set");
-    }
+    /* an import's options stand beside these, and add_imported finds what is unknown */
+    int bound =
+        imported ? bind_own(b, node, table, imports, own) : conf_bind(b->conf, node, &table, 1, trained, own) == 0;
+    if (bound >= 0)
+        entry.good = check_entry(b, node, own, &entry) && bound > 0;
     cJSON_Delete(own);
-    int known = 0;
-    while (roles[known] != NULL && strcmp(roles[known], role) != 0)
-        known++;
-    if (roles[known] == NULL && train == NULL)
-        unknown_name(b, conf_child(node, "role"), "role", role, roles, known);
-    if (!good || roles[known] == NULL)
-        return 0;
-    snprintf(entry.role, sizeof entry.role, "%s", role);
+    if (bound < 0)
+        return -1;
+    check_members(b, node, &entry);
     if (find_optional(b, node, "heldout", &entry.heldout) != 0 ||
         find_optional(b, node, "members", &entry.members) != 0)
         return -1;
-    if (weights != NULL && strcmp(role, "victim") == 0) {
-        if (conf_child(node, "members") == NULL)
-            conf_error(b->conf, node, "imported victim \"%s\" needs members = \"SET\": what it was trained on",
-                       entry.name);
-        if (check_disjoint(b, node, entry.members, entry.heldout, "held-out images must not be trained on") != 0)
-            return -1;
-    }
-    return train != NULL ? add_trained(b, &entry, train) : add_imported(b, &entry);
+    if (imported && strcmp(entry.role, "victim") == 0 &&
+        check_disjoint(b, node, entry.members, entry.heldout, "held-out images must not be trained on") != 0)
+        return -1;
+    return train != NULL ? add_trained(b, &entry, train) : imported ? add_imported(b, &entry) : 0;
 }
 
 /* Independents that saw a victim's images would be no independents, and if they

@@ -163,6 +163,10 @@ static int evaluate_all(struct builder *b, const struct task_kind *kind, const s
     for (int v = 0; v < b->n_encoders; v++) {
         if (strcmp(b->encoders[v].role, "victim") != 0)
             continue;
+        const struct task_facts facts = {
+            .params = e->params, .images = b->encoders[v].members < 0 ? 0 : b->sets[b->encoders[v].members].shape.n
+        };
+        kind_check(b, kind, e->group, NULL, &facts);
         for (int s = 0; s < b->n_encoders; s++) {
             int ts = b->encoders[s].trial, tv = b->encoders[v].trial;
             if ((ts < 0 || tv < 0 || ts == tv) && evaluate_pair(b, kind, e, s, v) != 0)

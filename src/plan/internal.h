@@ -125,6 +125,15 @@ int block_expand(struct builder *b, const struct conf_node *group, const struct 
                  const char *const *extra, const char *const *keep, const char *const *quiet, struct expansions *out);
 void expansions_fini(struct expansions *e);
 
+/* Asks the kind for contradictions; they become errors at the options of `group`,
+ * those about "budgets" at `budget` if it is given. block_expand has asked already,
+ * with the parameters alone. */
+void kind_check(struct builder *b, const struct task_kind *kind, const struct conf_node *group,
+                const struct conf_node *budget, const struct task_facts *facts);
+/* Binds only those keys of `group` that the table names. 1: all good; 0: errors of the user. */
+int bind_own(struct builder *b, const struct conf_node *group, const struct option *table, const char *const *extra,
+             cJSON *object);
+
 /* The kind's default parameters, or those that `from` gives (other members ignored). */
 cJSON *kind_params(const struct task_kind *kind, const cJSON *from, struct err *err);
 

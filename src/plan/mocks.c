@@ -87,32 +87,26 @@ static int load_one(struct builder *b, const struct conf_node *node, struct mock
     static const char *const extra[] = { "name", "count", "after", NULL };
     static const char *const keep[] = { "after", NULL };
     const struct mock *after[TASK_INPUTS_MAX];
-    const struct conf_node *count = conf_child(node, "count");
-    const struct option *table[] = { mock_block_options };
     struct expansions x;
-    int n_after, rc;
+    int n_after = 0, rc;
     const char *name = group_string(b, node, "name", true);
-    if (name == NULL || find_after(b, node, mocks, *n_mocks, after, &n_after) != 0)
-        return 0;
-    for (int i = 0; i < *n_mocks; i++)
+    bool good = name != NULL && find_after(b, node, mocks, *n_mocks, after, &n_after) == 0;
+    for (int i = 0; good && i < *n_mocks; i++)
         if (strcmp(mocks[i].name, name) == 0) {
             conf_error(b->conf, node, "there are two mock blocks called \"%s\"", name);
-            return 0;
+            good = false;
         }
-    /* count is not the kind's: checked alone, in a group of its own */
-    struct conf_node *members[] = { (struct conf_node *)count };
-    struct conf_node holder = {
-        .type = CONF_GROUP, .file = node->file, .line = node->line, .children = members, .n = count == NULL ? 0 : 1
-    };
     cJSON *own = cJSON_CreateObject();
     if (own == NULL)
         return err_set(b->err, "out of memory");
-    bool good = conf_bind(b->conf, &holder, table, 1, NULL, own) == 0;
-    int n = good ? (int)cJSON_GetObjectItemCaseSensitive(own, "count")->valuedouble : 0;
+    int bound = bind_own(b, node, mock_block_options, NULL, own);
+    int n = bound > 0 ? (int)cJSON_GetObjectItemCaseSensitive(own, "count")->valuedouble : 0;
     cJSON_Delete(own);
+    if (bound < 0)
+        return -1;
     rc = block_expand(b, node, task_kind_find("mock"), extra, keep, NULL, &x);
     struct mock mock = { .name = name, .first = b->plan->n_tasks, .count = n };
-    for (int i = 0; rc == 0 && i < x.n; i++)
+    for (int i = 0; rc == 0 && good && i < x.n; i++)
         rc = add_tasks(b, &x.items[i], &mock, after, n_after);
     mock.count = b->plan->n_tasks - mock.first;
     if (mock.count > 0)

@@ -45,10 +45,10 @@ struct combination {
     const char *query_suffix;
 };
 
-/* The elements of a list, or the scalar itself as a list of one. */
+/* The elements of a list, or the scalar itself as a list of one; a key that is missing has none. */
 static int elements(const struct conf_node *node)
 {
-    return node->type == CONF_LIST ? node->n : 1;
+    return node == NULL ? 0 : node->type == CONF_LIST ? node->n : 1;
 }
 
 static const struct conf_node *element(const struct conf_node *node, int i)
@@ -134,6 +134,16 @@ failed:
     return NULL;
 }
 
+/* What is wrong with a theft of these parameters, now that its victim and budget are known. */
+static void check_theft(struct thefts *t, const struct combination *c, int victim, const struct conf_node *budget)
+{
+    struct builder *b = t->b;
+    const struct task_facts facts = { .params = c->train->params,
+                                      .images = budget->value.integer,
+                                      .victim = b->plan->tasks[b->encoders[victim].task].params };
+    kind_check(b, task_kind_find("steal"), c->train->group, budget, &facts);
+}
+
 static int add_theft(struct thefts *t, const struct combination *c, int victim, int set, int64_t budget)
 {
     struct builder *b = t->b;
@@ -184,21 +194,24 @@ static int add_victim(struct thefts *t, const struct combination *c, const struc
             return -1;
         for (int i = 0; i < elements(budgets); i++) {
             const struct conf_node *budget = element(budgets, i);
-            if (budget->type == CONF_INT && budget->value.integer >= 1 &&
-                budget->value.integer <= b->sets[set].shape.n && add_theft(t, c, v, set, budget->value.integer) != 0)
+            if (budget->type != CONF_INT || budget->value.integer < 1 || budget->value.integer > b->sets[set].shape.n)
+                continue; /* said by check_budgets */
+            check_theft(t, c, v, budget);
+            if (add_theft(t, c, v, set, budget->value.integer) != 0)
                 return -1;
         }
     }
     return 0;
 }
 
+/* set -1: as far as they can be checked without it. */
 static void check_budgets(struct builder *b, const struct conf_node *budgets, int set)
 {
     for (int i = 0; i < elements(budgets); i++) {
         const struct conf_node *budget = element(budgets, i);
         if (budget->type != CONF_INT || budget->value.integer < 1)
             conf_error(b->conf, budget, "a budget is a number of images, an integer of at least 1");
-        else if (budget->value.integer > b->sets[set].shape.n)
+        else if (set >= 0 && budget->value.integer > b->sets[set].shape.n)
             conf_error(b->conf, budget, "a budget of %lld images is more than query set \"%s\" has: %lld",
                        (long long)budget->value.integer, b->sets[set].name, (long long)b->sets[set].shape.n);
     }
@@ -246,6 +259,9 @@ static int combine(struct thefts *t, const struct conf_node *node, const struct 
     const struct conf_node *victims = conf_child(node, "victim"), *sets = conf_child(node, "queries"),
                            *budgets = conf_child(node, "budgets");
     const char *name = conf_child(node, "name") == NULL ? NULL : group_string(b, node, "name", true);
+    for (int v = 0; v < elements(victims); v++)
+        check_victim(b, element(victims, v)); /* whatever becomes of the sets */
+    check_budgets(b, budgets, -1);
     for (int k = 0; k < elements(sets); k++) {
         int set = -1;
         const struct conf_node *set_node = element(sets, k);
@@ -281,77 +297,36 @@ static int combine(struct thefts *t, const struct conf_node *node, const struct 
     return 0;
 }
 
-/* `block` with a budget of 1 in place of what the thefts will fill in: the kinds'
- * tables have a required option `budget`, which no user writes here. */
-static void with_budget(const struct conf_node *block, struct conf_node *out, struct conf_node **children,
-                        struct conf_node *budget)
+/* Victim, queries and budgets must be there. */
+static void check_complete(struct builder *b, const struct conf_node *node)
 {
-    static char name[] = "budget";
-    *budget = (struct conf_node){ .type = CONF_INT, .name = name, .file = block->file, .line = block->line };
-    budget->value.integer = 1;
-    *out = *block;
-    for (int i = 0; i < block->n; i++)
-        children[i] = block->children[i];
-    children[block->n] = budget;
-    out->children = children;
-    out->n = block->n + 1;
-}
-
-static int expand_with_budget(struct builder *b, const struct conf_node *block, const char *kind,
-                              const char *const *extra, struct conf_node *holder, struct conf_node ***children,
-                              struct conf_node *budget, struct expansions *out)
-{
-    static const char *const quiet[] = { "loss", NULL };
-    *out = (struct expansions){ 0 };
-    *children = mem_alloc((size_t)block->n + 1, sizeof **children, b->err);
-    if (*children == NULL)
-        return -1;
-    with_budget(block, holder, *children, budget);
-    return block_expand(b, holder, task_kind_find(kind), extra, extra, quiet, out);
+    for (int i = 0; i < 3; i++) {
+        const struct conf_node *key = conf_child(node, own_keys[i]);
+        if (elements(key) == 0)
+            conf_error(b->conf, key != NULL ? key : node, "%s is %s: a theft needs victim, queries and budgets",
+                       own_keys[i], key != NULL ? "empty" : "missing");
+    }
 }
 
 static int load_block(struct thefts *t, const struct conf_node *node)
 {
+    static const char *const quiet[] = { "loss", NULL };
     struct builder *b = t->b;
     if (node->type != CONF_GROUP) {
         conf_error(b->conf, node, "a theft is a group { victim = ...; queries = ...; budgets = ...; }");
         return 0;
     }
-    const struct conf_node *wrong = conf_child(node, "budget");
-    if (wrong != NULL)
-        conf_error(b->conf, wrong, "unknown option \"budget\"; did you mean \"budgets\"?");
-    bool complete = wrong == NULL;
-    for (int i = 0; wrong == NULL && i < 3; i++) {
-        const struct conf_node *key = conf_child(node, own_keys[i]);
-        if (key != NULL && elements(key) > 0)
-            continue;
-        conf_error(b->conf, key != NULL ? key : node, "%s is %s: a theft needs victim, queries and budgets",
-                   own_keys[i], key != NULL ? "empty" : "missing");
-        complete = false;
-    }
-    if (!complete)
-        return 0;
-    struct conf_node none = { .type = CONF_GROUP, .file = node->file, .line = node->line };
+    const struct conf_node none = { .type = CONF_GROUP, .file = node->file, .line = node->line };
     const struct conf_node *query = conf_child(node, "query") != NULL ? conf_child(node, "query") : &none;
-    if (query->type != CONF_GROUP) {
-        conf_error(b->conf, query, "query must be a group: { augment = ...; views = ...; }");
-        return 0;
-    }
-    if (conf_child(query, "budget") != NULL) {
-        conf_error(b->conf, conf_child(query, "budget"), "the budgets stand in the steal block: budgets = [ ... ]");
-        return 0;
-    }
-    struct conf_node holders[2], budgets[2], **children[2] = { NULL, NULL };
+    check_complete(b, node);
     struct expansions trains, queries = { 0 };
-    int rc = expand_with_budget(b, node, "steal", own_keys, &holders[0], &children[0], &budgets[0], &trains);
+    int rc = block_expand(b, node, task_kind_find("steal"), own_keys, own_keys, quiet, &trains);
     if (rc == 0)
-        rc = expand_with_budget(b, query, "query", NULL, &holders[1], &children[1], &budgets[1], &queries);
+        rc = block_expand(b, query, task_kind_find("query"), NULL, NULL, quiet, &queries);
     if (rc == 0)
         rc = combine(t, node, &trains, &queries);
     expansions_fini(&trains);
     expansions_fini(&queries);
-    mem_free(children[0]);
-    mem_free(children[1]);
     return rc;
 }
 

@@ -91,14 +91,14 @@ void task_report_fraction(void *arg, double fraction)
         ctx->progress(ctx, &p);
 }
 
-struct training {
+struct shared_training {
     const struct task_context *ctx;
     struct room room;
 };
 
 static void report_training(void *arg, const struct train_progress *t)
 {
-    struct training *training = arg;
+    struct shared_training *training = arg;
     const struct task_context *ctx = training->ctx;
     room_settled(&training->room); /* a step has run: all memory is there */
     struct task_progress p = { .fraction = t->steps > 0 ? (double)t->step / (double)t->steps : 0,
@@ -111,6 +111,24 @@ static void report_training(void *arg, const struct train_progress *t)
         ctx->progress(ctx, &p);
 }
 
+/* Not nn's: what a seed of -1 becomes is the plan's to say. Read by task_integer. */
+static const struct option seed_options[] = {
+    { "seed", OPTION_INT, 0, "-1", -1, 4294967295.0, NULL, NULL,
+      "of initialisation, order and augmentation; -1: derived from the campaign's" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+};
+
+int task_training_tables(enum training way, const cJSON *block, const struct option **tables, int max, struct err *err)
+{
+    int n = train_option_tables(way, block, tables, max, err);
+    if (n < 0)
+        return -1;
+    if (n == max)
+        return err_set(err, "too many option tables");
+    tables[n] = seed_options;
+    return n + 1;
+}
+
 int task_train(struct task_context *ctx, struct train_request *request, struct err *err)
 {
     char checkpoint[PATH_MAX], out[PATH_MAX];
@@ -120,7 +138,7 @@ int task_train(struct task_context *ctx, struct train_request *request, struct e
     request->checkpoint = checkpoint;
     request->out = out;
     request->provenance = ctx->provenance;
-    struct training training = { .ctx = ctx };
+    struct shared_training training = { .ctx = ctx };
     request->progress = report_training;
     request->arg = &training;
     size_t bytes;

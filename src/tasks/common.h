@@ -30,6 +30,10 @@ int task_seed(int64_t seed, struct err *err);
 int task_representations(const struct task_context *ctx, const char *role, int64_t *n, int64_t *d, double **out,
                          struct err *err);
 
+/* Tables of train and steal: nn's for this way of training, and the seed. */
+int task_training_tables(enum training way, const cJSON *block, const struct option **tables, int max,
+                         struct err *err);
+
 /* Trains, then writes the encoder, its row in /encoders and its /curves.
  * `request`: data, block, target* and seed are the caller's; the rest is filled. */
 int task_train(struct task_context *ctx, struct train_request *request, struct err *err);

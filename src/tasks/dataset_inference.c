@@ -181,6 +181,25 @@ static int64_t fitted_members(const struct own_options *own, int64_t n_members)
     return (int64_t)((double)n_members * own->fit_fraction + 0.5);
 }
 
+/* The one mixture of `gap` has the components that the options give; it needs as many rows. */
+static void inference_contradictions(const struct task_facts *f, const struct complaints *to)
+{
+    struct own_options own;
+    struct inference_options o;
+    struct err ignored;
+    if (f->images == 0 || options_from_json(own_options, f->params, &own, &ignored) != 0 ||
+        options_from_json(inference_options_table, f->params, &o, &ignored) != 0)
+        return;
+    bool gap = false;
+    for (int i = 0; i < own.statistics.n; i++)
+        gap = gap || strcmp(own.statistics.v[i], "gap") == 0;
+    int64_t n_fit = fitted_members(&own, f->images);
+    if (gap && o.components > n_fit)
+        complain(to, "components", "fit_fraction",
+                 "a mixture of %lld components needs at least as many rows; of %lld members %lld fit it",
+                 (long long)o.components, (long long)f->images, (long long)n_fit);
+}
+
 static double inference_cost(const struct task_sizing *s, struct task_extent *out)
 {
     struct own_options own;
@@ -270,6 +289,7 @@ const struct task_kind task_kind_dataset_inference = { .name = "dataset_inferenc
                                                        .options = own_options,
                                                        .options_size = sizeof(struct own_options),
                                                        .tables = inference_tables,
+                                                       .check = inference_contradictions,
                                                        .needs = needs,
                                                        .needs_device = true,
                                                        .cost = inference_cost,

@@ -16,15 +16,20 @@
 
 struct query_options {
     int64_t budget, views, batch, seed;
-    char augment[OPTION_TEXT];
+    char augment[OPTION_NAME];
+};
+
+/* The plan's to write, never a user's: the largest of the thefts' budgets. */
+static const struct option budget_options[] = {
+    { "budget", OPTION_INT, offsetof(struct query_options, budget), NULL, 1, 1e9, NULL, "images",
+      "number of unique images the victim is asked about" },
+    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
 
 static const struct option query_options[] = {
-    { "budget", OPTION_INT, offsetof(struct query_options, budget), NULL, 1, 1e9, NULL, "images",
-      "number of unique images the victim is asked about: the largest of the thefts' budgets" },
     { "views", OPTION_INT, offsetof(struct query_options, views), "1", 1, 1000, NULL, NULL,
       "augmented views of each image the victim is asked about" },
-    { "augment", OPTION_STRING, offsetof(struct query_options, augment), "none", 0, 0, NULL, NULL,
+    { "augment", OPTION_CHOICE, offsetof(struct query_options, augment), "none", 0, 0, augment_names, NULL,
       "augmentation of the queries; its options go beside it" },
     { "batch", OPTION_INT, offsetof(struct query_options, batch), "256", 1, 65536, NULL, "images",
       "images at a time" },
@@ -40,12 +45,29 @@ static int query_tables(const cJSON *block, const struct option **tables, int ma
     return n < 0 ? -1 : n + 1;
 }
 
+static void query_contradictions(const struct task_facts *f, const struct complaints *to)
+{
+    query_check(f->params, to);
+}
+
+static const char *query_elsewhere(const char *option)
+{
+    return option_find(budget_options, option) == NULL ? NULL
+                                                       : "budgets = [ ... ] stands beside query, in the steal group";
+}
+
+static int query_parse(const cJSON *params, struct query_options *o, struct err *err)
+{
+    return options_from_json(query_options, params, o, err) != 0 ? -1
+                                                                 : options_from_json(budget_options, params, o, err);
+}
+
 static double query_cost(const struct task_sizing *s, struct task_extent *out)
 {
     struct query_options o;
     struct err ignored;
     const struct task_extent *victim = task_sizing_input(s, "victim");
-    if (options_from_json(query_options, s->params, &o, &ignored) != 0)
+    if (query_parse(s->params, &o, &ignored) != 0)
         return 1;
     out->rows = o.budget * o.views;
     out->dim = victim->dim;
@@ -123,7 +145,7 @@ static int query_run(struct task_context *ctx, struct err *err)
     struct encoder *victim = NULL;
     int64_t *chosen = NULL;
     float *answers = NULL;
-    if (options_from_json(query_options, ctx->params, &o, err) != 0 ||
+    if (query_parse(ctx->params, &o, err) != 0 ||
         task_input_path(ctx, "victim", ".safetensors", weights, err) != 0 || task_images(ctx, &all, err) != 0 ||
         query_check_set(ctx, all.n, err) != 0 || query_choose(&o, all.n, &chosen, err) != 0 ||
         task_take_images(&all, chosen, o.budget, &asked, err) != 0)
@@ -153,6 +175,8 @@ const struct task_kind task_kind_query = { .name = "query",
                                            .options = query_options,
                                            .options_size = sizeof(struct query_options),
                                            .tables = query_tables,
+                                           .check = query_contradictions,
+                                           .elsewhere = query_elsewhere,
                                            .needs_device = true,
                                            .cost = query_cost,
                                            .run = query_run };

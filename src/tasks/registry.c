@@ -24,6 +24,15 @@ const struct task_kind *task_kind_find(const char *name)
     return NULL;
 }
 
+int task_kind_tables(const struct task_kind *kind, const cJSON *block, const struct option **tables, int max,
+                     struct err *err)
+{
+    if (kind->tables != NULL)
+        return kind->tables(block, tables, max, err);
+    tables[0] = kind->options;
+    return kind->options == NULL ? 0 : 1;
+}
+
 const struct task_input *task_input(const struct task_context *ctx, const char *role)
 {
     for (int i = 0; i < ctx->n_inputs; i++)

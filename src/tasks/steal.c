@@ -5,25 +5,24 @@
 #include "conf/json.h"
 #include "data/resize.h"
 
-struct steal_options {
-    int64_t budget;
-};
-
-static const struct option steal_options[] = {
-    { "budget", OPTION_INT, offsetof(struct steal_options, budget), NULL, 1, 1e9, NULL, "images",
-      "number of unique images the victim is asked about; in a config: budgets, one or a list" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
-};
-
+/* `budget` is no option: the plan writes it, one theft for each of the block's budgets. */
 static int steal_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
 {
-    int n = train_option_tables(block, tables, max, err);
-    if (n < 0)
-        return -1;
-    if (n == max)
-        return err_set(err, "too many option tables");
-    tables[n] = steal_options;
-    return n + 1;
+    return task_training_tables(TRAINING_THEFT, block, tables, max, err);
+}
+
+static void steal_check(const struct task_facts *f, const struct complaints *to)
+{
+    training_check(TRAINING_THEFT, f->params, f->images, f->victim, to);
+}
+
+static const char *steal_elsewhere(const char *option)
+{
+    if (augment_takes(option))
+        return "a theft sees the queries' views: query = { augment = ...; }";
+    if (option_find(self_options, option) != NULL)
+        return "a projector is for self-supervised training; a theft may have head = \"mlp\"";
+    return NULL;
 }
 
 /* Thieves train at the victim's input size. */
@@ -99,9 +98,10 @@ out:
 
 const struct task_kind task_kind_steal = { .name = "steal",
                                            .help = "train a copy on the victim's stored answers",
-                                           .options = steal_options,
-                                           .options_size = sizeof(struct steal_options),
+                                           .options = train_options,
                                            .tables = steal_tables,
+                                           .check = steal_check,
+                                           .elsewhere = steal_elsewhere,
                                            .needs_device = true,
                                            .resumes = true,
                                            .cost = steal_cost,

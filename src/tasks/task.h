@@ -75,14 +75,29 @@ struct task_sizing {
 /* The input with this role; all zero if there is none. */
 const struct task_extent *task_sizing_input(const struct task_sizing *, const char *role);
 
+/* What is known about a task before it runs. */
+struct task_facts {
+    const cJSON *params;      /* options that are invalid by themselves are missing */
+    int64_t images;           /* that it trains on, or of the members that it tests; 0: not known (yet) */
+    int h, w;                 /* of these images; 0: not known */
+    const cJSON *victim;      /* parameters of the victim's encoder; NULL: not known, or there is none */
+};
+
 struct task_kind {
     const char *name, *help;
     const struct option *options;
     size_t options_size;
-    /* Kinds whose options depend on other options (train: those of the chosen
-     * loss, ...): all tables that apply to `block`, `options` included; returns
-     * their number or -1. NULL: just `options`. */
+    /* Kinds with several tables, some of which may depend on other options (train:
+     * those of the chosen loss, ...): all that apply to `block`, `options` included;
+     * block NULL: those that always apply. Names that are unknown are no error here.
+     * Returns their number or -1. NULL: just `options`. */
     int (*tables)(const cJSON *block, const struct option **tables, int max, struct err *err);
+    /* Contradictions that no single option has. May be asked several times, the more
+     * is known. NULL: there are none. */
+    void (*check)(const struct task_facts *, const struct complaints *);
+    /* Where an option belongs that is in none of the tables, as a sentence; NULL: it
+     * is just unknown. A NULL function: so are all. */
+    const char *(*elsewhere)(const char *option);
     const struct task_need *needs; /* NULL: not an evaluation kind */
     bool needs_device;        /* ctx->device is opened before run */
     bool resumes;             /* a stopped attempt's share of the work stands in its folder */
@@ -95,6 +110,9 @@ struct task_kind {
 
 extern const struct task_kind *const task_kinds[]; /* NULL-terminated */
 const struct task_kind *task_kind_find(const char *name);
+/* All option tables of the kind, as its `tables` or `options` say. */
+int task_kind_tables(const struct task_kind *kind, const cJSON *block, const struct option **tables, int max,
+                     struct err *err);
 
 /* The input with this role, or NULL. */
 const struct task_input *task_input(const struct task_context *, const char *role);

@@ -1,6 +1,24 @@
 /* Self-supervised training of a victim or an independent encoder. */
 #include "tasks/common.h"
 
+static int train_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
+{
+    return task_training_tables(TRAINING_SELF, block, tables, max, err);
+}
+
+static void train_check(const struct task_facts *f, const struct complaints *to)
+{
+    training_check(TRAINING_SELF, f->params, f->images, NULL, to);
+    if (f->h != f->w)
+        complain(to, "dataset", NULL, "an encoder takes square images, these are %d x %d: size = N resizes them", f->h,
+                 f->w);
+}
+
+static const char *train_elsewhere(const char *option)
+{
+    return option_find(theft_options, option) == NULL ? NULL : "it is for thefts and belongs in a steal group";
+}
+
 static double train_cost(const struct task_sizing *s, struct task_extent *out)
 {
     int64_t n;
@@ -25,7 +43,9 @@ static int train_run_task(struct task_context *ctx, struct err *err)
 const struct task_kind task_kind_train = { .name = "train",
                                            .help = "train an encoder by self-supervision",
                                            .options = train_options,
-                                           .tables = train_option_tables,
+                                           .tables = train_tables,
+                                           .check = train_check,
+                                           .elsewhere = train_elsewhere,
                                            .needs_device = true,
                                            .resumes = true,
                                            .cost = train_cost,

@@ -45,19 +45,33 @@ static int add_block(struct network *net, int x, bool bottleneck, const char *na
                         unit(net, y, shortcut, name, "conv2", "bn2", c, 3, 1, true, err);
 }
 
+static int planes_of(const struct encoder_config *config, int stage)
+{
+    return (int)lround((64 << stage) * config->width);
+}
+
+static int dim(const struct arch_kind *kind, const struct encoder_config *config)
+{
+    const struct resnet *r = kind->data;
+    int stages = 0;
+    while (stages < STAGES_MAX && r->blocks[stages] > 0)
+        stages++;
+    return planes_of(config, stages - 1) * (r->bottleneck ? BOTTLENECK_EXPANSION : 1);
+}
+
 static int build(const struct arch_kind *kind, const struct encoder_config *config, struct network *net,
                  struct err *err)
 {
     const struct resnet *r = kind->data;
     bool imagenet = strcmp(config->stem, "imagenet") == 0;
-    int first = (int)lround(64 * config->width);
+    int first = planes_of(config, 0);
     if (first < 1)
         return err_set(err, "width = %g leaves no channel", config->width);
     int x = network_conv_norm(net, 0, -1, "conv1", "bn1", first, imagenet ? 7 : 3, imagenet ? 2 : 1, true, err);
     if (x >= 0 && imagenet)
         x = network_max_pool(net, x, err);
     for (int stage = 0; stage < STAGES_MAX && r->blocks[stage] > 0; stage++) {
-        int planes = (int)lround((64 << stage) * config->width);
+        int planes = planes_of(config, stage);
         for (int block = 0; block < r->blocks[stage] && x >= 0; block++) {
             char name[32];
             snprintf(name, sizeof name, "layer%d.%d", stage + 1, block);
@@ -72,7 +86,7 @@ static const struct option options[] = { { NULL, 0, 0, NULL, 0, 0, NULL, NULL, N
 #define RESNET(id, text, deep, ...)                                                                        \
     static const struct resnet id = { .bottleneck = deep, .blocks = { __VA_ARGS__ } };                     \
     const struct arch_kind arch_kind_##id = {                                                              \
-        .row = { .name = #id, .help = text, .options = options }, .data = &id, .build = build              \
+        .row = { .name = #id, .help = text, .options = options }, .data = &id, .build = build, .dim = dim  \
     };
 
 RESNET(resnet8, "residual network, three stages of one basic block", false, 1, 1, 1)

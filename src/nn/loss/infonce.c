@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "nn/loss.h"
 
+enum { LEAST_IMAGES = 2 };
+
 struct infonce_options {
     double temperature;
 };
@@ -74,7 +76,7 @@ static int upload_indices(struct loss *l, const struct loss_shape *shape, struct
 static struct loss *create(struct device *dev, const void *from, const struct loss_shape *shape, struct err *err)
 {
     const struct infonce_options *o = from;
-    if (shape->images < 2) {
+    if (shape->images < LEAST_IMAGES) {
         err_set(err, "infonce needs at least two images in a batch: without others there is nothing to contrast");
         return NULL;
     }
@@ -133,6 +135,7 @@ const struct loss_kind loss_kind_infonce = { .row = { .name = "infonce",
                                                       .options_size = sizeof(struct infonce_options) },
                                              .views = 2,
                                              .accepts_targets = true,
+                                             .least_images = LEAST_IMAGES,
                                              .create = create,
                                              .destroy = destroy,
                                              .run = run };

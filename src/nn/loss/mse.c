@@ -48,6 +48,7 @@ const struct loss_kind loss_kind_mse = { .row = { .name = "mse",
                                                   .options = options_none },
                                          .views = 0,
                                          .accepts_targets = true,
+                                         .least_images = 1,
                                          .create = create,
                                          .destroy = destroy,
                                          .run = run };

@@ -44,6 +44,16 @@ static void test_rows(void **state)
     assert_int_equal(n, 3);
     check_options(encoder_options, "encoder");
     check_options(train_options, "train");
+    check_options(self_options, "self");
+    check_options(theft_options, "theft");
+}
+
+static int found_in(const struct option *const *tables, int n, const char *name)
+{
+    int found = 0;
+    for (int i = 0; i < n; i++)
+        found += option_find(tables[i], name) != NULL;
+    return found;
 }
 
 static void test_tables(void **state)
@@ -51,31 +61,86 @@ static void test_tables(void **state)
     (void)state;
     const struct option *tables[16];
     cJSON *block = json("{\"loss\": \"infonce\"}");
-    int n = train_option_tables(block, tables, 16, &the_err);
-    assert_true(n > 0);
-    const char *const wanted[] = { "arch", "epochs", "temperature", "beta1", "crop_min" };
-    for (size_t w = 0; w < sizeof wanted / sizeof *wanted; w++) {
-        int found = 0;
-        for (int i = 0; i < n; i++)
-            found += option_find(tables[i], wanted[w]) != NULL;
-        assert_int_equal(found, 1);
-    }
-    assert_int_equal(train_option_tables(block, tables, 2, &the_err), -1);
+    int n = train_option_tables(TRAINING_SELF, block, tables, 16, &the_err);
+    const char *const wanted[] = { "arch", "epochs", "temperature", "beta1", "crop_min", "projector" };
+    for (size_t w = 0; w < sizeof wanted / sizeof *wanted; w++)
+        assert_int_equal(found_in(tables, n, wanted[w]), 1);
+    assert_int_equal(found_in(tables, n, "head"), 0);
+    assert_int_equal(train_option_tables(TRAINING_SELF, block, tables, 2, &the_err), -1);
+    n = train_option_tables(TRAINING_THEFT, block, tables, 16, &the_err);
+    assert_int_equal(found_in(tables, n, "head"), 1);
+    assert_int_equal(found_in(tables, n, "temperature"), 1);
+    const char *const others[] = { "augment", "crop_min", "projector", "projector_dim" };
+    for (size_t w = 0; w < sizeof others / sizeof *others; w++)
+        assert_int_equal(found_in(tables, n, others[w]), 0);
     cJSON_Delete(block);
-    const char *const bad[][2] = { { "{\"loss\": \"infonse\"}", "did you mean \"infonce\"" },
-                                   { "{\"arch\": \"resnet43\"}", "did you mean \"resnet" },
-                                   { "{\"optimizer\": \"adm\"}", "did you mean \"adam\"" },
-                                   { "{\"augment\": \"simclear\"}", "did you mean \"simclr\"" } };
+    /* no names, no tables that names choose */
+    n = train_option_tables(TRAINING_SELF, NULL, tables, 16, &the_err);
+    assert_int_equal(found_in(tables, n, "augment"), 1);
+    assert_int_equal(found_in(tables, n, "temperature") + found_in(tables, n, "crop_min"), 0);
+    /* an unknown name stands for the nearest, or for the default */
+    const char *const bad[][2] = { { "{\"loss\": \"infonse\"}", "temperature" },
+                                   { "{\"loss\": \"barlowtwins\"}", "temperature" },
+                                   { "{\"loss\": 3}", "temperature" },
+                                   { "{\"optimizer\": \"adm\"}", "beta1" },
+                                   { "{\"augment\": \"weeak\"}", "crop_min" } };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         block = json(bad[i][0]);
-        assert_int_equal(train_option_tables(block, tables, 16, &the_err), -1);
-        assert_non_null(strstr(the_err.text, bad[i][1]));
+        n = train_option_tables(TRAINING_SELF, block, tables, 16, &the_err);
+        assert_int_equal(found_in(tables, n, bad[i][1]), 1);
         cJSON_Delete(block);
     }
     block = json("{}");
     assert_int_equal(query_view_tables(block, tables, 16, &the_err), 1);
     assert_null(tables[0]->name);
     cJSON_Delete(block);
+    assert_true(augment_takes("augment") && augment_takes("hue") && !augment_takes("epochs"));
+}
+
+struct heard {
+    int n;
+    char key[32], text[256];
+};
+
+static void hear(void *arg, const char *key, const char *other, const char *text)
+{
+    struct heard *h = arg;
+    (void)other;
+    h->n++;
+    snprintf(h->key, sizeof h->key, "%s", key);
+    snprintf(h->text, sizeof h->text, "%s", text);
+}
+
+static void contradiction(enum training way, const char *options, int64_t images, const char *victim, const char *key,
+                          const char *text)
+{
+    struct heard h = { 0 };
+    const struct complaints to = { hear, &h };
+    cJSON *block = json(options), *other = victim == NULL ? NULL : json(victim);
+    training_check(way, block, images, other, &to);
+    if (h.n != (key != NULL) || (key != NULL && (strcmp(h.key, key) != 0 || strstr(h.text, text) == NULL)))
+        fail_msg("%s: %d complaints, %s: %s", options, h.n, h.key, h.text);
+    cJSON_Delete(block);
+    cJSON_Delete(other);
+}
+
+static void test_contradictions(void **state)
+{
+    (void)state;
+    const char *const small = "{\"arch\": \"resnet10\", \"width\": 0.5, \"head\": \"none\"}",
+               *const large = "{\"arch\": \"resnet18\", \"width\": 1, \"head\": \"none\"}",
+               *const headed = "{\"arch\": \"resnet18\", \"width\": 1, \"head\": \"mlp\"}";
+    contradiction(TRAINING_SELF, "{\"loss\": \"mse\"}", 0, NULL, "loss", "needs a victim's answers");
+    contradiction(TRAINING_THEFT, "{\"loss\": \"mse\", \"batch\": 1}", 1, NULL, NULL, NULL);
+    contradiction(TRAINING_SELF, "{\"loss\": \"infonce\", \"batch\": 1}", 0, NULL, "batch", "needs 2 images");
+    contradiction(TRAINING_SELF, "{\"loss\": \"infonce\", \"batch\": 2}", 1, NULL, "dataset", "1 image to train on");
+    contradiction(TRAINING_THEFT, "{\"loss\": \"infonce\", \"batch\": 2}", 1, NULL, "budgets", "1 image to train on");
+    contradiction(TRAINING_SELF, "{\"crop_min\": 0.9, \"crop_max\": 0.5}", 0, NULL, "crop_min", "larger than crop_max");
+    contradiction(TRAINING_THEFT, large, 0, small, "arch", "has 512 dimensions, the victim's answers have 256");
+    contradiction(TRAINING_THEFT, headed, 0, small, NULL, NULL);
+    contradiction(TRAINING_THEFT, large, 0, NULL, NULL, NULL);
+    contradiction(TRAINING_THEFT, large, 0, large, NULL, NULL);
+    contradiction(TRAINING_THEFT, "{\"loss\": 3}", 0, "{}", NULL, NULL); /* what is invalid is somebody else's */
 }
 
 static void test_schedule(void **state)
@@ -87,6 +152,25 @@ static void test_schedule(void **state)
     assert_true(schedule_lr("cosine", 0.5, 10, 29, 30) > 0 && schedule_lr("cosine", 0.5, 10, 29, 30) < 0.005);
     assert_true(schedule_lr("cosine", 0.5, 10, 3, 4) == 0.5);
     assert_true(schedule_lr("constant", 0.5, 0, 29, 30) == 0.5);
+}
+
+/* What an architecture says of its representation is what it builds. */
+static void test_dimensions(void **state)
+{
+    (void)state;
+    const double widths[] = { 0.015625, 0.3, 1 };
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    for (int a = 0; arch_kinds[a] != NULL; a++)
+        for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
+            struct encoder_config config = { .stem = "cifar", .width = widths[w] };
+            snprintf(config.arch, sizeof config.arch, "%s", arch_kinds[a]->row.name);
+            struct network *net = network_build(dev, &config, 0, &the_err);
+            made(net);
+            assert_int_equal(arch_kinds[a]->dim(arch_kinds[a], &config), net->tensors[net->representation].c);
+            network_destroy(net);
+        }
+    device_close(dev);
 }
 
 /* torchvision's resnet18 and resnet50 without classifier: 11,689,512 - 513,000 and
@@ -161,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_tables),
                                         cmocka_unit_test(test_schedule), cmocka_unit_test(test_parameter_counts),
+                                        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_dimensions),
                                         cmocka_unit_test(test_refused_trainings) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

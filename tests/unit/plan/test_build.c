@@ -73,7 +73,9 @@ static void bad_configs(void **state)
         { CAMPAIGN "datasets = 1;", "c.cfg:2: datasets must be a list of groups: ( { name = ...; }, ... )" },
         { CAMPAIGN "datasets = ( { format = \"procedural\"; } );", "c.cfg:2: name is missing" },
         { CAMPAIGN "datasets = ( { name = \"a\"; format = \"cifar11\"; } );",
-          "c.cfg:2: there is no dataset format \"cifar11\"; did you mean \"cifar10\"?" },
+          "c.cfg:2: format must not be \"cifar11\"; did you mean \"cifar10\"?" },
+        { CAMPAIGN "datasets = ( { name = \"a\"; clases = 3; } );", "c.cfg:2: format is missing: of the files; its "
+                                                                    "options go beside it" },
         { CAMPAIGN "datasets = ( { name = \"a\"; of = \"b\"; }, { name = \"b\"; of = \"a\"; } );",
           "c.cfg:2: data set \"a\" is made of itself" },
         { CAMPAIGN "datasets = ( { name = \"a\"; of = \"bb\"; } );",
@@ -82,7 +84,7 @@ static void bad_configs(void **state)
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victm\"; train = { dataset = \"members\"; }; } );",
           "c.cfg:7: role must not be \"victm\"; did you mean \"victim\"?" },
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; } );",
-          "c.cfg:7: encoder \"v\" needs either train = { ... } or weights = \"FILE\"" },
+          "c.cfg:7: an encoder needs either train = { ... } or weights = \"FILE\"" },
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { }; } );",
           "c.cfg:7: dataset is missing" },
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"member\"; }; } );",
@@ -128,8 +130,9 @@ static void bad_configs(void **state)
           "c.cfg:8: " },
         { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; epochs = [ ]; } );",
           "c.cfg:8: epochs is an empty list: nothing would be done" },
-        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; epochs = 5; },\n"
-               "{ victim = \"victim\"; queries = \"outside\"; budgets = 5; epochs = 6; } );",
+        { BASE
+          "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; arch = \"resnet8\"; epochs = 5; },\n"
+          "{ victim = \"victim\"; queries = \"outside\"; budgets = 5; arch = \"resnet8\"; epochs = 6; } );",
           "c.cfg:9: two different thefts are called \"victim.outside.5.infonce\"; give this block a name = \"...\"" },
         { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; query = { view = 2; }; } );",
           "c.cfg:8: unknown option \"view\"; did you mean \"views\"?" },
@@ -155,6 +158,171 @@ static void bad_configs(void **state)
             assert_string_equal(first, cases[i][1]);
         conf_destroy(conf);
     }
+}
+
+static void write_file(const char *name, const char *text)
+{
+    struct err err;
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(fs_write_atomic(path, text, strlen(text), &err), 0);
+}
+
+/* The errors of a config in the order in which they are found, and no others. */
+static void check_errors(const char *text, const char *const *wanted)
+{
+    struct plan *plan;
+    struct conf *conf = load(text, &plan);
+    int n = 0;
+    while (wanted[n] != NULL)
+        n++;
+    bool same = n == conf->n_errors;
+    for (int i = 0; same && i < n; i++)
+        same = strcmp(conf->errors[i] + strlen(folder) + 1, wanted[i]) == 0;
+    for (int i = 0; !same && i < conf->n_errors; i++)
+        print_error("%s\n", conf->errors[i]);
+    assert_true(same);
+    conf_destroy(conf);
+}
+
+/* A wrong name (of an architecture, a loss, ...) hides nothing, and stands at its own line and file. */
+static void names_hide_nothing(void **state)
+{
+    (void)state;
+    write_file("more.cfg", "# two lines\noptimizer = \"adm\";\naugment = \"simclear\";\n");
+    static const char *const training[] = { "c.cfg:9: arch must not be \"resnet19\"; did you mean \"resnet10\"?",
+                                            "c.cfg:10: unknown option \"epocs\"; did you mean \"epochs\"?",
+                                            "c.cfg:11: loss must not be \"infonse\"; did you mean \"infonce\"?",
+                                            "more.cfg:2: optimizer must not be \"adm\"; did you mean \"adam\"?",
+                                            "more.cfg:3: augment must not be \"simclear\"; did you mean \"simclr\"?",
+                                            "c.cfg:13: flip = 7 is out of bounds: it must lie in 0 .. 1",
+                                            NULL };
+    check_errors(CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = {\n"
+                               "dataset = \"members\";\narch = \"resnet19\";\nepocs = 3;\nloss = \"infonse\";\n"
+                               "@include \"more.cfg\"\nflip = 7; temperature = 0.5; beta1 = 0.5; }; } );\n",
+                 training);
+    static const char *const source[] = { "c.cfg:2: format must not be \"procedual\"; did you mean \"procedural\"?",
+                                          "c.cfg:3: unknown option \"clases\"; did you mean \"classes\"?",
+                                          "c.cfg:4: count = -1 is out of bounds: it must lie in 1 .. 10000000", NULL };
+    check_errors(CAMPAIGN "datasets = ( { name = \"a\"; format = \"procedual\";\nclases = 4;\ncount = -1; } );",
+                 source);
+    /* nothing is near: every format's keys are known, and none is missing */
+    static const char *const foreign[] = {
+        "c.cfg:2: format must not be \"imagefolder\"; it is one of cifar10, cifar100, npy or procedural",
+        "c.cfg:3: unknown option \"clases\"; did you mean \"classes\"?", NULL
+    };
+    check_errors(CAMPAIGN "datasets = ( { name = \"a\"; format = \"imagefolder\"; path = \"/x\";\nclases = 4; } );",
+                 foreign);
+    static const char *const query[] = { "c.cfg:8: augment must not be \"simclear\"; did you mean \"simclr\"?",
+                                         "c.cfg:9: unknown option \"viws\"; did you mean \"views\"?",
+                                         "c.cfg:10: hue = 3 is out of bounds: it must lie in 0 .. 0.5", NULL };
+    check_errors(BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; query = { augment = "
+                      "\"simclear\";\nviws = 2;\nhue = 3; }; } );",
+                 query);
+    /* an entry is read to its end, whatever is wrong with it */
+    static const char *const entry[] = { "c.cfg:7: role must not be \"victm\"; did you mean \"victim\"?",
+                                         "c.cfg:7: unknown option \"heldot\"; did you mean \"heldout\"?",
+                                         "c.cfg:8: epochs is an empty list: nothing would be done",
+                                         "c.cfg:9: unknown option \"bacth\"; did you mean \"batch\"?", NULL };
+    check_errors(CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victm\"; heldot = \"heldout\"; train = { dataset "
+                               "= \"members\";\nepochs = [ ];\nbacth = 3; }; } );",
+                 entry);
+    static const char *const theft[] = { "c.cfg:8: budgets is missing: a theft needs victim, queries and budgets",
+                                         "c.cfg:9: unknown option \"epoch\"; did you mean \"epochs\"?",
+                                         "c.cfg:10: unknown option \"view\"; did you mean \"views\"?",
+                                         "c.cfg:8: there is no victim \"victm\"; did you mean \"victim\"?",
+                                         "c.cfg:8: there is no data set \"outsde\"; did you mean \"outside\"?",
+                                         NULL };
+    check_errors(BASE "steal = ( { victim = \"victm\"; queries = \"outsde\";\nepoch = 5;\nquery = { view = 2; }; } );",
+                 theft);
+}
+
+/* Options that a group has no use for say where they belong. */
+static void misplaced_options(void **state)
+{
+    (void)state;
+    static const char *const theft[] = {
+        "c.cfg:9: augment does not belong here: a theft sees the queries' views: query = { augment = ...; }",
+        "c.cfg:10: crop_min does not belong here: a theft sees the queries' views: query = { augment = ...; }",
+        "c.cfg:11: projector does not belong here: a projector is for self-supervised training; a theft may have head "
+        "= \"mlp\"",
+        "c.cfg:12: projector_dim does not belong here: a projector is for self-supervised training; a theft may have "
+        "head = \"mlp\"",
+        "c.cfg:13: budget does not belong here: budgets = [ ... ] stands beside query, in the steal group",
+        NULL
+    };
+    check_errors(BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; arch = \"resnet8\";\n"
+                      "augment = [ \"weak\", \"none\" ];\ncrop_min = 0.5;\nprojector = \"none\";\nprojector_dim = 8;\n"
+                      "query = { budget = 5; }; } );",
+                 theft);
+    static const char *const training[] = {
+        "c.cfg:8: head does not belong here: it is for thefts and belongs in a steal group", NULL
+    };
+    check_errors(CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"members\";\n"
+                               "head = \"mlp\"; }; } );",
+                 training);
+    struct plan *p =
+        build(BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; arch = \"resnet8\"; "
+                   "} );");
+    const cJSON *params = p->tasks[plan_find(p, "steal:victim.outside.5.infonce", NULL)].params;
+    assert_true(cJSON_HasObjectItem(params, "head") && cJSON_HasObjectItem(params, "seed"));
+    static const char *const absent[] = { "augment", "crop_min", "projector", "projector_dim" };
+    for (int i = 0; i < 4; i++)
+        assert_false(cJSON_HasObjectItem(params, absent[i]));
+    assert_false(cJSON_HasObjectItem(p->tasks[plan_find(p, "train:victim", NULL)].params, "head"));
+    plan_destroy(p);
+}
+
+/* What contradicts itself, or what other blocks say, is known before anything starts. */
+static void contradictions(void **state)
+{
+    (void)state;
+    static const char *const trainings[] = {
+        "c.cfg:8: crop_min = 0.8 is larger than crop_max = 0.3",
+        "c.cfg:9: the loss mse needs a victim's answers: it is for thefts",
+        "c.cfg:10: batch = 1 is too few: the loss infonce needs 2 images in a step",
+        "c.cfg:12: mean must be three numbers, one a channel; it has 1", NULL
+    };
+    write_file("w.safetensors", "weights");
+    check_errors(
+        CAMPAIGN SETS
+        "encoders = (\n"
+        "{ name = \"a\"; role = \"victim\"; train = { dataset = \"members\"; augment = \"weak\"; crop_max = 0.3; "
+        "}; },\n"
+        "{ name = \"b\"; role = \"independent\"; train = { dataset = \"outside\"; loss = \"mse\"; }; },\n"
+        "{ name = \"c\"; role = \"independent\"; train = { dataset = \"outside\"; batch = 1; }; },\n"
+        "{ name = \"e\"; role = \"suspect\"; weights = \"w.safetensors\"; arch = \"resnet8\";\n"
+        "mean = [ 0.5 ]; } );\n",
+        trainings);
+    static const char *const one[] = { "c.cfg:4: 1 image to train on, but the loss infonce needs 2 in a step", NULL };
+    check_errors(CAMPAIGN "datasets = ( { name = \"one\"; format = \"procedural\"; count = 1; size = 8; } );\n"
+                          "encoders = ( { name = \"v\"; role = \"victim\"; train = {\ndataset = \"one\"; }; } );\n",
+                 one);
+    /* resnet8 has 256 dimensions, resnet10 512 */
+    static const char *const thefts[] = { "c.cfg:10: 1 image to train on, but the loss infonce needs 2 in a step",
+                                          "c.cfg:12: the thief's representation has 512 dimensions, the victim's "
+                                          "answers have 256: choose another arch or "
+                                          "width, or head = \"mlp\"",
+                                          NULL };
+    check_errors(BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = [\n5,\n1,\n8 ]; arch =\n"
+                      "[ \"resnet8\", \"resnet10\" ]; } );\n",
+                 thefts);
+    plan_destroy(build(BASE
+                       "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = [ 1, 5 ]; loss = \"mse\"; "
+                       "arch = \"resnet10\"; head = \"mlp\"; } );\n"));
+    static const char *const evaluations[] = {
+        "c.cfg:9: a mixture of 51 components needs at least as many rows; of 100 members 50 fit it",
+        "c.cfg:12: statistics has \"gap\" twice",
+        "c.cfg:14: obfuscations is empty: it must have at least one of none, shuffle, pad, transform or transform_each",
+        NULL
+    };
+    check_errors(BASE "evaluate = { dataset_inference = {\ncomponents = [ 50, 51 ]; };\n"
+                      "similarity = { }; };\n",
+                 (const char *const[]){ evaluations[0], NULL });
+    check_errors(BASE "\n\n\nevaluate = { dataset_inference = {\nstatistics = [ \"gap\", \"gap\" ]; };\n"
+                      "similarity = {\nobfuscations = [ ]; }; };\n",
+                 &evaluations[1]);
+    plan_destroy(build(BASE "evaluate = { dataset_inference = { components = 90; statistics = \"learned\"; }; };\n"));
 }
 
 /* All errors at once, each once although a sweep meets it in every combination. */
@@ -196,7 +364,7 @@ static double param(const struct plan *plan, int task, const char *key)
 
 #define STEAL(budgets)                                                                                                 \
     "steal = ( { victim = \"victim\"; queries = [ \"outside\", \"half\", \"members\" ]; budgets = " budgets            \
-    "; loss = [ \"infonce\", \"mse\" ]; epochs = 7; } );\n"
+    "; loss = [ \"infonce\", \"mse\" ]; arch = \"resnet8\"; epochs = 7; } );\n"
 #define EVALUATE "evaluate = { dataset_inference = { components = [ 1, 10 ]; }; similarity = { }; };\n"
 
 /* Members among the first `budget` images that the query of the set half takes, whose
@@ -369,12 +537,12 @@ static void identity(void **state)
 static void sweeps_and_trials(void **state)
 {
     (void)state;
-    struct plan *p =
-        build("campaign = { name = \"t\"; trials = 2; };\n" SETS "encoders = ( " VICTIM
-              ",\n{ name = \"ind\"; role = \"independent\"; train = { dataset = \"outside\"; "
-              "arch = \"resnet8\"; width = ( 0.5, 1 ); } } );\n"
-              "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 10; lr = ( 0.1, 0.2 ); name = \"x\";\n"
-              "query = { views = [ 1, 2 ]; }; } );\nevaluate = { dataset_inference = { }; };\n");
+    struct plan *p = build("campaign = { name = \"t\"; trials = 2; };\n" SETS "encoders = ( " VICTIM
+                           ",\n{ name = \"ind\"; role = \"independent\"; train = { dataset = \"outside\"; "
+                           "arch = \"resnet8\"; width = ( 0.5, 1 ); } } );\n"
+                           "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 10; arch = \"resnet8\"; "
+                           "lr = ( 0.1, 0.2 ); name = \"x\";\n"
+                           "query = { views = [ 1, 2 ]; }; } );\nevaluate = { dataset_inference = { }; };\n");
     id_of(p, "train:victim.t0");
     id_of(p, "train:ind.0.5.t1");
     id_of(p, "steal:victim.outside.10.infonce.0.1.2.x.t1");
@@ -392,11 +560,12 @@ static void sweeps_and_trials(void **state)
 static void two_victims(void **state)
 {
     (void)state;
-    struct plan *p = build(CAMPAIGN SETS "encoders = ( " VICTIM ",\n{ name = \"second\"; role = \"victim\"; "
-                                         "heldout = \"heldout\"; train = { dataset = \"members\"; arch = "
-                                         "\"resnet10\"; } } );\n"
-                                         "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 10; } );\n"
-                                         "evaluate = { dataset_inference = { }; };\n");
+    struct plan *p = build(
+        CAMPAIGN SETS "encoders = ( " VICTIM ",\n{ name = \"second\"; role = \"victim\"; "
+                      "heldout = \"heldout\"; train = { dataset = \"members\"; arch = "
+                      "\"resnet10\"; } } );\n"
+                      "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 10; arch = \"resnet8\"; } );\n"
+                      "evaluate = { dataset_inference = { }; };\n");
     static const char *const rows[][2] = {
         { "dataset_inference:victim@victim", "victim" },
         { "dataset_inference:second@victim", "independent" },
@@ -412,14 +581,6 @@ static void two_victims(void **state)
         assert_string_equal(cJSON_GetObjectItem(p->tasks[task].labels, "role")->valuestring, rows[i][1]);
     }
     plan_destroy(p);
-}
-
-static void write_file(const char *name, const char *text)
-{
-    struct err err;
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    assert_int_equal(fs_write_atomic(path, text, strlen(text), &err), 0);
 }
 
 /* Weights count by their bytes, wherever they lie; a path is relative to its config. */
@@ -494,11 +655,12 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(bad_configs),       cmocka_unit_test(all_errors),
-                                        cmocka_unit_test(whole_campaign),    cmocka_unit_test(identity),
-                                        cmocka_unit_test(sweeps_and_trials), cmocka_unit_test(two_victims),
-                                        cmocka_unit_test(imported),          cmocka_unit_test(every_device),
-                                        cmocka_unit_test(many_mocks),
-                                        cmocka_unit_test(evaluation_seeds),  cmocka_unit_test(costs) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(bad_configs),        cmocka_unit_test(all_errors),
+                                        cmocka_unit_test(names_hide_nothing), cmocka_unit_test(misplaced_options),
+                                        cmocka_unit_test(contradictions),     cmocka_unit_test(whole_campaign),
+                                        cmocka_unit_test(identity),           cmocka_unit_test(sweeps_and_trials),
+                                        cmocka_unit_test(two_victims),        cmocka_unit_test(imported),
+                                        cmocka_unit_test(every_device),       cmocka_unit_test(many_mocks),
+                                        cmocka_unit_test(evaluation_seeds),   cmocka_unit_test(costs) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -23,6 +23,7 @@ static size_t field_size(const struct option *o)
         [OPTION_INT] = sizeof(int64_t),  [OPTION_FLOAT] = sizeof(double),           [OPTION_BOOL] = sizeof(bool),
         [OPTION_STRING] = OPTION_TEXT,   [OPTION_CHOICE] = OPTION_NAME,             [OPTION_INTS] = sizeof(struct int_list),
         [OPTION_FLOATS] = sizeof(struct float_list), [OPTION_STRINGS] = sizeof(struct string_list),
+        [OPTION_TRIPLE] = 3 * sizeof(double),
     };
     return sizes[o->type];
 }
@@ -93,6 +94,8 @@ static void nn_tables(void **state)
     check_nn((const void *const *)augment_kinds);
     check_options(encoder_options, 0);
     check_options(train_options, 0);
+    check_options(self_options, 0);
+    check_options(theft_options, 0);
 }
 
 static void task_table(void **state)
@@ -105,6 +108,18 @@ static void task_table(void **state)
         assert_non_null(k->run);
         assert_non_null(k->cost);
         assert_ptr_equal(task_kind_find(k->name), k);
+        struct err err = { "" };
+        const struct option *tables[16];
+        int n = task_kind_tables(k, NULL, tables, 16, &err);
+        assert_true(n > 0);
+        for (int a = 0; a < n; a++)
+            for (const struct option *o = tables[a]; o->name != NULL; o++) {
+                for (int c = 0; c < a; c++)
+                    assert_null(option_find(tables[c], o->name));
+                if (k->elsewhere != NULL)
+                    assert_null(k->elsewhere(o->name)); /* what is here is nowhere else */
+            }
+        check_options(tables[n - 1], 0);
     }
     assert_null(task_kind_find("no such kind"));
 }
