@@ -143,7 +143,7 @@ int fs_commit(const char *tmp, const char *path, struct err *err)
 }
 
 /* NAME.tmp.PID */
-static bool is_temporary(const char *name)
+bool fs_is_temporary(const char *name)
 {
     const char *suffix = NULL;
     for (const char *p = name; (p = strstr(p, ".tmp.")) != NULL; p++)
@@ -160,7 +160,7 @@ int fs_remove_temporaries(const char *folder, double age, struct err *err)
     double now = clock_wall();
     for (const struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;) {
         struct stat st;
-        if (!is_temporary(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        if (!fs_is_temporary(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
             !S_ISREG(st.st_mode) || now - (double)st.st_mtime < age)
             continue;
         if (unlinkat(dirfd(d), e->d_name, 0) != 0 && errno != ENOENT)

@@ -20,6 +20,8 @@ int fs_write_atomic(const char *path, const void *data, size_t bytes, struct err
  * temporary name beside `path`; then fs_commit fsyncs and renames it. */
 int fs_temporary(const char *path, char *tmp, size_t size, struct err *err);
 int fs_commit(const char *tmp, const char *path, struct err *err);
+/* Is it the name of such a temporary file? */
+bool fs_is_temporary(const char *name);
 /* Removes temporary files in `folder` that nobody has written to for `age`
  * seconds: those of processes that were killed. */
 int fs_remove_temporaries(const char *folder, double age, struct err *err);

@@ -150,6 +150,11 @@ static struct run_lock *take(const char *dir, double wait, struct err *err,
     return NULL;
 }
 
+bool lock_is_file(const char *name)
+{
+    return strcmp(name, "lock") == 0 || strncmp(name, "lock.held", strlen("lock.held")) == 0;
+}
+
 struct run_lock *lock_take(const char *dir, double wait, struct err *err)
 {
     return take(dir, wait, err, try_flock);

@@ -2,6 +2,8 @@
 #ifndef DINF_COORD_LOCK_H
 #define DINF_COORD_LOCK_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 struct run_lock;
@@ -13,6 +15,9 @@ struct run_lock;
  * is noticed and one on another host is believed. */
 struct run_lock *lock_take(const char *dir, double wait, struct err *err);
 void lock_release(struct run_lock *lock); /* NULL-safe */
+
+/* Is it the name of a file that taking a lock makes? */
+bool lock_is_file(const char *name);
 
 /* The second way, for tests of it on any file system. */
 struct run_lock *lock_take_by_creation(const char *dir, double wait, struct err *err);

@@ -1,6 +1,7 @@
 /* Making, locking and reading a run directory. */
 #include "coord/rundir.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,20 +16,51 @@ bool rundir_has_result(void *dir, const char *id)
     return task_path(dir, id, ".h5", path, NULL) == 0 && fs_exists(path);
 }
 
-/* Results depend on the device and on the threads in their last bits, but a task's
- * identity does not: one directory keeps to what it was started with. */
-static int same_arithmetic(const char *dir, const struct plan *plan, struct err *err)
+/* A folder with files but without plan.json is somebody else's. A run that was
+ * killed while it began has left its lock and temporary files at most: plan.json is
+ * the first that is written. */
+static int check_foreign(const char *dir, struct err *err)
+{
+    DIR *d = opendir(dir);
+    if (d == NULL)
+        return err_errno(err, "cannot open %s", dir);
+    int rc = 0;
+    for (const struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.' && !lock_is_file(e->d_name) && !fs_is_temporary(e->d_name))
+            rc = err_set(err, "%s is no run directory (it has no plan.json), but is not empty: take another --out",
+                         dir);
+    closedir(d);
+    return rc;
+}
+
+static bool share_task(struct plan *before, const struct plan *plan)
+{
+    for (int i = 0; i < plan->n_tasks; i++)
+        if (plan_index(before, plan->tasks[i].id) >= 0)
+            return true;
+    return false;
+}
+
+/* One directory keeps to one campaign, which may grow and change in part; and, since
+ * results depend on the device and on the threads in their last bits, but a task's
+ * identity does not, to what it was started with. */
+static int check_before(const char *dir, const struct plan *plan, struct err *err)
 {
     char path[PATH_MAX];
     struct plan *before = NULL;
     struct err unreadable;
     if (fs_path(path, sizeof path, err, "%s/plan.json", dir) != 0)
         return -1;
-    if (!fs_exists(path) || plan_read(path, &before, &unreadable) != 0)
-        return 0; /* new, or broken: it is written anew */
+    if (!fs_exists(path))
+        return check_foreign(dir, err);
+    if (plan_read(path, &before, &unreadable) != 0)
+        return 0; /* broken: it is written anew */
     const struct campaign *was = &before->campaign, *is = &plan->campaign;
     int rc = 0;
-    if (was->threads != is->threads)
+    if (!share_task(before, plan))
+        rc = err_set(err, "%s holds the campaign \"%s\", which shares no task with this one: take another --out", dir,
+                     was->name);
+    else if (was->threads != is->threads)
         rc = err_set(err, "%s was started with threads = %lld, not %lld: keep to it, or take another --out", dir,
                      (long long)was->threads, (long long)is->threads);
     else if (strcmp(was->device, is->device) != 0)
@@ -38,33 +70,41 @@ static int same_arithmetic(const char *dir, const struct plan *plan, struct err 
     return rc;
 }
 
+/* In the order that check_foreign relies on. */
+static int write_all(const char *dir, const struct plan *plan, struct err *err)
+{
+    static const char *const folders[] = { "tasks", "work", "logs" };
+    char path[PATH_MAX];
+    if (fs_path(path, sizeof path, err, "%s/plan.json", dir) != 0 || plan_write(plan, path, err) != 0 ||
+        fs_path(path, sizeof path, err, "%s/config.cfg", dir) != 0 ||
+        fs_write_atomic(path, plan->config, strlen(plan->config), err) != 0)
+        return -1;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+        if (fs_path(path, sizeof path, err, "%s/%s", dir, folders[i]) != 0 || fs_mkdirs(path, err) != 0)
+            return -1;
+    return fs_path(path, sizeof path, err, "%s/tasks", dir) != 0 ||
+                   fs_remove_temporaries(path, leftover_age, err) != 0 ||
+                   fs_remove_temporaries(dir, leftover_age, err) != 0
+               ? -1
+               : 0;
+}
+
 int rundir_open(const char *dir, const struct plan *plan, char absolute[PATH_MAX], struct run_lock **lock,
                 struct err *err)
 {
-    static const char *const folders[] = { "tasks", "work", "logs", "data" };
-    char path[PATH_MAX];
+    *lock = NULL;
     if (fs_mkdirs(dir, err) != 0)
         return -1;
     if (realpath(dir, absolute) == NULL)
         return err_errno(err, "cannot resolve %s", dir);
+    /* before the lock, which is a file, and again in case that another run began meanwhile */
+    if (check_before(absolute, plan, err) != 0)
+        return -1;
     *lock = lock_take(absolute, lock_wait, err);
     if (*lock == NULL)
         return -1;
-    if (same_arithmetic(absolute, plan, err) != 0)
-        goto failed;
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
-        if (fs_path(path, sizeof path, err, "%s/%s", absolute, folders[i]) != 0 || fs_mkdirs(path, err) != 0)
-            goto failed;
-    if (fs_path(path, sizeof path, err, "%s/tasks", absolute) != 0 ||
-        fs_remove_temporaries(path, leftover_age, err) != 0 ||
-        fs_remove_temporaries(absolute, leftover_age, err) != 0)
-        goto failed;
-    if (fs_path(path, sizeof path, err, "%s/config.cfg", absolute) != 0 ||
-        fs_write_atomic(path, plan->config, strlen(plan->config), err) != 0 ||
-        fs_path(path, sizeof path, err, "%s/plan.json", absolute) != 0 || plan_write(plan, path, err) != 0)
-        goto failed;
-    return 0;
-failed:
+    if (check_before(absolute, plan, err) == 0 && write_all(absolute, plan, err) == 0)
+        return 0;
     lock_release(*lock);
     *lock = NULL;
     return -1;

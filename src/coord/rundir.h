@@ -7,9 +7,10 @@
 #include "plan/journal.h"
 #include "plan/plan.h"
 
-/* Makes DIR and its folders, locks it, and writes config.cfg and plan.json.
- * Nothing is changed in a folder that another run holds. `dir` becomes absolute
- * in `absolute`. */
+/* Makes DIR and its folders, locks it, and writes plan.json and config.cfg.
+ * Nothing is changed in a folder that another run holds, that is no run directory
+ * and not empty, or that holds another campaign: one without a common task, or with
+ * other threads or another device. `dir` becomes absolute in `absolute`. */
 int rundir_open(const char *dir, const struct plan *plan, char absolute[PATH_MAX], struct run_lock **lock,
                 struct err *err);
 

@@ -124,8 +124,10 @@ case_lock() {
     pid=$!
     started k 1
     cp k/plan.json plan.before
-    run 2 1 graph.cfg --out k
+    run 2 1 long.cfg --set mock.long.seconds=60 --out k
     says last.err "k is in use by another run: process [0-9]* on "
+    run 2 1 graph.cfg --out k
+    says last.err "k holds the campaign .*, which shares no task with this one: take another --out"
     cmp k/plan.json plan.before || fail "the second run changed the plan"
     "$DINF" status k | grep -q "running on" || fail "status does not say that it runs"
     "$DINF" status k --json | "$DINF_PYTHON" -c 'import json, sys; s = json.load(sys.stdin); assert s["live"] and s["running"] == 1' ||
