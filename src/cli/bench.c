@@ -27,7 +27,6 @@ struct bench_options {
     bool json;
 };
 
-static const char *const stems[] = { "cifar", "imagenet", NULL };
 static const char *const covariances[] = { "full", "diag", NULL };
 
 #define OPTION(name, type, preset, min, max, choices, unit, help) \
@@ -41,8 +40,8 @@ static const struct option common_options[] = {
 };
 static const struct option train_bench_options[] = {
     OPTION(arch, OPTION_STRING, "resnet18", 0, 0, NULL, NULL, "see `dinf list archs`"),
-    OPTION(stem, OPTION_CHOICE, "cifar", 0, 0, stems, NULL, "first layers"),
-    OPTION(width, OPTION_FLOAT, "1", 0.01, 64, NULL, NULL, "multiplier of the channel numbers"),
+    OPTION_ROW_STEM(offsetof(struct bench_options, stem)),
+    OPTION_ROW_WIDTH(offsetof(struct bench_options, width)),
     OPTION(precision, OPTION_CHOICE, "fp32", 0, 0, precision_names, NULL, "of the training"),
     OPTION(loss, OPTION_STRING, "infonce", 0, 0, NULL, NULL, "see `dinf list losses`"),
     OPTION(augment, OPTION_STRING, "simclr", 0, 0, NULL, NULL, "see `dinf list augments`"),
@@ -280,9 +279,9 @@ static int unknown_bench(const char *what, struct err *err)
     const char *names[BENCHES];
     for (int i = 0; i < BENCHES; i++)
         names[i] = benches[i].name;
-    const char *nearest = names_nearest(what, names, BENCHES);
-    err_set(err, "no bench '%s'%s%s%s", what, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-            nearest ? "'?" : "");
+    char hint[NAMES_HINT];
+    names_hint(what, names, BENCHES, hint);
+    err_set(err, "no bench \"%.100s\"%s", what, hint);
     return cli_error(err);
 }
 

@@ -33,4 +33,8 @@ int cli_error(const struct err *err);
 int cli_parse(int argc, char **argv, const char *usage, const char *help, const struct option *table, void *out,
               const char **operands, int max, int *n_operands, struct err *err);
 
+/* The same; given[i] says whether row i of the table was on the command line. */
+int cli_parse_given(int argc, char **argv, const char *usage, const char *help, const struct option *table, void *out,
+                    bool *given, const char **operands, int max, int *n_operands, struct err *err);
+
 #endif

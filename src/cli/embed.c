@@ -18,12 +18,9 @@
 struct embed_options {
     char weights[OPTION_TEXT], images[OPTION_TEXT], out[OPTION_TEXT];
     char arch[OPTION_TEXT], stem[OPTION_NAME], strip[OPTION_TEXT], device[OPTION_TEXT];
-    double width;
+    double width, mean[3], std[3];
     int64_t size, batch, threads;
-    struct float_list mean, std;
 };
-
-static const char *const stems[] = { "cifar", "imagenet", NULL };
 
 #define OPTION(name, type, preset, min, max, choices, unit, help) \
     { #name, type, offsetof(struct embed_options, name), preset, min, max, choices, unit, help }
@@ -33,19 +30,18 @@ static const struct option options[] = {
            ".npy: uint8 (n, 3, h, w) or (n, h, w, 3); or float32 (n, 3, h, w), already normalised, used as it is"),
     OPTION(out, OPTION_STRING, NULL, 0, 0, NULL, NULL, ".npy to write: float32 (n, dim)"),
     OPTION(arch, OPTION_STRING, "", 0, 0, NULL, NULL, "see `dinf list archs`; not needed for encoders written by dinf"),
-    OPTION(stem, OPTION_CHOICE, "cifar", 0, 0, stems, NULL,
-           "first layers: cifar for small images, imagenet for large ones"),
-    OPTION(width, OPTION_FLOAT, "1", 0.01, 64, NULL, NULL, "multiplier of the channel numbers"),
+    OPTION_ROW_STEM(offsetof(struct embed_options, stem)),
+    OPTION_ROW_WIDTH(offsetof(struct embed_options, width)),
     OPTION(strip, OPTION_STRING, "", 0, 0, NULL, NULL, "prefix to remove from tensor names, such as module."),
     OPTION(size, OPTION_INT, "0", 0, 4096, NULL, "pixels", "resize uint8 images to this; 0: as they are"),
-    OPTION(mean, OPTION_FLOATS, "0,0,0", -10, 10, NULL, NULL,
-           "mean of each channel of uint8 images, on the 0..1 scale"),
-    OPTION(std, OPTION_FLOATS, "1,1,1", 1e-6, 10, NULL, NULL, "standard deviation of each channel"),
+    OPTION_ROW_MEAN(offsetof(struct embed_options, mean)),
+    OPTION_ROW_STD(offsetof(struct embed_options, std)),
     OPTION(batch, OPTION_INT, "64", 1, 65536, NULL, "images", "images at a time"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, NULL, NULL, "0: all processors"),
     OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, NULL, "see `dinf list devices`"),
     { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
 };
+enum { OPTIONS = sizeof options / sizeof *options };
 
 /* (n, h, w, 3) to (n, 3, h, w); the new pixels replace the old. */
 static int planes_first(struct npy *im, struct err *err)
@@ -142,33 +138,60 @@ static int written_by_dinf(const char *path, bool *own, struct err *err)
     return 0;
 }
 
-static struct encoder *open_encoder(struct device *dev, const struct embed_options *o, const struct npy *im,
-                                    struct err *err)
+static bool was_given(const bool *given, const char *name)
 {
+    return given[option_find(options, name) - options];
+}
+
+/* What would have no effect is refused. */
+static int check_unused(const bool *given, const char *const *names, const char *why, struct err *err)
+{
+    for (; *names != NULL; names++)
+        if (was_given(given, *names))
+            return err_set(err, "--%s has no effect: %s", *names, why);
+    return 0;
+}
+
+/* A file of dinf's says all about itself; what is given all the same must be true. */
+static int check_own(const struct encoder *e, const struct embed_options *o, const bool *given, struct err *err)
+{
+    static const char *const pipeline[] = { "strip", "size", "mean", "std", NULL };
+    char why[OPTION_TEXT + 64];
+    if (was_given(given, "arch") && strcmp(o->arch, encoder_arch(e)) != 0)
+        return err_set(err, "%s is a %s, not a %s", o->weights, encoder_arch(e), o->arch);
+    if (was_given(given, "stem") && strcmp(o->stem, encoder_stem(e)) != 0)
+        return err_set(err, "%s has stem %s, not %s", o->weights, encoder_stem(e), o->stem);
+    if (was_given(given, "width") && o->width != encoder_width(e))
+        return err_set(err, "%s has width %g, not %g", o->weights, encoder_width(e), o->width);
+    snprintf(why, sizeof why, "%s was written by dinf and carries all of that", o->weights);
+    return check_unused(given, pipeline, why, err);
+}
+
+static struct encoder *open_encoder(struct device *dev, const struct embed_options *o, const bool *given,
+                                    const struct npy *im, struct err *err)
+{
+    static const char *const preparation[] = { "size", "mean", "std", NULL };
     bool own;
     float mean[3], std[3];
     if (written_by_dinf(o->weights, &own, err) != 0)
         return NULL;
     if (own) {
         struct encoder *e = encoder_load(dev, o->weights, err);
-        if (e != NULL && o->arch[0] != '\0' && strcmp(o->arch, encoder_arch(e)) != 0) {
-            err_set(err, "%s is a %s, not a %s", o->weights, encoder_arch(e), o->arch);
+        if (e != NULL && check_own(e, o, given, err) != 0) {
             encoder_destroy(e);
             return NULL;
         }
         return e;
     }
+    if (im->type == NPY_F32 && check_unused(given, preparation, "float32 images are used as they are", err) != 0)
+        return NULL;
     if (o->arch[0] == '\0') {
         err_set(err, "%s was not written by dinf: --arch is needed (see `dinf list archs`)", o->weights);
         return NULL;
     }
-    if (o->mean.n != 3 || o->std.n != 3) {
-        err_set(err, "--mean and --std want three numbers each, separated by commas");
-        return NULL;
-    }
     for (int c = 0; c < 3; c++) {
-        mean[c] = (float)o->mean.v[c];
-        std[c] = (float)o->std.v[c];
+        mean[c] = (float)o->mean[c];
+        std[c] = (float)o->std[c];
     }
     int size = o->size > 0 ? (int)o->size : (int)im->dims[2];
     struct encoder *e = encoder_import(dev, o->weights, o->arch, o->stem, o->width, o->strip, size, mean, std, err);
@@ -203,19 +226,22 @@ int cli_embed(int argc, char **argv)
     struct device *dev = NULL;
     struct encoder *e = NULL;
     float *out = NULL;
+    bool given[OPTIONS];
     int unused, status = EXIT_USAGE;
-    int rc = cli_parse(argc, argv, "embed --weights W --images X.npy --out R.npy [options]",
-                       "Representations (global average pool) of images by an encoder's weights. For\n"
-                       "weights written by dinf everything needed is in the file; for others give\n"
-                       "--arch, --stem and, for uint8 images, the normalisation they were trained with.",
-                       options, &o, NULL, 0, &unused, &err);
+    int rc = cli_parse_given(
+        argc, argv, "embed --weights W --images X.npy --out R.npy [options]",
+        "Representations (global average pool) of images by an encoder's weights. For\n"
+        "weights written by dinf everything needed is in the file; for others give\n"
+        "--arch, --stem and, for uint8 images, the normalisation they were trained\n"
+        "with if it is not ImageNet's.",
+        options, &o, given, NULL, 0, &unused, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);
     stop_install();
     if (check_out(o.out, &err) != 0 || images_load(o.images, &im, &err) != 0)
         goto out;
     dev = device_open(o.device, cli_threads(o.threads), &err);
-    e = dev != NULL ? open_encoder(dev, &o, &im, &err) : NULL;
+    e = dev != NULL ? open_encoder(dev, &o, given, &im, &err) : NULL;
     if (e == NULL)
         goto out;
     int64_t dims[2] = { im.dims[0], encoder_dim(e) };

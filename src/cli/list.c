@@ -161,8 +161,8 @@ int cli_list(int argc, char **argv)
     }
     if (what == NULL)
         return EXIT_DONE;
-    const char *nearest = names_nearest(what, names, LISTS);
-    err_set(&err, "no list '%s'%s%s%s", what, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-            nearest ? "'?" : "");
+    char hint[NAMES_HINT];
+    names_hint(what, names, LISTS, hint);
+    err_set(&err, "no list \"%.100s\"%s", what, hint);
     return cli_error(&err);
 }

@@ -53,8 +53,16 @@ static int check_required(const struct option *table, const bool *given, struct 
 int cli_parse(int argc, char **argv, const char *usage, const char *help, const struct option *table, void *out,
               const char **operands, int max, int *n_operands, struct err *err)
 {
-    bool given[MERGED_OPTIONS] = { false };
+    bool given[MERGED_OPTIONS];
+    return cli_parse_given(argc, argv, usage, help, table, out, given, operands, max, n_operands, err);
+}
+
+int cli_parse_given(int argc, char **argv, const char *usage, const char *help, const struct option *table, void *out,
+                    bool *given, const char **operands, int max, int *n_operands, struct err *err)
+{
     int n = 0;
+    for (int i = 0; table[i].name != NULL; i++)
+        given[i] = false;
     if (options_defaults(table, out, err) != 0)
         return -1;
     for (int i = 1; i < argc; i++) {

@@ -214,7 +214,7 @@ static bool check_entry(struct builder *b, const struct conf_node *node, const c
 {
     bool good = true;
     entry->name = group_string(b, node, "name", false); /* a missing one has been reported */
-    snprintf(entry->role, sizeof entry->role, "%s", text_of(own, "role"));
+    snprintf(entry->role, sizeof entry->role, "%s", json_text(own, "role", ""));
     if (entry->name != NULL && strchr(entry->name, '/') != NULL) {
         conf_error(b->conf, conf_child(node, "name"),
                    "name = \"%s\" must not have a slash: names are groups of results.h5", entry->name);
