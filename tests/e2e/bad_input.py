@@ -196,6 +196,42 @@ bad_config("a bracket is missing", "batch = 8; }; }", "batch = 8; ; }", "c.cfg:1
 bad_config("the file ends early", CONFIG[-60:], "", "syntax error")
 bad_config("the same key twice", "epochs = 2;", "epochs = 2; epochs = 3;", "c.cfg:13: ")
 bad_config("two problems are two lines", "epochs = 2; batch = 8;", "epochs = 0; bacth = 8;", "batch", problems=2)
+bad_config("a wrong architecture hides nothing", OTHER + ' width = 0.125; epochs = 2;',
+           OTHER.replace("resnet10", "resnet11") + '\n          width = 99.0; epocs = 2;', "c.cfg:14: unknown option",
+           problems=3)
+bad_config("a wrong format hides nothing", 'format = "procedural"; classes = 4; count = 96;',
+           'format = "procedual"; clases = 4; count = -1;', "classes", problems=3)
+bad_config("a wrong augmentation of the queries hides nothing", 'loss = "mse";',
+           'loss = "mse"; query = { augment = "simclear"; viws = 2; };', "views", problems=2)
+bad_config("an empty list hides nothing", "epochs = 2; batch = 8;", "epochs = [ ]; bacth = 8;", "is an empty list",
+           problems=2)
+bad_config("an augmentation of a theft", 'loss = "mse";', 'loss = "mse"; augment = "weak";',
+           "query = { augment = ...; }")
+bad_config("its strength", 'loss = "mse";', 'loss = "mse"; crop_min = 0.5;', "query = { augment = ...; }")
+bad_config("a projector of a theft", 'loss = "mse";', 'loss = "mse"; projector = "none";', 'head = "mlp"')
+bad_config("a head outside of thefts", "epochs = 2;", 'epochs = 2; head = "mlp";', "belongs in a steal group")
+bad_config("a budget among the queries' options", 'loss = "mse";', 'loss = "mse"; query = { budget = 3; };',
+           "budgets = [ ... ]")
+bad_config("crops from large to small", "epochs = 2;", "epochs = 2; crop_min = 0.9; crop_max = 0.5;",
+           "c.cfg:13: crop_min = 0.9 is larger than crop_max = 0.5")
+bad_config("queries' crops from large to small", 'loss = "mse";',
+           'loss = "mse"; query = { augment = "weak"; crop_max = 0.5; };',
+           "crop_min = 0.8 is larger than crop_max = 0.5")
+bad_config("a loss that needs a victim", OTHER, OTHER.replace("infonce", "mse"),
+           "c.cfg:13: the loss mse needs a victim's")
+bad_config("a batch of 1 with nothing to contrast", "batch = 8;", "batch = 1;", "c.cfg:13: batch = 1 is too few")
+bad_config("a budget of 1 with nothing to contrast", 'budgets = [ 16, 32 ]; loss = "mse";',
+           'budgets = [ 1, 32 ]; loss = "infonce";', "c.cfg:15: 1 image to train on")
+bad_config("one image to train on", "begin = 64; count = 32", "begin = 64; count = 1",
+           "c.cfg:13: 1 image to train on", problems=3)
+bad_config("a thief of another dimension", 'loss = "mse";\n            arch = "resnet10";',
+           'loss = "mse";\n            arch = "resnet26";', "c.cfg:16: the thief's representation has 256 dimensions")
+bad_config("more components than rows to fit", "components = 2;", "components = 17;",
+           "c.cfg:17: a mixture of 17 components needs at least as many rows; of 32 members 16 fit it")
+bad_config("a statistic twice", "components = 2;", 'components = 2; statistics = [ "gap", "gap" ];', '"gap" twice')
+bad_config("no statistics", "components = 2;", "components = 2; statistics = [ ];", "at least one of gap or learned")
+bad_config("no obfuscations", "similarity = { }", "similarity = { obfuscations = [ ]; }",
+           "at least one of none, shuffle")
 bad_config("a data set that is not there", OTHER, OTHER.replace("outside", "outsid"), 'did you mean "outside"?')
 bad_config("held-out images that are not there", 'heldout = "heldout"', 'heldout = "hedlout"',
            'did you mean "heldout"?')
@@ -223,7 +259,7 @@ bad_config("an independent's training set overlaps the victim's", "begin = 64; c
 bad_config("queries that are held-out images", 'queries = "outside"', 'queries = "heldout"', "told apart by them")
 bad_config("a budget beyond the query set", "budgets = [ 16, 32 ]", "budgets = [ 16, 33 ]", "33 images")
 bad_config("a budget of 0", "budgets = [ 16, 32 ]", "budgets = [ 0 ]", "at least 1")
-bad_config("budget in place of budgets", "budgets = [ 16, 32 ]", "budget = 16", 'did you mean "budgets"?')
+bad_config("budget in place of budgets", "budgets = [ 16, 32 ]", "budget = 16", 'did you mean "budgets"?', problems=2)
 bad_config("no budgets at all", "budgets = [ 16, 32 ]", "budgets = [ ]", "budgets is empty")
 bad_config("a broken victim is one problem", "epochs = 1; batch = 16; }; },", "epochs = 0; batch = 16; }; },", "epochs = 0")
 bad_config("an encoder's name with a slash", 'name = "other"', 'name = "../other"', "must not have a slash")
@@ -231,7 +267,7 @@ bad_config("a data set's name with a slash", 'name = "spare"', 'name = "a/spare"
 bad_config("a theft without queries", 'queries = "outside"; ', "", "queries is missing")
 bad_config("a victim without held-out images", ' heldout = "heldout";', "", "heldout")
 bad_config("an encoder that is neither trained nor imported", 'role = "independent";\n      train',
-           'role = "independent";\n      trian', "train")
+           'role = "independent";\n      trian', "train", problems=2)
 bad_config("an encoder that is both trained and imported", 'role = "independent";',
            'role = "independent"; weights = "w.safetensors";', "either")
 bad_config("an unset environment variable", 'format = "procedural"; classes = 4; count = 96; size = 8;',
@@ -316,6 +352,26 @@ def _():
                  'arch = "resnet10"; width = 0.125; epochs = 2; batch = 8; };',
                  'name = "other"; role = "suspect"; weights = "none.safetensors"; arch = "resnet10"; width = 0.125;')
     return ("run", "c.cfg")
+
+
+@row("a suspect normalised by one number", "mean must be three numbers")
+def _():
+    write("w.safetensors", "weights")
+    write_config('name = "other"; role = "independent";\n      train = { dataset = "outside"; loss = "infonce"; '
+                 'arch = "resnet10"; width = 0.125; epochs = 2; batch = 8; };',
+                 'name = "other"; role = "suspect"; weights = "w.safetensors"; arch = "resnet10"; mean = [ 0.5 ];')
+    return ("run", "c.cfg")
+
+
+@row("a data set of a format that is near none", "it is one of cifar10, cifar100, npy or procedural", problems=1)
+def _():
+    return with_data('format = "imagefolder"; path = "x";')
+
+
+@row("images that are not square", "size = N resizes them")
+def _():
+    save("x.npy", np.zeros((4, 3, 8, 6), np.uint8))
+    return with_data('format = "npy"; path = "x.npy";')
 
 
 # ---- images ----
@@ -738,6 +794,62 @@ def _():
     return embed_of("w.safetensors", None, "--mean", "0.5,0.5")
 
 
+@row("embed: a normalisation of float images, which are used as they are", "--mean has no effect")
+def _():
+    safetensors("w.safetensors", resnet10())
+    return embed_of("w.safetensors", np.zeros((2, 3, 8, 8), np.float32), "--mean", "0.5,0.5,0.5")
+
+
+def own_encoder(*more):
+    """embed with weights that dinf wrote."""
+    own = {"format": "dinf.encoder.1", "arch": "resnet10", "stem": "cifar", "width": "0.125", "size": "8",
+           "mean": "0.5,0.5,0.5", "std": "0.25,0.25,0.25", "dim": "64", "head_dim": "0", "provenance": "{}"}
+
+    def edit(header):
+        header["__metadata__"] = own
+    t = resnet10()
+    for norm in [name.removesuffix(".running_mean") for name in t if name.endswith(".running_mean")]:
+        t[norm + ".num_batches_tracked"] = np.array(0)
+    safetensors("w.safetensors", t, edit)
+    save("x.npy", np.zeros((2, 3, 8, 8), np.uint8))
+    return ("embed", "--weights", "w.safetensors", "--images", "x.npy", "--out", "r.npy", "--device", "ref", *more)
+
+
+@row("embed: another architecture than the file's", "is a resnet10, not a resnet18")
+def _():
+    return own_encoder("--arch", "resnet18")
+
+
+@row("embed: another stem than the file's", "has stem cifar, not imagenet")
+def _():
+    return own_encoder("--stem", "imagenet")
+
+
+@row("embed: another width than the file's", "has width 0.125, not 1")
+def _():
+    return own_encoder("--width", "1")
+
+
+@row("embed: a pipeline for a file that has its own", "--size has no effect")
+def _():
+    return own_encoder("--size", "16")
+
+
+@row("embed: a prefix for a file that has none", "--strip has no effect")
+def _():
+    return own_encoder("--strip", "module.")
+
+
+@row("embed: what the file says may be said again", "2 x 64", status=0)
+def _():
+    return own_encoder("--arch", "resnet10", "--stem", "cifar", "--width", "0.125")
+
+
+@row("embed: a width beyond its bounds", "0.015625 .. 16")
+def _():
+    return embed_of("w.safetensors", None, "--width", "20")
+
+
 @row("embed: a folder for the output that is not there", "no/r.npy")
 def _():
     safetensors("w.safetensors", resnet10())
@@ -807,6 +919,33 @@ def _():
 def _():
     write("m.cfg", MOCK)
     write("d", "a file")
+    return ("run", "m.cfg", "--out", "d")
+
+
+@row("run: somebody's folder", "is no run directory (it has no plan.json), but is not empty")
+def _():
+    write("m.cfg", MOCK)
+    write("d/config.cfg", "mine")
+    return ("run", "m.cfg", "--out", "d")
+
+
+@row("run: a directory of another campaign", 'holds the campaign "m", which shares no task with this one')
+def _():
+    mock_run()
+    write("m.cfg", MOCK.replace("0.001", "0.002"))
+    return ("run", "m.cfg", "--out", "d")
+
+
+@row("run: a directory of the same campaign with other threads", "was started with threads = 1, not 2")
+def _():
+    mock_run()
+    return ("run", "m.cfg", "--out", "d", "--set", "campaign.threads=2")
+
+
+@row("run: an empty folder is as good as none", "", status=0)
+def _():
+    write("m.cfg", MOCK)
+    os.mkdir("d")
     return ("run", "m.cfg", "--out", "d")
 
 
@@ -901,6 +1040,11 @@ def _():
 @row("bench: an unknown measurement", "did you mean")
 def _():
     return ("bench", "trian")
+
+
+@row("bench: a measurement that is near none", "it is one of train, gmm, augment, mutual-information or schedule")
+def _():
+    return ("bench", "nosuch")
 
 
 @row("bench: an unknown architecture", "resnet1")
