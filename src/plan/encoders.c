@@ -245,7 +245,7 @@ static void check_members(struct builder *b, const struct conf_node *node, const
 
 static int load_one(struct builder *b, const struct conf_node *node)
 {
-    static const char *const trained[] = { "name", "train", NULL }, *const imports[] = { "name", NULL };
+    static const char *const trained[] = { "name", "train", "weights", NULL }, *const imports[] = { "name", NULL };
     const struct option *table = encoder_block_options;
     struct entry entry = { .node = node, .members = -1, .heldout = -1 };
     if (node->type != CONF_GROUP) {
