@@ -228,13 +228,12 @@ int cli_embed(int argc, char **argv)
     float *out = NULL;
     bool given[OPTIONS];
     int unused, status = EXIT_USAGE;
-    int rc = cli_parse_given(
-        argc, argv, "embed --weights W --images X.npy --out R.npy [options]",
-        "Representations (global average pool) of images by an encoder's weights. For\n"
-        "weights written by dinf everything needed is in the file; for others give\n"
-        "--arch, --stem and, for uint8 images, the normalisation they were trained\n"
-        "with if it is not ImageNet's.",
-        options, &o, given, NULL, 0, &unused, &err);
+    int rc = cli_parse_given(argc, argv, "embed --weights W --images X.npy --out R.npy [options]",
+                             "Representations (global average pool) of images by an encoder's weights. For\n"
+                             "weights written by dinf everything needed is in the file; for others give\n"
+                             "--arch, --stem and, for uint8 images, the normalisation they were trained\n"
+                             "with if it is not ImageNet's.",
+                             options, &o, given, NULL, 0, &unused, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);
     stop_install();

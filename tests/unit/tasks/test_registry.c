@@ -124,6 +124,26 @@ static void task_table(void **state)
     assert_null(task_kind_find("no such kind"));
 }
 
+/* What a config may say about a training is in the tables that `dinf list` prints. */
+static void training_tables(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = { "train", "steal" };
+    static const char *const wanted[][2] = { { "seed", "seed" }, { "epochs", "epochs" }, { "projector", "head" } };
+    for (int k = 0; k < 2; k++)
+        for (int w = 0; w < 3; w++) {
+            struct err err = { "" };
+            const struct option *tables[16];
+            int found = 0, n = task_kind_tables(task_kind_find(kinds[k]), NULL, tables, 16, &err);
+            for (int i = 0; i < n; i++)
+                found += option_find(tables[i], wanted[w][k]) != NULL;
+            assert_int_equal(found, 1);
+        }
+    assert_non_null(task_kind_find("steal")->elsewhere("hue"));
+    assert_non_null(task_kind_find("train")->elsewhere("head"));
+    assert_null(task_kind_find("steal")->elsewhere("epocs"));
+}
+
 static void other_tables(void **state)
 {
     (void)state;
@@ -153,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nn_tables),
         cmocka_unit_test(task_table),
+        cmocka_unit_test(training_tables),
         cmocka_unit_test(other_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
