@@ -83,6 +83,7 @@ static void contrastive(struct compare *cmp, int n, int m, bool positive_in_grou
         must(cmp, dev->ops->contrastive_rows(dev, n, m, scaled.data[s], p[s], r[s], g[s], 0.25f, loss.data[s], &err),
              &err);
     }
+    cmp->scale = 0.25; /* the slot's factor: a gradient is that times the difference of two shares */
     compare_arrays(&scaled, "gradient", 2e-6);
     cmp->scale = 1e-9; /* a loss is the logarithm of 1 + little: of a digit of double precision */
     compare_arrays(&loss, "loss", 2e-6);
