@@ -14,10 +14,10 @@
 #include "conf/json.h"
 #include "tasks/common.h"
 
-/* Small convolutions in fp32; with fewer channels than a vector has lanes they are
- * not vectorised. */
-static const double flops_per_second = 1.2e11, flops_per_second_narrow = 1e8;
-enum { NARROW = 16 };
+/* Small convolutions in fp32; with fewer channels than a vector has lanes they cost
+ * what a whole vector does. */
+static const double flops_per_second = 1.2e11;
+enum { LANES = 16 };
 
 const double task_start_seconds = 0.05;
 static const double seconds_per_value = 3e-8; /* of a compressed array, read or written */
@@ -46,14 +46,13 @@ int task_encoder_dim(const cJSON *block)
 double task_forward_seconds(const cJSON *block, int size)
 {
     int layers = layers_of(block), stages = layers == 8 ? 3 : 4;
-    double width = json_number(block, "width", 1), narrow = 0;
+    double width = json_number(block, "width", 1), filled = 0;
     double products = (layers - 2) * (has_bottlenecks(layers) ? 27e6 : 35e6) * width * width * size * size / 1024.0;
     if (strcmp(json_text(block, "stem", "cifar"), "imagenet") == 0)
         products /= 14;
     for (int stage = 0; stage < stages; stage++)
-        narrow += (64 << stage) * width < NARROW;
-    double slow = narrow / stages;
-    return 2 * products * ((1 - slow) / flops_per_second + slow / flops_per_second_narrow);
+        filled += pow(fmax(LANES / ((64 << stage) * width), 1), 2) / stages;
+    return 2 * products * filled / flops_per_second;
 }
 
 double task_training_seconds(const cJSON *params, int64_t images, int size, int views)
