@@ -11,7 +11,7 @@ here=$PWD
 cd "$(dirname "$0")/.."
 . jobs/lib.sh
 
-config= ranks= out= options=() set=()
+config= ranks= out= options=() set=() DINF_DEVICE=
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
