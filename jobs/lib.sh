@@ -57,41 +57,36 @@ if [ "$(id -u)" = 0 ]; then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 
-# dinf_ranks PROGRAM CONFIG [--set ...]...: how many ranks suit this machine: one that
-# coordinates, and a worker for as many cores as the config gives a task, or, where
-# there are GPUs, for each place on one (campaign.ranks_per_gpu, else 4; never more
-# than there are cores for). DINF_DEVICE: the device asked for on the command line.
+# dinf_ranks PROGRAM CONFIG [--set ...]...: sets DINF_RANKS to how many ranks suit this
+# machine, one that coordinates and a worker for as many cores as the config gives a
+# task or, on GPUs, for each place on one (campaign.ranks_per_gpu, else 4; never more
+# than there are cores for); and DINF_GPUS to the GPUs that they would use.
 dinf_ranks() {
-    local plan device threads share cores gpus=0 workers
+    local plan threads share cores workers
     plan=$("$1" plan "${@:2}" --json) || return
-    read -r device threads share < <("$DINF_PYTHON" -c 'import json, sys
-plan = json.load(sys.stdin)
-print(plan["device"], plan["threads"], plan["ranks_per_gpu"])' <<<"$plan")
-    device=${DINF_DEVICE:-$device}
-    case $device in auto | cuda) gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU' || true) ;; esac
+    field() { sed -n "s/.*\"$1\":\([0-9]*\)[,}].*/\1/p" <<<"$plan"; }
+    threads=$(field threads) share=$(field ranks_per_gpu) DINF_GPUS=$(field gpus)
     cores=$(($(nproc) / threads))
     workers=$cores
-    if [ "$gpus" -gt 0 ]; then
+    if [ "$DINF_GPUS" -gt 0 ]; then
         [ "$share" -gt 0 ] || share=4
-        workers=$((gpus * share))
+        workers=$((DINF_GPUS * share))
         [ "$workers" -le "$cores" ] || workers=$cores
     fi
     [ "$workers" -gt 0 ] || workers=1
-    echo $((workers + 1))
+    DINF_RANKS=$((workers + 1))
 }
 
 # NVIDIA's multi-process service lets the kernels of several ranks run on one GPU at
-# the same time: started where it is installed and more than one worker would use it,
-# ended with this shell. DINF_MPS=off: not.
+# the same time: started where it is installed and more than one worker would use one
+# of DINF_GPUS, ended with this shell. DINF_MPS=off: not.
 dinf_mps() { # RANKS
-    local gpus
     [ "${DINF_MPS:-auto}" != off ] && command -v nvidia-cuda-mps-control >/dev/null || return 0
-    gpus=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU' || true)
-    [ "$gpus" -gt 0 ] && [ $(($1 - 1)) -gt "$gpus" ] && [ -z "${CUDA_MPS_PIPE_DIRECTORY:-}" ] || return 0
+    [ "$DINF_GPUS" -gt 0 ] && [ $(($1 - 1)) -gt "$DINF_GPUS" ] && [ -z "${CUDA_MPS_PIPE_DIRECTORY:-}" ] || return 0
     CUDA_MPS_PIPE_DIRECTORY=$(mktemp -d "${TMPDIR:-/tmp}/dinf-mps.XXXXXX")
     export CUDA_MPS_PIPE_DIRECTORY CUDA_MPS_LOG_DIRECTORY=$CUDA_MPS_PIPE_DIRECTORY
     if nvidia-cuda-mps-control -d >/dev/null 2>&1; then
-        dinf_say "ranks share $gpus GPU(s) through NVIDIA's multi-process service"
+        dinf_say "ranks share $DINF_GPUS GPU(s) through NVIDIA's multi-process service"
         trap 'echo quit | nvidia-cuda-mps-control >/dev/null 2>&1; rm -rf "$CUDA_MPS_PIPE_DIRECTORY"' EXIT
     else
         dinf_say "NVIDIA's multi-process service does not start: ranks take turns on a GPU"

@@ -11,7 +11,7 @@ here=$PWD
 cd "$(dirname "$0")/.."
 . jobs/lib.sh
 
-config= ranks= out= options=() set=() DINF_DEVICE=
+config= ranks= out= options=() set=()
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
@@ -22,10 +22,10 @@ while [ $# -gt 0 ]; do
     --out=*) out=${1#--out=}; shift ;;
     --set | --device | --grace) [ $# -ge 2 ] || { echo "error: $1 wants a value" >&2; exit 2; }
         options+=("$1" "$2")
-        case $1 in --set) set+=("$1" "$2") ;; --device) DINF_DEVICE=$2 ;; esac
+        case $1 in --set) set+=("$1" "$2") ;; --device) set+=(--set "campaign.device=\"$2\"") ;; esac
         shift 2 ;;
     --set=*) options+=("$1"); set+=("$1"); shift ;;
-    --device=*) options+=("$1"); DINF_DEVICE=${1#--device=}; shift ;;
+    --device=*) options+=("$1"); set+=(--set "campaign.device=\"${1#--device=}\""); shift ;;
     -*) options+=("$1"); shift ;;
     *) [ -z "$config" ] || { echo "error: two configs, $config and $1" >&2; exit 2; }
         config=$1; shift ;;
@@ -40,7 +40,8 @@ case $ranks in *[!0-9]* | 0) echo "error: -n wants a number of ranks, not '$rank
 build=${DINF_BUILD:-build}
 dinf_install
 dinf_build "$build" dinf
-[ -n "$ranks" ] || ranks=$(dinf_ranks "$build/dinf" "$config" ${set[@]+"${set[@]}"}) || exit
+dinf_ranks "$build/dinf" "$config" ${set[@]+"${set[@]}"} || exit
+[ -n "$ranks" ] || ranks=$DINF_RANKS
 dinf_mps "$ranks"
 dinf_say "running $config on $ranks ranks in $out"
 status=0

@@ -11,13 +11,14 @@ LAUNCH=${LAUNCH:-mpirun}
 # dinf_slurm CONFIG [DINF OPTIONS]: runs the campaign on this job's tasks; when
 # the time limit nears, saves its state and queues the job again.
 dinf_slurm() {
-    local config=${1:?usage: sbatch SCRIPT CONFIG [dinf options]} out status=0
+    local config=${1:?usage: sbatch SCRIPT CONFIG [dinf options]} out status=0 DINF_GPUS=0
     shift
     out=${DINF_OUT:-runs/$(basename "$config" .cfg)}
     [ -x "$DINF" ] || { dinf_say "$DINF is not there: build it first, or set DINF"; exit 2; }
     # from 22.05 on srun does not take this from the job
     [ -z "${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
     dinf_say "job $SLURM_JOB_ID, start $((${SLURM_RESTART_COUNT:-0} + 1)), on $SLURM_JOB_NODELIST: $config with $LAUNCH in $out"
+    DINF_GPUS=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU' || true)
     case $LAUNCH in
     mpirun) set -- $DINF_MPIRUN -n "$SLURM_NTASKS" "$DINF" run "$config" --out "$out" "$@" ;;
     srun) set -- srun --mpi="${DINF_SRUN_MPI:-pmix}" --kill-on-bad-exit=1 "$DINF" run "$config" --out "$out" "$@" ;;

@@ -1,8 +1,10 @@
 /* dinf plan: what a config would run, how long, on how many ranks. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/overrides.h"
+#include "device/device.h"
 #include "plan/print.h"
 
 struct plan_options {
@@ -19,6 +21,16 @@ static const struct option table[] = {
 };
 
 static const char usage[] = "plan CONFIG [--ranks N] [--set PATH=VALUE]... [--json]";
+
+/* For the launchers: with the device that a run here would take. */
+static int print_json(struct plan *plan, int ranks, struct err *err)
+{
+    struct campaign *c = &plan->campaign;
+    char why[256];
+    if (strcmp(c->device, "auto") == 0)
+        snprintf(c->device, sizeof c->device, "%s", device_auto(why, sizeof why));
+    return plan_print_json(stdout, plan, ranks, device_gpus(c->device), err);
+}
 
 int cli_plan(int argc, char **argv)
 {
@@ -41,7 +53,7 @@ int cli_plan(int argc, char **argv)
     if (rc == 0)
         rc = config_to_plan(config, &set, &plan, &err);
     if (rc == 0)
-        rc = (o.json ? plan_print_json : plan_print)(stdout, plan, (int)o.ranks, &err);
+        rc = o.json ? print_json(plan, (int)o.ranks, &err) : plan_print(stdout, plan, (int)o.ranks, &err);
     plan_destroy(plan);
     if (rc == 0)
         return EXIT_DONE;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/overrides.h"
+#include "conf/json.h"
 #include "coord/coord.h"
 #include "coord/rundir.h"
 #include "coord/worker.h"
@@ -66,6 +67,18 @@ static int resolve_device(struct campaign *c, struct err *err)
     return 0;
 }
 
+/* What only the device can say, and the config could not. */
+static int check_precisions(const struct plan *plan, struct err *err)
+{
+    for (int i = 0; i < plan->n_tasks; i++) {
+        const char *precision = json_text(plan->tasks[i].params, "precision", "");
+        if (precision[0] != '\0' && !device_has_precision(plan->campaign.device, precision))
+            return err_set(err, "%s has precision = \"%s\", which the device %s does not compute in",
+                           plan->tasks[i].name, precision, plan->campaign.device);
+    }
+    return 0;
+}
+
 static int lead(struct transport *t, const char *config, const struct run_options *o, struct overrides *set,
                 int *status, struct err *err)
 {
@@ -83,7 +96,7 @@ static int lead(struct transport *t, const char *config, const struct run_option
     }
     if (config_to_plan(config, set, &plan, err) != 0)
         return -1;
-    if (resolve_device(&plan->campaign, err) != 0)
+    if (resolve_device(&plan->campaign, err) != 0 || check_precisions(plan, err) != 0)
         goto out;
     if (o->out[0] != '\0')
         snprintf(dir, sizeof dir, "%s", o->out);

@@ -82,7 +82,7 @@ int child_start(struct child *c, const struct run_settings *settings, const char
         goto out;
     c->pipe = ends[0];
     ends[0] = -1;
-    c->started = clock_monotonic();
+    c->started = c->polled = clock_monotonic();
     c->limit = settings->task_seconds;
     c->grace = settings->grace_seconds;
     rc = 0;
@@ -206,8 +206,12 @@ static void enforce_limits(struct child *c, double now)
 
 int child_poll(struct child *c, double wait, struct task_report *report, bool *fresh, struct attempt_end *end)
 {
+    const double now = clock_monotonic();
     *fresh = false;
-    enforce_limits(c, clock_monotonic());
+    if (report->waiting)
+        c->started += now - c->polled;
+    c->polled = now;
+    enforce_limits(c, now);
     if (c->pipe >= 0 && wait > 0) {
         struct pollfd p = { .fd = c->pipe, .events = POLLIN };
         poll(&p, 1, (int)(wait * 1e3 + 0.999));

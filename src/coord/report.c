@@ -18,6 +18,7 @@ void report_from_progress(struct task_report *r, const struct task_progress *p)
     r->fraction = p->fraction;
     r->loss = p->loss;
     r->rate = p->rate;
+    r->waiting = p->waiting;
     snprintf(r->what, sizeof r->what, "%s", p->what);
     snprintf(r->unit, sizeof r->unit, "%s", p->unit != NULL ? p->unit : "");
 }
@@ -29,7 +30,7 @@ int report_print(const struct task_report *r, char *out, size_t size)
     for (char *c = what; *c != '\0'; c++)
         if (*c == '\n' || *c == '\r')
             *c = ' ';
-    return snprintf(out, size, "progress %.6g %.6g %.6g %s %s\n", r->fraction, r->loss, r->rate,
+    return snprintf(out, size, "%s %.6g %.6g %.6g %s %s\n", r->waiting ? "waiting" : "progress", r->fraction, r->loss, r->rate,
                     r->unit[0] ? r->unit : "-", what);
 }
 
@@ -37,9 +38,14 @@ int report_parse(const char *line, struct task_report *r)
 {
     struct task_report got;
     int at = 0;
+    char word[16];
     report_init(&got);
     /* %lf reads "nan", too */
-    if (sscanf(line, "progress %lf %lf %lf %15s %n", &got.fraction, &got.loss, &got.rate, got.unit, &at) < 4 || at == 0)
+    if (sscanf(line, "%15s %lf %lf %lf %15s %n", word, &got.fraction, &got.loss, &got.rate, got.unit, &at) < 5 ||
+        at == 0)
+        return -1;
+    got.waiting = strcmp(word, "waiting") == 0;
+    if (!got.waiting && strcmp(word, "progress") != 0)
         return -1;
     if (strcmp(got.unit, "-") == 0)
         got.unit[0] = '\0';

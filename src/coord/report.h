@@ -10,13 +10,14 @@ enum outcome { OUTCOME_DONE, OUTCOME_STOPPED, OUTCOME_FAILED };
 struct task_report {
     double fraction, loss, rate; /* NaN: unknown */
     char what[64], unit[16];
+    bool waiting;                /* for others: this time is not the task's */
 };
 
 void report_init(struct task_report *r);
 void report_from_progress(struct task_report *r, const struct task_progress *p);
 
 /* One line of text, for the pipe between a child and its worker:
- * "progress FRACTION LOSS RATE UNIT WHAT...". Returns its length, newline
+ * "progress FRACTION LOSS RATE UNIT WHAT...", "waiting ..." likewise. Returns its length, newline
  * included. */
 int report_print(const struct task_report *r, char *out, size_t size);
 /* 0, or -1 if the line is something else; r is then untouched. */

@@ -63,7 +63,7 @@ static int check_before(const char *dir, const struct plan *plan, struct err *er
     else if (was->threads != is->threads)
         rc = err_set(err, "%s was started with threads = %lld, not %lld: keep to it, or take another --out", dir,
                      (long long)was->threads, (long long)is->threads);
-    else if (strcmp(was->device, is->device) != 0)
+    else if (strcmp(was->device, "auto") != 0 && strcmp(was->device, is->device) != 0)
         rc = err_set(err, "%s was started with device = \"%s\", not \"%s\": keep to it, or take another --out", dir,
                      was->device, is->device);
     plan_destroy(before);

@@ -5,16 +5,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "conf/json.h"
 
 static const char *string_of(const cJSON *o, const char *name)
 {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, name));
-}
-
-static double number_of(const cJSON *o, const char *name)
-{
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
-    return cJSON_IsNumber(v) ? v->valuedouble : 0;
 }
 
 char *settings_print(const struct run_settings *s, struct err *err)
@@ -48,10 +43,10 @@ int settings_parse(const char *text, struct run_settings *s, struct err *err)
         goto out;
     }
     snprintf(s->device, sizeof s->device, "%s", device);
-    s->threads = (int)number_of(o, "threads");
-    s->sharing = (int)number_of(o, "sharing");
-    s->task_seconds = number_of(o, "task_seconds");
-    s->grace_seconds = number_of(o, "grace_seconds");
+    s->threads = (int)json_number(o, "threads", 0);
+    s->sharing = (int)json_number(o, "sharing", 0);
+    s->task_seconds = json_number(o, "task_seconds", 0);
+    s->grace_seconds = json_number(o, "grace_seconds", 0);
     s->in_process = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "in_process"));
     rc = 0;
 out:

@@ -66,10 +66,18 @@ static int libraries(struct library *out, int max)
     return loaded ? loaded->libraries(out, max) : 0;
 }
 
+static int count(void)
+{
+    struct err ignored;
+    return load(&ignored) == 0 ? loaded->count() : 0;
+}
+
 const struct device_kind device_kind_cuda = {
     .name = "cuda",
     .help = "cuDNN, cuBLAS and own kernels on an NVIDIA GPU, NHWC; fp32, tf32, bf16",
     .available = available,
     .open = open_device,
     .libraries = libraries,
+    .precisions = 1 << PRECISION_FP32 | 1 << PRECISION_TF32 | 1 << PRECISION_BF16,
+    .count = count,
 };

@@ -68,6 +68,21 @@ static const struct device_kind *usable(const char *name, struct err *err)
     return kind;
 }
 
+bool device_has_precision(const char *name, const char *precision)
+{
+    int p = 0;
+    const struct device_kind *kind = find(name, NULL);
+    while (precision_names[p] && strcmp(precision_names[p], precision) != 0)
+        p++;
+    return kind && precision_names[p] && kind->precisions >> p & 1;
+}
+
+int device_gpus(const char *name)
+{
+    const struct device_kind *kind = find(name, NULL);
+    return kind && kind->count && kind->available(NULL) == 0 ? kind->count() : 0;
+}
+
 int device_check(const char *name, struct err *err)
 {
     return usable(name, err) ? 0 : -1;

@@ -237,6 +237,8 @@ struct device_kind {
     struct device *(*open)(int threads, struct err *);
     /* Fills at most `max`, returns how many; NULL: no library but C's */
     int (*libraries)(struct library *out, int max);
+    unsigned precisions;     /* bit p: it has enum precision p */
+    int (*count)(void);      /* how many of it this process sees; NULL: it is the machine's one */
 };
 
 extern const struct device_kind *const device_kinds[]; /* NULL-terminated */
@@ -245,6 +247,10 @@ extern const struct device_kind *const device_kinds[]; /* NULL-terminated */
 struct device *device_open(const char *name, int threads, struct err *err);
 /* 0 if a device of this name exists and can be used here. */
 int device_check(const char *name, struct err *err);
+/* Whether the device of this name has the precision of that name. */
+bool device_has_precision(const char *name, const char *precision);
+/* GPUs that this process sees, if the device of this name is one; else 0. */
+int device_gpus(const char *name);
 void device_close(struct device *dev);
 
 /* -1 and a sentence unless all n views (host) are inside images of c channels and

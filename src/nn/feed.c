@@ -1,6 +1,7 @@
 /* Steps of a training, drawn and brought to the device. */
 #include "nn/feed.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -22,7 +23,8 @@ struct feed {
     uint8_t *pixels;       /* all images on the device, or those of the step in the block */
     float *answers;        /* likewise the table that answers are gathered from */
     float *gathered;       /* (images, target_dim), NULL without answers */
-    bool resident, answers_resident;
+    bool resident, answers_resident; /* all of them, not a step's */
+    bool borrowed;         /* device memory is the host's: they are the request's own */
 };
 
 static size_t image_bytes(const struct feed *f)
@@ -36,9 +38,9 @@ void feed_destroy(struct feed *f)
     if (f == NULL)
         return;
     void (*release)(struct device *, void *) = f->dev->ops->free;
-    if (f->resident)
+    if (f->resident && !f->borrowed)
         release(f->dev, f->pixels);
-    if (f->answers_resident)
+    if (f->answers_resident && !f->borrowed)
         release(f->dev, f->answers);
     release(f->dev, f->gathered);
     release(f->dev, f->block);
@@ -61,6 +63,10 @@ static int keep(struct feed *f, const void *host, size_t bytes, size_t *budget, 
     if (!*resident)
         return 0;
     *budget -= bytes;
+    if (f->borrowed) {
+        *where = (void *)host; /* only read */
+        return 0;
+    }
     *where = ops->alloc(f->dev, bytes, err);
     return *where == NULL ? -1 : ops->upload(f->dev, *where, host, bytes, err);
 }
@@ -74,6 +80,7 @@ static int place(struct feed *f, struct err *err)
     void *pixels = NULL, *answers = NULL;
     if (ops->memory(f->dev, &budget, &total, err) != 0)
         return -1;
+    f->borrowed = total == SIZE_MAX;
     budget /= 2;
     if (keep(f, r->data->pixels, (size_t)r->data->n * image_bytes(f), &budget, &f->resident, &pixels, err) != 0)
         goto failed;
@@ -98,8 +105,10 @@ static int place(struct feed *f, struct err *err)
     return r->target != NULL && f->gathered == NULL ? -1 : 0;
 failed:
     f->resident = f->answers_resident = false;
-    ops->free(f->dev, pixels);
-    ops->free(f->dev, answers);
+    if (!f->borrowed) {
+        ops->free(f->dev, pixels);
+        ops->free(f->dev, answers);
+    }
     return -1;
 }
 

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "nn/layer.h"
 
-enum { ALIGN_BYTES = 64 };
+enum { ALIGN_BYTES = 256 }; /* what cuBLAS takes for granted */
 
 struct claim {
     void *where; /* a pointer's */

@@ -56,7 +56,11 @@ static int count_upload(struct device *dev, void *dst, const void *host, size_t 
 
 static int count_memory(struct device *dev, size_t *free, size_t *total, struct err *err)
 {
-    return real(dev)->ops->memory(real(dev), free, total, err);
+    const struct counter *c = (const struct counter *)dev;
+    if (c->real->ops->memory(c->real, free, total, err) != 0)
+        return -1;
+    *free = *free > c->bytes ? *free - c->bytes : 0; /* as if it had been taken */
+    return 0;
 }
 
 static int count_set_precision(struct device *dev, enum precision precision, struct err *err)

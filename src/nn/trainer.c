@@ -116,10 +116,6 @@ struct trainer *trainer_create(struct device *dev, const struct train_request *r
     if (dev->ops->set_precision(dev, precision_of(t->config.o.precision), err) != 0 || build_network(t, err) != 0 ||
         create_optimiser(t, err) != 0)
         goto fail;
-    t->feed = feed_create(dev, request, &t->config, t->images, t->views, err);
-    t->total = t->feed == NULL ? NULL : dev->ops->alloc(dev, sizeof *t->total, err);
-    if (t->total == NULL)
-        goto fail;
     t->pass = pass_create(t->net, PASS_TRAIN, t->views * t->images, t->pipeline.size, t->pipeline.size, err);
     if (t->pass == NULL)
         goto fail;
@@ -128,6 +124,11 @@ struct trainer *trainer_create(struct device *dev, const struct train_request *r
     };
     t->loss = t->config.loss->create(dev, t->config.loss_options, &shape, err);
     if (t->loss == NULL)
+        goto fail;
+    /* last: it keeps the images on the device if there is still room for them */
+    t->feed = feed_create(dev, request, &t->config, t->images, t->views, err);
+    t->total = t->feed == NULL ? NULL : dev->ops->alloc(dev, sizeof *t->total, err);
+    if (t->total == NULL)
         goto fail;
     return t;
 fail:

@@ -139,7 +139,7 @@ static cJSON *task_json(const struct plan_task *t)
     return NULL;
 }
 
-int plan_print_json(FILE *out, const struct plan *plan, int ranks, struct err *err)
+int plan_print_json(FILE *out, const struct plan *plan, int ranks, int gpus, struct err *err)
 {
     struct simulation s;
     if (ranks < 1)
@@ -152,6 +152,7 @@ int plan_print_json(FILE *out, const struct plan *plan, int ranks, struct err *e
                 cJSON_AddStringToObject(root, "campaign", plan->campaign.name) != NULL &&
                 cJSON_AddStringToObject(root, "config_hash", plan->config_hash) != NULL &&
                 cJSON_AddStringToObject(root, "device", plan->campaign.device) != NULL &&
+                cJSON_AddNumberToObject(root, "gpus", gpus) != NULL &&
                 cJSON_AddNumberToObject(root, "threads", (double)plan->campaign.threads) != NULL &&
                 cJSON_AddNumberToObject(root, "ranks_per_gpu", (double)plan->campaign.ranks_per_gpu) != NULL;
     for (int i = 0; good && i < plan->n_tasks; i++) {

@@ -13,7 +13,7 @@
  * makespan on `ranks` workers against its lower bound. 80 columns. */
 int plan_print(FILE *out, const struct plan *plan, int ranks, struct err *err);
 /* The same as one JSON object: {"campaign", "tasks": [...], "simulation": {...}}. */
-int plan_print_json(FILE *out, const struct plan *plan, int ranks, struct err *err);
+int plan_print_json(FILE *out, const struct plan *plan, int ranks, int gpus, struct err *err);
 
 /* Simulated makespan over its lower bound for 64 .. 4096 ranks on synthetic
  * campaigns, and the seconds that scheduling itself took; to standard output. */

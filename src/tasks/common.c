@@ -91,16 +91,17 @@ void task_report_fraction(void *arg, double fraction)
         ctx->progress(ctx, &p);
 }
 
-struct shared_training {
-    const struct task_context *ctx;
-    struct room room;
-};
+static int training_memory(void *arg, size_t *bytes, struct err *err)
+{
+    const struct train_request *request = arg;
+    const struct task_context *ctx = request->arg;
+    return train_memory(ctx->device, request, bytes, err);
+}
 
 static void report_training(void *arg, const struct train_progress *t)
 {
-    struct shared_training *training = arg;
-    const struct task_context *ctx = training->ctx;
-    room_settled(&training->room); /* a step has run: all memory is there */
+    const struct task_context *ctx = arg;
+    room_settled(ctx->room); /* a step has run: all memory is there */
     struct task_progress p = { .fraction = t->steps > 0 ? (double)t->step / (double)t->steps : 0,
                                .loss = t->loss,
                                .rate = t->images_per_second,
@@ -138,18 +139,13 @@ int task_train(struct task_context *ctx, struct train_request *request, struct e
     request->checkpoint = checkpoint;
     request->out = out;
     request->provenance = ctx->provenance;
-    struct shared_training training = { .ctx = ctx };
     request->progress = report_training;
-    request->arg = &training;
-    size_t bytes;
-    if (train_memory(ctx->device, request, &bytes, err) != 0)
-        return -1;
-    int rc = room_take(ctx, bytes, &training.room, err);
+    request->arg = ctx;
+    int rc = room_reserve(ctx, ctx->room, training_memory, request, err);
     if (rc != 0)
         return rc;
     struct train_result trained = { 0 };
     rc = train_run(ctx->device, request, &trained, err);
-    room_leave(&training.room);
     if (rc == 0)
         rc = task_encoder_result(ctx, &trained, request->data->n, err);
     train_result_fini(&trained);

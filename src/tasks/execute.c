@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "device/device.h"
 #include "tasks/provenance.h"
+#include "tasks/room.h"
 
 int task_execute(struct task_context *ctx, const struct task_kind *kind, const char *device, int threads,
                  struct err *err)
@@ -13,6 +14,7 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
     int rc = -1;
     struct device *dev = NULL;
     cJSON *provenance = NULL;
+    struct room room = { -1, -1, -1 };
     char result[PATH_MAX], folder[PATH_MAX], choices[PATH_MAX];
     if (task_path(ctx->dir, ctx->id, ".h5", result, err) != 0 ||
         fs_path(folder, sizeof folder, err, "%s/tasks", ctx->dir) != 0 ||
@@ -34,8 +36,12 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
     if (provenance == NULL)
         goto out;
     ctx->device = dev;
+    ctx->room = &room;
     ctx->provenance = provenance;
-    rc = kind->run(ctx, err);
+    rc = dev == NULL ? 0 : room_enter(ctx, &room, err);
+    if (rc == 0)
+        rc = kind->run(ctx, err);
+    ctx->room = NULL;
     ctx->device = NULL;
     ctx->provenance = NULL;
     if (rc == 0 && !fs_exists(result))
@@ -45,5 +51,6 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
 out:
     cJSON_Delete(provenance);
     device_close(dev);
+    room_leave(&room);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,11 @@
 
 static const double poll_seconds = 0.3;
 
-/* A file of this machine for this device: "gpu" and what tells it from others. */
+/* A file of this machine for this device; -1 (and a warning, once) if it cannot be
+ * opened: then tasks do not see each other, and memory may run out. */
 static int open_lock(const struct device *dev, const char *what, int number)
 {
+    static bool warned;
     const char *folder = getenv("TMPDIR");
     char path[512];
     size_t n = (size_t)snprintf(path, sizeof path, "%s/dinf-", folder != NULL && folder[0] == '/' ? folder : "/tmp");
@@ -27,8 +30,9 @@ static int open_lock(const struct device *dev, const char *what, int number)
         path[n++] = (char)(isalnum((unsigned char)*c) ? *c : '-');
     snprintf(path + n, sizeof path - n, ".%s%d", what, number);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0)
+    if (fd < 0 && !warned)
         log_warn("cannot open %s: tasks that share the GPU do not see each other", path);
+    warned = warned || fd < 0;
     return fd;
 }
 
@@ -39,33 +43,58 @@ static void drop(int *fd)
     *fd = -1;
 }
 
-static bool try_lock(int fd)
+static bool try_lock(int fd, int how)
 {
-    return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0;
+    return fd < 0 || flock(fd, how | LOCK_NB) == 0;
+}
+
+/* Only devices with memory of their own are shared so; ranks are as many as the
+ * host's cores. */
+static int is_shared(struct device *dev, bool *shared, struct err *err)
+{
+    size_t free, total;
+    int rc = dev->ops->memory(dev, &free, &total, err);
+    *shared = rc == 0 && total != SIZE_MAX;
+    return rc;
+}
+
+/* 0; STOPPED after a signal. */
+static int wait_a_little(const struct task_context *ctx)
+{
+    struct task_progress p = { .loss = NAN, .rate = NAN, .what = "waiting for the GPU", .waiting = true };
+    if (ctx->progress != NULL)
+        ctx->progress(ctx, &p);
+    clock_sleep(poll_seconds);
+    return stop_requested() ? STOPPED : 0;
 }
 
 static bool take_slot(const struct task_context *ctx, struct room *room)
 {
-    if (ctx->sharing == 0)
-        return true;
     for (int i = 0; i < ctx->sharing; i++) {
         room->slot = open_lock(ctx->device, "slot", i);
-        if (try_lock(room->slot))
+        if (try_lock(room->slot, LOCK_EX))
             return true;
         drop(&room->slot);
     }
     return false;
 }
 
-/* 1: the memory is there, and kept from others; 0: not now. */
-static int take_memory(const struct task_context *ctx, size_t bytes, struct room *room, struct err *err)
+int room_enter(const struct task_context *ctx, struct room *room, struct err *err)
+{
+    bool shared;
+    *room = (struct room){ -1, -1, -1 };
+    if (is_shared(ctx->device, &shared, err) != 0)
+        return -1;
+    while (shared && ctx->sharing > 0 && !take_slot(ctx, room))
+        if (wait_a_little(ctx) != 0)
+            return STOPPED;
+    return 0;
+}
+
+/* 1: the memory is there, or nobody else's; 0: not now. The lock is held. */
+static int enough(const struct task_context *ctx, struct room *room, size_t bytes, struct err *err)
 {
     size_t free, total;
-    room->memory = open_lock(ctx->device, "memory", 0);
-    if (!try_lock(room->memory)) {
-        drop(&room->memory);
-        return 0;
-    }
     if (ctx->device->ops->memory(ctx->device, &free, &total, err) != 0)
         return -1;
     if (bytes > total)
@@ -73,40 +102,33 @@ static int take_memory(const struct task_context *ctx, size_t bytes, struct room
                        "this task needs about %zu MiB of GPU memory, the GPU has %zu MiB: use smaller batches or a "
                        "smaller encoder",
                        bytes >> 20, total >> 20);
-    if (bytes <= free)
+    room->user = open_lock(ctx->device, "user", 0);
+    bool alone = try_lock(room->user, LOCK_EX);
+    if ((bytes <= free || alone) && try_lock(room->user, LOCK_SH))
         return 1;
-    drop(&room->memory);
+    drop(&room->user);
     return 0;
 }
 
-static void report_waiting(const struct task_context *ctx)
+int room_reserve(const struct task_context *ctx, struct room *room,
+                 int (*need)(void *arg, size_t *bytes, struct err *err), void *arg, struct err *err)
 {
-    struct task_progress p = { .loss = NAN, .rate = NAN, .what = "waiting for the GPU" };
-    if (ctx->progress != NULL)
-        ctx->progress(ctx, &p);
-}
-
-int room_take(const struct task_context *ctx, size_t bytes, struct room *room, struct err *err)
-{
-    *room = (struct room){ -1, -1 };
-    size_t free, total;
-    if (ctx->device->ops->memory(ctx->device, &free, &total, err) != 0)
+    bool shared;
+    if (is_shared(ctx->device, &shared, err) != 0)
         return -1;
-    if (total == SIZE_MAX) /* the host's memory: ranks are as many as its cores */
-        return 0;
-    bool placed = false;
-    for (;;) {
-        placed = placed || take_slot(ctx, room);
-        int there = !placed ? 0 : bytes == 0 ? 1 : take_memory(ctx, bytes, room, err);
-        if (there == 1)
-            return 0;
-        if (there < 0 || stop_requested()) {
-            room_leave(room);
-            return there < 0 ? -1 : STOPPED;
+    while (shared) {
+        size_t bytes;
+        room->memory = open_lock(ctx->device, "memory", 0);
+        if (try_lock(room->memory, LOCK_EX)) {
+            int there = need(arg, &bytes, err) != 0 ? -1 : enough(ctx, room, bytes, err);
+            if (there != 0)
+                return there < 0 ? -1 : 0;
         }
-        report_waiting(ctx);
-        clock_sleep(poll_seconds);
+        drop(&room->memory);
+        if (wait_a_little(ctx) != 0)
+            return STOPPED;
     }
+    return 0;
 }
 
 void room_settled(struct room *room)
@@ -117,5 +139,6 @@ void room_settled(struct room *room)
 void room_leave(struct room *room)
 {
     drop(&room->memory);
+    drop(&room->user);
     drop(&room->slot);
 }

@@ -10,14 +10,20 @@
 #include "tasks/task.h"
 
 struct room {
-    int slot, memory; /* locked files, -1: none */
+    int slot, memory, user; /* locked files, -1: none */
 };
 
-/* Waits for a place among ctx->sharing tasks (0: any number) on ctx->device, then
- * for `bytes` of its memory (0: none is needed). Until room_settled nobody else is let in, so
- * that what was free is still so when it is allocated. STOPPED; -1 if the device
- * never has so much memory. */
-int room_take(const struct task_context *ctx, size_t bytes, struct room *room, struct err *err);
+/* Waits for a place among ctx->sharing tasks (0: any number) on ctx->device. 0, STOPPED
+ * or -1. */
+int room_enter(const struct task_context *ctx, struct room *room, struct err *err);
+
+/* Waits until as much of the device's memory is free as `need` says (asked anew each
+ * time: what a task needs may depend on what is free), or nobody else holds any: then
+ * waiting longer would help nobody. Until room_settled nobody else is let in, so that
+ * what was free is still so when it is allocated. 0, STOPPED, or -1: also if the
+ * device has not so much memory at all. */
+int room_reserve(const struct task_context *ctx, struct room *room,
+                 int (*need)(void *arg, size_t *bytes, struct err *err), void *arg, struct err *err);
 /* The memory has been allocated. */
 void room_settled(struct room *room);
 void room_leave(struct room *room);

@@ -18,6 +18,7 @@ enum { TASK_ID = 33 }; /* 32 hexadecimal digits and NUL */
 enum { TASK_INPUTS_MAX = 8 };
 
 struct device;
+struct room;
 
 struct task_progress {
     double fraction;          /* 0 .. 1 */
@@ -25,6 +26,7 @@ struct task_progress {
     double rate;              /* per second; NaN: none */
     const char *unit;         /* of the rate: "images" */
     char what[64];            /* "epoch 3/150" */
+    bool waiting;             /* for others: this time is not the task's */
 };
 
 struct task_input {
@@ -40,6 +42,7 @@ struct task_context {
     int n_inputs;
     char work[PATH_MAX];      /* this task's own folder; survives failed attempts, removed when done */
     struct device *device;
+    struct room *room;        /* on the device, if that is shared: room.h */
     int attempt;              /* from 1 */
     int sharing;              /* tasks at a time on a GPU; 0: any number */
     const cJSON *provenance;  /* goes into every file */

@@ -154,6 +154,8 @@ case_usage() { # nothing is written, status 2, every error told
     run 2 1 graph.cfg --out never --set campaign.seed
     run 2 1 graph.cfg graph.cfg
     run 2 1 graph.cfg --out bad.cfg
+    run 2 1 "$here/../e2e/tiny.cfg" --device cpu --set 'encoders.victim.train.precision="bf16"' --out never
+    says last.err 'has precision = "bf16", which the device cpu does not compute in'
     [ ! -e never ] || fail "something was written"
     got=0
     SLURM_NTASKS=4 "$DINF" run graph.cfg --out never 2>last.err || got=$?

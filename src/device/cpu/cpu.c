@@ -188,5 +188,6 @@ const struct device_kind device_kind_cpu = {
     .help = "oneDNN and OpenBLAS, blocked layouts, all its threads",
     .available = available,
     .open = open_cpu,
+    .precisions = 1 << PRECISION_FP32,
     .libraries = libraries,
 };

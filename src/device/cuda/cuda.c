@@ -416,6 +416,12 @@ static int libraries(struct library *out, int max)
     return n;
 }
 
+static int count_gpus(void)
+{
+    int count = 0;
+    return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
 /* What the library is loaded for, see device/cuda_library.c. */
 extern const struct device_kind dinf_cuda_device;
 
@@ -425,4 +431,6 @@ __attribute__((visibility("default"))) const struct device_kind dinf_cuda_device
     .available = available,
     .open = open_cuda,
     .libraries = libraries,
+    .precisions = 1 << PRECISION_FP32 | 1 << PRECISION_TF32 | 1 << PRECISION_BF16,
+    .count = count_gpus,
 };

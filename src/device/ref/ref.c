@@ -109,4 +109,5 @@ const struct device_kind device_kind_ref = {
     .help = "plain loops with sums in double: slow, the oracle of the tests",
     .available = available,
     .open = open_ref,
+    .precisions = 1 << PRECISION_FP32,
 };

@@ -63,13 +63,22 @@ static struct task_context context(struct device *dev, int sharing)
     return (struct task_context){ .device = dev, .sharing = sharing };
 }
 
+static int constant(void *arg, size_t *bytes, struct err *e)
+{
+    (void)e;
+    *bytes = *(const size_t *)arg;
+    return 0;
+}
+
 /* Exit status of a process that wants a place, and is told to stop after a while if `stop`. */
-static int another(int sharing, bool stop)
+static int another(int sharing, bool stop, size_t bytes)
 {
     int status;
+    char text[32];
+    snprintf(text, sizeof text, "%zu", bytes);
     pid_t pid = fork();
     if (pid == 0) {
-        execl("/proc/self/exe", "sharing", stop ? "stop" : "wait", sharing == 1 ? "1" : "2", (char *)NULL);
+        execl("/proc/self/exe", "sharing", stop ? "stop" : "wait", sharing == 1 ? "1" : "2", text, (char *)NULL);
         _exit(99);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -77,14 +86,16 @@ static int another(int sharing, bool stop)
 }
 
 /* In a process of its own, which shares no lock with the test's: takes a place. */
-static int child(bool stop, int sharing)
+static int child(bool stop, int sharing, size_t bytes)
 {
     struct device *dev = device_open("cuda", 1, &err);
     struct task_context ctx = context(dev, sharing);
     struct room room;
     if (stop)
         stop_request();
-    int rc = room_take(&ctx, 1 << 20, &room, &err);
+    int rc = room_enter(&ctx, &room, &err);
+    if (rc == 0)
+        rc = room_reserve(&ctx, &room, constant, &bytes, &err);
     device_close(dev);
     return rc == 0 ? 0 : rc == STOPPED ? EXIT_STOPPED : 1;
 }
@@ -98,13 +109,17 @@ static void test_turns(void **state)
     assert_non_null(dev);
     struct task_context ctx = context(dev, 1);
     struct room mine;
-    assert_int_equal(room_take(&ctx, 1 << 20, &mine, &err), 0);
-    assert_int_equal(another(2, true), EXIT_STOPPED); /* a place, but memory is being allocated */
+    size_t bytes = 1 << 20, all = (size_t)1024 << 20;
+    assert_int_equal(room_enter(&ctx, &mine, &err), 0);
+    assert_int_equal(room_reserve(&ctx, &mine, constant, &bytes, &err), 0);
+    assert_int_equal(another(2, true, bytes), EXIT_STOPPED); /* a place, but memory is being allocated */
     room_settled(&mine);
-    assert_int_equal(another(1, true), EXIT_STOPPED);
-    assert_int_equal(another(2, false), 0);
+    assert_int_equal(another(1, true, bytes), EXIT_STOPPED);
+    assert_int_equal(another(2, false, bytes), 0);
+    assert_int_equal(another(2, true, all), EXIT_STOPPED); /* the device has so much, but never all of it free */
     room_leave(&mine);
-    assert_int_equal(another(1, false), 0);
+    assert_int_equal(another(1, false, bytes), 0);
+    assert_int_equal(another(1, false, all), 0); /* alone it may try */
     device_close(dev);
 }
 
@@ -114,15 +129,18 @@ static void test_too_much(void **state)
     struct device *dev = device_open("cuda", 1, &err);
     struct task_context ctx = context(dev, 0);
     struct room room;
-    assert_int_equal(room_take(&ctx, (size_t)5 << 30, &room, &err), -1);
+    size_t bytes = (size_t)5 << 30;
+    assert_int_equal(room_enter(&ctx, &room, &err), 0);
+    assert_int_equal(room_reserve(&ctx, &room, constant, &bytes, &err), -1);
+    room_leave(&room);
     assert_non_null(strstr(err.text, "needs about 5120 MiB of GPU memory, the GPU has 1024 MiB"));
     device_close(dev);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 3)
-        return child(strcmp(argv[1], "stop") == 0, strcmp(argv[2], "1") == 0 ? 1 : 2);
+    if (argc == 4)
+        return child(strcmp(argv[1], "stop") == 0, strcmp(argv[2], "1") == 0 ? 1 : 2, strtoull(argv[3], NULL, 10));
     char folder[] = "/tmp/dinf-sharing-XXXXXX";
     if (!mkdtemp(folder))
         return 1;
