@@ -20,6 +20,7 @@ spec.loader.exec_module(gmm_cpu)
 
 CASES = {"diag": (100000, 2048, 50), "full": (25000, 512, 10)}
 TOLERANCE = 1e-5
+KEYS = ("seconds_per_iteration", "loglik", "over", "difference")
 
 NUMPY = """
 import json, sys, time
@@ -137,8 +138,7 @@ def main():
                   f"{f['difference']:.1e} |", flush=True)
         cases.append({"covariance": case, "n": n, "d": d, "components": k,
                       "seconds_per_iteration": first["seconds_per_iteration"],
-                      "figures": {who: {key: f[key] for key in ("seconds_per_iteration", "loglik", "over", "difference")}
-                                  for who, f in figures.items()}})
+                      "figures": {who: {key: f[key] for key in KEYS} for who, f in figures.items()}})
         if a.json:
             with open(a.json + ".new", "w") as f:
                 json.dump({**head, "cases": cases}, f, indent=1)

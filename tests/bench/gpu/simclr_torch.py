@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The PyTorch side of train_step.py: networks, augmentation and loss as dinf has them,
 from plain tensor operations (torchvision may be missing where the GPU is).
 
@@ -191,7 +192,8 @@ def check():
         near("InfoNCE, the value dinf is tested against", have, want, 4e-6)
 
     x = torch.rand(6, 3, 20, 20)
-    crop = torch.tensor([[0, 0, 20, 20], [3, 4, 10, 9], [1, 0, 5, 20], [7, 7, 1, 1], [0, 10, 20, 10], [2, 2, 8, 16]]).float()
+    crop = torch.tensor([[0, 0, 20, 20], [3, 4, 10, 9], [1, 0, 5, 20], [7, 7, 1, 1], [0, 10, 20, 10],
+                         [2, 2, 8, 16]]).float()
     flip = torch.tensor([False, True, False, True, True, False])
     have = crop_resize(x, crop, flip, 12)
     want = []
@@ -203,7 +205,7 @@ def check():
 
     crops = draw_crop(20000, 32, 32, 0.08, 1.0, "cpu")
     share = crops[:, 2] * crops[:, 3] / 1024
-    inside = ((crops[:, :2] >= 0).all() & (crops[:, 0] + crops[:, 2] <= 32).all() & (crops[:, 1] + crops[:, 3] <= 32).all())
+    inside = (crops[:, :2] >= 0).all() and (crops[:, :2] + crops[:, 2:] <= 32).all()
     if not inside or not 0.05 < share.min() < 0.1 or not 0.48 < share.mean() < 0.56:
         failures.append("draws of the crop")
     print(f"{'crops: inside, mean share of the image':<44}{share.mean().item():10.3f}")

@@ -51,7 +51,7 @@ def write_config(a, folder):
     rates = ", ".join(f"{1e-3 * (1 + i / 100):.6g}" for i in range(a.thefts))
     path = os.path.join(folder, "thefts.cfg")
     with open(path, "w") as f:
-        f.write(CONFIG.format(folder=images, members=members, rates=rates, **vars(a)).replace("[", "(").replace("]", ")"))
+        f.write(CONFIG.format(folder=images, members=members, rates=rates, **vars(a)))
     return path
 
 
@@ -158,7 +158,8 @@ def main():
                 rows.append({"workers": workers, "mps": mps, **result})
                 say(f"{workers} workers{', MPS' if mps else ''}: "
                     + (f"{result['seconds']:.1f} s" if "seconds" in result else result["skipped"]))
-                alone = next((r["seconds"] for r in rows if r["workers"] == 1 and not r["mps"] and "seconds" in r), None)
+                alone = next((r["seconds"] for r in rows
+                              if r["workers"] == 1 and not r["mps"] and "seconds" in r), None)
                 for r in rows:
                     if alone and "seconds" in r:
                         r["over_one_worker"] = alone / r["seconds"]
