@@ -27,8 +27,8 @@ bench-gmm 200 60 mixtures beside scikit-learn or NumPy
 bench-thefts 300 90 16 thefts by 1, 2, 4, 8 workers
 bench-step-tf32 240 60 the training step beside PyTorch, tf32
 bench-step-fp32 240 60 the training step beside PyTorch, fp32
-bench-floor 90 30 rates of the chip, and the share of them that was reached
 bench-thefts-mps 240 60 the thefts with NVIDIA's multi-process service
+bench-floor 90 30 rates of the chip, and the share of them that was reached
 racecheck 300 100 compute-sanitizer racecheck: operations
 initcheck 300 100 compute-sanitizer initcheck: two training steps
 END
@@ -54,7 +54,7 @@ show() { printf '$ %s\n' "$*"; "$@"; }
 skip() { echo "SKIP: $*"; exit 77; }
 fail() { echo "FAIL: $*"; exit 1; }
 # needs NAME: sets $found or skips the part
-needs() { found=$(program "$1") || skip "no program $1 in the ${BUNDLE:+bundle}${BUNDLE:-build folder}" ; }
+needs() { found=$(program "$1") || skip "no program $1 among those given"; }
 # expect STATUS TEXT COMMAND...
 expect() {
     local want=$1 text=$2 code=0

@@ -139,7 +139,7 @@ section() {
             echo "... $((lines - 200)) lines left out ..."
             tail -n 140 "$WORK/log"
         fi | tr -d '\000-\010\013-\037' | cut -c 1-400 |
-            sed "s|$WORK|WORK|g; s|$place|$called|g; s|$root/||g; s|^<!--|< !--|"
+            sed "s|$WORK|WORK|g; s|$place|$called|g; s|$root/||g; s|$PYTHON |python3 |g; s|^<!--|< !--|"
         echo '````'
         for file in "$WORK/json/$1".json "$WORK/json/$1".*.json; do
             [ -s "$file" ] || continue
