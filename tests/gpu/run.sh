@@ -52,7 +52,7 @@ begin=$SECONDS
 
 export DINF PLACE=$place BUNDLE=$bundle DEVICE=$device ROOT=$root KEEP_RESULTS=$keep
 DINF=$(program dinf) || { echo "error: no dinf in $place" >&2; exit 2; }
-PATH=$(dirname "$DINF"):$PATH
+PATH=$(dirname "$DINF"):$PATH:${CUDA_HOME:-/usr/local/cuda}/bin # mpirun of a bundle, compute-sanitizer
 for python in "${DINF_PYTHON:-}" python3 /usr/bin/python3; do
     if [ -n "$python" ] && "$python" -c 'import torch' 2>/dev/null; then break; fi
 done
