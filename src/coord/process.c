@@ -71,7 +71,16 @@ static int lift(int fd)
     return high;
 }
 
-static int spawn(pid_t *pid, const char *const argv[], char *const env[], const int fds[3], bool with_extra)
+/* DINF_PROGRAM: what the children are, where this executable cannot tell: run by
+ * a loader of its own (containers/bundle/launch.sh), its executable is the loader. */
+static const char *find_program(void)
+{
+    const char *program = getenv("DINF_PROGRAM");
+    return program != NULL && program[0] != '\0' ? program : "/proc/self/exe";
+}
+
+static int spawn(pid_t *pid, const char *program, const char *const argv[], char *const env[], const int fds[3],
+                 bool with_extra)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -91,7 +100,7 @@ static int spawn(pid_t *pid, const char *const argv[], char *const env[], const 
     sigemptyset(&none);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    int rc = posix_spawn(pid, "/proc/self/exe", &actions, &attributes, (char *const *)argv, env);
+    int rc = posix_spawn(pid, program, &actions, &attributes, (char *const *)argv, env);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return rc;
@@ -108,10 +117,11 @@ int process_spawn(pid_t *pid, const char *const argv[], int threads, int input, 
         err_errno(err, "cannot copy a file descriptor");
         goto out;
     }
-    int failure = spawn(pid, argv, env, fds, extra >= 0);
+    const char *program = find_program();
+    int failure = spawn(pid, program, argv, env, fds, extra >= 0);
     if (failure != 0) {
         errno = failure;
-        err_errno(err, "cannot start a child process");
+        err_errno(err, "cannot start %s as a child process", program);
         goto out;
     }
     rc = 0;

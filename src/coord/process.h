@@ -1,4 +1,4 @@
-/* Child processes made of this very executable. */
+/* Child processes made of this very executable, or of DINF_PROGRAM. */
 #ifndef DINF_COORD_PROCESS_H
 #define DINF_COORD_PROCESS_H
 

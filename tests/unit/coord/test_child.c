@@ -43,6 +43,8 @@ static int child_main(void)
         fprintf(stderr, "some noise\nerror: first\nerror: the reason\nmore noise\n");
         return 1;
     }
+    if (strcmp(what, "launched") == 0)
+        return getenv("LAUNCHED") != NULL ? 0 : 7;
     if (strcmp(what, "silent") == 0)
         return 3;
     if (strcmp(what, "abort") == 0) {
@@ -81,6 +83,7 @@ static int make_dir(void **state)
     setenv("PMIX_RANK", "1", 1);
     setenv("PMI_RANK", "1", 1);
     setenv("KEPT", "1", 1);
+    unsetenv("DINF_PROGRAM"); /* these tests may run inside a bundle */
     setenv("OMP_NUM_THREADS", "77", 1);
     setenv("OMP_THREAD_LIMIT", "1", 1);
     setenv("OMP_DYNAMIC", "true", 1);
@@ -217,6 +220,32 @@ static void limits(void **state)
     assert_true(end.seconds >= 1.1);
 }
 
+/* As in an unpacked bundle: a script starts the program, and no executable tells which. */
+static void another_program(void **state)
+{
+    char self[256] = "", path[64], text[512];
+    (void)state;
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    snprintf(path, sizeof path, "%s/launch", dir);
+    snprintf(text, sizeof text, "#!/bin/sh\nLAUNCHED=1 exec '%s' \"$@\"\n", self);
+    assert_int_equal(fs_write_atomic(path, text, strlen(text), NULL), 0);
+    assert_int_equal(chmod(path, 0755), 0);
+    expect("launched", OUTCOME_FAILED, "exit status 7 without a message");
+    setenv("DINF_PROGRAM", path, 1);
+    expect("launched", OUTCOME_DONE, "");
+    expect("done", OUTCOME_DONE, "");
+    setenv("DINF_PROGRAM", "/nowhere/dinf", 1);
+    struct err err = { .text = "" };
+    struct child c;
+    struct run_settings settings = { .device = "cpu", .threads = 3 };
+    snprintf(settings.dir, sizeof settings.dir, "%s", dir);
+    assert_int_equal(child_start(&c, &settings, "lost", "lost", 1, &err), -1);
+    assert_non_null(strstr(err.text, "/nowhere/dinf"));
+    setenv("DINF_PROGRAM", "", 1);
+    expect("done", OUTCOME_DONE, "");
+    unsetenv("DINF_PROGRAM");
+}
+
 /* The last test: a stop cannot be taken back. */
 static void a_signal_to_all_is_a_stop(void **state)
 {
@@ -236,6 +265,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ends),   cmocka_unit_test(logs),
         cmocka_unit_test(stops),  cmocka_unit_test(last_words_are_of_this_attempt),
         cmocka_unit_test(limits), cmocka_unit_test(reports_come_in_pieces),
+        cmocka_unit_test(another_program),
         cmocka_unit_test(a_signal_to_all_is_a_stop),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
