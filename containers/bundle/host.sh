@@ -1,0 +1,79 @@
+# shellcheck shell=sh
+# What a bundle takes from the host: the NVIDIA driver, always, and those libraries
+# of CUDA that were left out of it (libexec/host-libraries names them). Their folder
+# often holds the host's C library, too, which the bundle's loader must not meet:
+# then they are linked into a private folder. Sourced by the launcher; POSIX sh.
+
+host_say() { printf '%s\n' "$*" >&2; }
+
+# host_is FILE: a 64-bit library, by the fifth byte; folders of both kinds are about
+host_is() { [ -e "$1" ] && [ "$(od -An -tu1 -j4 -N1 "$1" | tr -d ' ')" = 2 ]; }
+
+# host_find NAME: prints where the host's library NAME is. LD_LIBRARY_PATH does not
+# reach the programs of a bundle, but modules and containers set it.
+host_find() (
+    set -f
+    IFS=:
+    for folder in ${LD_LIBRARY_PATH-} ${CUDA_HOME:+"$CUDA_HOME/lib64" "$CUDA_HOME/lib"} \
+        ${CUDA_PATH:+"$CUDA_PATH/lib64" "$CUDA_PATH/lib"} ${CUDNN_ROOT:+"$CUDNN_ROOT/lib64" "$CUDNN_ROOT/lib"}; do
+        ! host_is "$folder/$1" || { printf '%s\n' "$folder/$1"; return 0; }
+    done
+    IFS=' '
+    while read -r name file; do
+        [ "$name" != "$1" ] || { printf '%s\n' "$file"; return 0; }
+    done <<END
+$host_cache
+END
+    for folder in /usr/local/nvidia/lib64 /usr/local/nvidia/lib /usr/lib/wsl/lib /usr/local/cuda/lib64 \
+        /usr/lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu/nvidia/current /usr/lib64 /usr/lib64/nvidia \
+        /run/opengl-driver/lib; do
+        ! host_is "$folder/$1" || { printf '%s\n' "$folder/$1"; return 0; }
+    done
+    return 1
+)
+
+# host_links FOLDER: prints a private folder of links to NVIDIA's libraries in FOLDER.
+host_links() (
+    key=$(printf '%s' "$1" | cksum)
+    links=${TMPDIR:-/tmp}/dinf-host-$(id -u)-${key%% *}
+    mkdir -m 700 "$links" 2>/dev/null # or it is there
+    # under that name somebody else's would be nothing to load libraries from
+    if [ ! -d "$links" ] || [ -L "$links" ] || [ ! -O "$links" ]; then
+        host_say "warning: $links is not this user's folder: no libraries from $1 (TMPDIR tells where else)"
+        return 1
+    fi
+    # whatever is new since, or was cleaned away; others may do the same just now
+    for file in "$1"/libcu*.so* "$1"/libnv*.so*; do
+        [ -L "$links/${file##*/}" ] || [ ! -e "$file" ] || ln -s "$file" "$links/" 2>/dev/null
+    done
+    printf '%s\n' "$links"
+)
+
+# host_add NAME: its folder, or one of links to it, joins host_path.
+host_add() {
+    host_file=$(host_find "$1") || return 1
+    host_folder=${host_file%/*}
+    case :$host_seen: in *:"$host_folder":*) return 0 ;; esac
+    host_seen=$host_seen:$host_folder
+    if [ -e "$host_folder/libc.so.6" ]; then
+        host_folder=$(host_links "$host_folder") || return 1
+    fi
+    host_path=$host_path:$host_folder
+}
+
+# host_libraries ROOT: sets host_path, empty or ":FOLDER...".
+host_libraries() {
+    host_path='' host_seen=''
+    host_cache=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null |
+        sed -n -e 's/^[[:space:]]*\(libcu[^ ]*\) (libc6,x86-64.*) => /\1 /p' \
+            -e 's/^[[:space:]]*\(libnv[^ ]*\) (libc6,x86-64.*) => /\1 /p')
+    host_add libcuda.so.1 || :
+    [ -e "$1/libexec/host-libraries" ] || return 0
+    while read -r host_name; do
+        host_add "$host_name" || {
+            host_say "error: this bundle is without CUDA's libraries, and the host's $host_name was not found:" \
+                "CUDA_HOME, CUDNN_ROOT or LD_LIBRARY_PATH tell where it is"
+            exit 127
+        }
+    done <"$1/libexec/host-libraries"
+}
