@@ -37,9 +37,13 @@ if [ -n "$out" ]; then out=$(absolute "$out"); else out=$PWD/runs/$(basename "$c
 case $ranks in *[!0-9]* | 0) echo "error: -n wants a number of ranks, not '$ranks'" >&2; exit 2 ;; esac
 [ -r "$config" ] || { echo "error: cannot read $config" >&2; exit 2; }
 
-build=${DINF_BUILD:-build}
-dinf_install
-dinf_build "$build" dinf
+if [ -x bin/dinf ]; then # an unpacked bundle (containers/bundle.sh): nothing to install or to build
+    build=bin PATH=$PWD/bin:$PATH
+else
+    build=${DINF_BUILD:-build}
+    dinf_install
+    dinf_build "$build" dinf
+fi
 dinf_ranks "$build/dinf" "$config" ${set[@]+"${set[@]}"} || exit
 [ -n "$ranks" ] || ranks=$DINF_RANKS
 dinf_mps "$ranks"

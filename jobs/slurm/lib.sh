@@ -1,10 +1,13 @@
 # Shared by the batch scripts. Environment:
-#   DINF            the program (build/dinf)
+#   DINF            the program (build/dinf; bin/dinf in an unpacked bundle)
 #   LAUNCH          mpirun or srun, whichever this site wants (mpirun)
 #   DINF_OUT        run directory (runs/NAME OF THE CONFIG)
 #   DINF_RESTARTS   restarts within a job after a crash (3)
 #   DINF_REQUEUES   how often a job may queue itself again at its time limit (50)
 . jobs/lib.sh
+if [ -x bin/dinf ]; then
+    DINF=${DINF:-bin/dinf} PATH=$PWD/bin:$PATH
+fi
 DINF=${DINF:-build/dinf}
 LAUNCH=${LAUNCH:-mpirun}
 
