@@ -33,10 +33,13 @@ case $out in /* | '') ;; *) out=$here/$out ;; esac
 [ "$(uname -m)" = x86_64 ] || { echo "error: bundles are for x86-64" >&2; exit 2; }
 
 build=${DINF_BUILD:-build-bundle}
-export DINF_CUDA=${DINF_CUDA:-AUTO} DINF_NATIVE=OFF
+export DINF_CUDA=${DINF_CUDA:-AUTO} DINF_NATIVE=OFF DINF_CMAKE=-DDINF_TEST_DATA=tests
+networks="golden gradient feed resume" # tests of the networks, which want tests/golden beside them
 dinf_install patchelf zstd
-dinf_build "$build" dinf device_compare device_bench
-! grep -q gpu_linalg "$build/build.ninja" || dinf_build "$build" gpu_linalg
+dinf_build "$build" dinf device_compare device_bench $(printf 'nn_test_%s ' $networks)
+cuda=$build/libdinf_cuda.so # what the program loads for a GPU
+[ -e "$cuda" ] || cuda=
+[ -z "$cuda" ] || dinf_build "$build" gpu_linalg
 
 version=$("$build/dinf" --version | awk '{ print $2 }')
 name=dinf-$version
@@ -93,6 +96,11 @@ carry_program() {
 carry_program dinf "$build/dinf"
 carry_program device_compare "$build/tests/device/device_compare"
 carry_program device_bench "$build/tests/bench/device_bench"
+for test in $networks; do carry_program "nn_test_$test" "$build/tests/nn_test_$test"; done
+if [ -n "$cuda" ]; then
+    carry "$cuda" lib/bundle/libdinf_cuda.so
+    carry_needs "$cuda"
+fi
 [ ! -e "$build/tests/gpu/gpu_linalg" ] || carry_program gpu_linalg "$build/tests/gpu/gpu_linalg"
 
 # The loader and the C library's family: also what it opens itself (name services,
@@ -147,7 +155,7 @@ fi
 # CUDA: cuDNN opens the parts that are used, all but _adv (attention, recurrent
 # layers); parts of it and cuBLAS open the compiler. The driver's side comes from
 # the host at start.
-if [[ $(ldd "$build/dinf") == *libcudnn.so* ]]; then
+if [ -n "$cuda" ]; then
     while read -r soname path; do
         part=${soname#libcudnn}
         for library in "$(dirname "$path")"/libcudnn_*"$part"; do
@@ -155,8 +163,8 @@ if [[ $(ldd "$build/dinf") == *libcudnn.so* ]]; then
             carry_library "$(basename "$library")" "$library"
             carry_needs "$library"
         done
-    done < <(ldd "$build/dinf" | awk '$1 ~ /^libcudnn\.so/ { print $1, $3 }')
-    cublas=$(ldd "$build/dinf" | awk '$1 ~ /^libcublasLt\.so/ { print $3 }')
+    done < <(ldd "$cuda" | awk '$1 ~ /^libcudnn\.so/ { print $1, $3 }')
+    cublas=$(ldd "$cuda" | awk '$1 ~ /^libcublasLt\.so/ { print $3 }')
     for library in "$(dirname "$cublas")"/libnvrtc{,-builtins}.so.*; do
         case $library in *.alt.*) continue ;; esac
         soname=$(readelf -d "$library" | sed -n 's/.*SONAME.*\[\(.*\)]/\1/p')
@@ -177,8 +185,9 @@ cp -r configs analysis README.md "$root/"
 find "$root/analysis" -name __pycache__ -prune -exec rm -rf {} +
 cp -r jobs "$root/"
 cp tests/e2e/tiny.cfg "$root/tests/e2e/"
-cp tests/gpu/README.md "$root/tests/gpu/"
-for script in tests/gpu/*.sh; do [ ! -e "$script" ] || cp "$script" "$root/tests/gpu/"; done
+cp tests/gpu/README.md tests/gpu/*.sh tests/gpu/*.py "$root/tests/gpu/"
+mkdir -p "$root/tests/golden"
+cp -r tests/golden/nn "$root/tests/golden/"
 
 # Debian's copyright files by package, with the texts that they refer to; of what no
 # package owns (NVIDIA's), the licences that lie around it
@@ -234,11 +243,11 @@ tar -C "$work" --sort=name --mtime="@$(git log -1 --format=%ct 2>/dev/null || da
     --numeric-owner --mode=a+rX -I "$compress" -cf "$out" "$name"
 
 size() { du -cm "$@" 2>/dev/null | awk 'END { print $1 " MiB" }'; }
-cuda=()
-for library in "$root"/lib/bundle/*; do ! is_cuda "$(basename "$library")" || cuda+=("$library"); done
+nvidias=()
+for library in "$root"/lib/bundle/*; do ! is_cuda "$(basename "$library")" || nvidias+=("$library"); done
 printf '%-28s %s\n' programs "$(size "$root"/libexec)" \
     "libraries ($(ls "$root/lib/bundle" | wc -l))" "$(size "$root"/lib/bundle)" \
-    "of which CUDA's (${#cuda[@]})" "$([ ${#cuda[@]} -gt 0 ] && size "${cuda[@]}" || echo 0 MiB)" \
+    "of which CUDA's (${#nvidias[@]})" "$([ ${#nvidias[@]} -gt 0 ] && size "${nvidias[@]}" || echo 0 MiB)" \
     "plugins ($(find "$root"/lib/openmpi "$root"/lib/pmix -type f | wc -l), $skipped left out)" \
     "$(size "$root"/lib/openmpi "$root"/lib/pmix)" \
     "unpacked ($(wc -l <"$root/MANIFEST") files)" "$(size "$root")" archive "$(size "$out")"

@@ -34,7 +34,7 @@ dinf_install() {
 }
 
 # dinf_build FOLDER [TARGETS]: everything if none; quiet unless it goes wrong.
-# DINF_NATIVE=OFF for a program that other machines run, too; DINF_CUDA=ON or AUTO
+# DINF_CMAKE: further words for cmake. DINF_NATIVE=OFF for a program that other machines run, too; DINF_CUDA=ON or AUTO
 # for the cuda device.
 dinf_build() {
     local folder=$1 log
@@ -42,7 +42,7 @@ dinf_build() {
     log=$(mktemp)
     dinf_say "building in $folder"
     if cmake -S . -B "$folder" -G Ninja -DDINF_NATIVE="${DINF_NATIVE:-ON}" \
-        ${DINF_CUDA:+-DDINF_CUDA="$DINF_CUDA"} >"$log" 2>&1 &&
+        ${DINF_CUDA:+-DDINF_CUDA="$DINF_CUDA"} ${DINF_CMAKE:-} >"$log" 2>&1 &&
         ninja -C "$folder" -j "${DINF_JOBS:-2}" "$@" >>"$log" 2>&1; then
         rm -f "$log"
         return 0
