@@ -34,8 +34,8 @@ dinf_install() {
 }
 
 # dinf_build FOLDER [TARGETS]: everything if none; quiet unless it goes wrong.
-# DINF_CMAKE: further words for cmake. DINF_NATIVE=OFF for a program that other machines run, too; DINF_CUDA=ON or AUTO
-# for the cuda device.
+# DINF_NATIVE=OFF for a program that other machines run, too; DINF_CUDA=ON or OFF in
+# place of AUTO; DINF_CMAKE: further words for cmake.
 dinf_build() {
     local folder=$1 log
     shift
