@@ -203,7 +203,8 @@ static int bench_augment(struct device *dev, const struct bench_options *o, stru
     images = dev->ops->alloc(dev, (size_t)batch * pixels, err);
     there = dev->ops->alloc(dev, (size_t)batch * sizeof *there, err);
     out = dev->ops->alloc(dev, (size_t)batch * channels * (size_t)(size * size) * dev->ops->activation_bytes(dev), err);
-    if (images == NULL || there == NULL || out == NULL || dev->ops->upload(dev, images, host, (size_t)batch * pixels, err) != 0)
+    if (images == NULL || there == NULL || out == NULL ||
+        dev->ops->upload(dev, images, host, (size_t)batch * pixels, err) != 0)
         goto out;
     double start = 0;
     for (int64_t step = -1; step < o->steps; step++) {

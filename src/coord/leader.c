@@ -421,8 +421,8 @@ static int finish(struct leader *l, int *status, struct err *err)
     *status = !all ? EXIT_STOPPED : c.failed + c.skipped > 0 ? EXIT_TASKS_FAILED : EXIT_DONE;
     char time[32];
     clock_duration(clock_monotonic() - l->began, time, sizeof time);
-    progress_say(l->progress, "%s after %s: %d done, %d failed, %d skipped%s", all ? "finished" : "stopped", time, c.done,
-                 c.failed, c.skipped, all ? "" : "; the same command goes on");
+    progress_say(l->progress, "%s after %s: %d done, %d failed, %d skipped%s", all ? "finished" : "stopped", time,
+                 c.done, c.failed, c.skipped, all ? "" : "; the same command goes on");
     return 0;
 }
 

@@ -30,8 +30,8 @@ int report_print(const struct task_report *r, char *out, size_t size)
     for (char *c = what; *c != '\0'; c++)
         if (*c == '\n' || *c == '\r')
             *c = ' ';
-    return snprintf(out, size, "%s %.6g %.6g %.6g %s %s\n", r->waiting ? "waiting" : "progress", r->fraction, r->loss, r->rate,
-                    r->unit[0] ? r->unit : "-", what);
+    return snprintf(out, size, "%s %.6g %.6g %.6g %s %s\n", r->waiting ? "waiting" : "progress", r->fraction, r->loss,
+                    r->rate, r->unit[0] ? r->unit : "-", what);
 }
 
 int report_parse(const char *line, struct task_report *r)

@@ -36,8 +36,14 @@ static void tick_here(const struct task_context *ctx, const struct task_progress
 static void run_here(struct runner *r, const struct task_spec *spec)
 {
     struct err err = { .text = "" };
-    struct task_context ctx = { .dir = r->settings->dir, .id = spec->id, .name = spec->name, .params = spec->params,
-                                .inputs = spec->inputs, .n_inputs = spec->n_inputs, .attempt = r->attempt, .sharing = r->settings->sharing,
+    struct task_context ctx = { .dir = r->settings->dir,
+                                .id = spec->id,
+                                .name = spec->name,
+                                .params = spec->params,
+                                .inputs = spec->inputs,
+                                .n_inputs = spec->n_inputs,
+                                .attempt = r->attempt,
+                                .sharing = r->settings->sharing,
                                 .progress = tick_here };
     double start = clock_monotonic();
     here = r;

@@ -97,7 +97,8 @@ const struct option train_options[] = {
     { "init", OPTION_STRING, FIELD(init), "", 0, 0, NULL, NULL, "safetensors file to start from" },
     { "precision", OPTION_CHOICE, FIELD(precision), "fp32", 0, 0, precision_names, NULL,
       "of the training: fp32, or on cuda tf32 or bf16 (weights and statistics stay fp32)" },
-    { "shuffle", OPTION_BOOL, FIELD(shuffle), "true", 0, 0, NULL, NULL, "new order of the images in every epoch; false: stored order, and the last images that fill no batch are never "
+    { "shuffle", OPTION_BOOL, FIELD(shuffle), "true", 0, 0, NULL, NULL,
+      "new order of the images in every epoch; false: stored order, and the last images that fill no batch are never "
       "trained on" },
     { "max_steps", OPTION_INT, FIELD(max_steps), "0", 0, 1e12, NULL, "steps", "stop after so many; 0: never" },
     { "checkpoint_seconds", OPTION_FLOAT, FIELD(checkpoint_seconds), "60", 0, 1e9, NULL, "s",

@@ -60,7 +60,8 @@ static const struct column columns[] = {
       "images left out of the mutual information: their representation is repeated exactly" },
     NUMBER(mi_random, "nats", "I(victim; random initialisation)"),
     NUMBER(mi_self, "nats", "I(victim; victim)"),
-    NUMBER(mi_score, NULL, "scaled between random initialisation (0) and the victim itself (1); low where dimensions differ"),
+    NUMBER(mi_score, NULL,
+           "scaled between random initialisation (0) and the victim itself (1); low where dimensions differ"),
     NUMBER(mi_score_ci, NULL,
            "half-width of its 99% interval: that of the mutual information on this scale; the scale's ends are taken "
            "as exact"),

@@ -112,15 +112,16 @@ static int batch_norm_forward(struct batch_norm *bn, const void *x, const void *
     void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
     if (!workspace || host_check_statistics(&bn->d, err) != 0)
         return -1;
-    return cuda_batch_norm_forward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, residual, gamma, beta, running_mean,
-                                   running_var, save_mean, save_invstd, y, err);
+    return cuda_batch_norm_forward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, residual, gamma, beta,
+                                   running_mean, running_var, save_mean, save_invstd, y, err);
 }
 
 static int batch_norm_infer(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
                             const float *beta, const float *running_mean, const float *running_var, void *y,
                             struct err *err)
 {
-    return cuda_batch_norm_infer(bn->cuda->stream, bn->precision, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
+    return cuda_batch_norm_infer(bn->cuda->stream, bn->precision, &bn->d, x, residual, gamma, beta, running_mean,
+                                 running_var, y, err);
 }
 
 static int batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy,
@@ -130,8 +131,8 @@ static int batch_norm_backward(struct batch_norm *bn, const void *x, const void 
     void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
     if (!workspace)
         return -1;
-    return cuda_batch_norm_backward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, y, dy, dy2, gamma, save_mean, save_invstd,
-                                    dx, dresidual, dgamma, dbeta, err);
+    return cuda_batch_norm_backward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, y, dy, dy2, gamma, save_mean,
+                                    save_invstd, dx, dresidual, dgamma, dbeta, err);
 }
 
 /* -- matrices -- */

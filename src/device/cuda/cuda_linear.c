@@ -77,7 +77,8 @@ int cuda_linear(struct device *dev, int n, int out, int in, const float *x, cons
 
     if (n == 0 || out == 0)
         return 0;
-    if (cuda_check_cublas(describe(&p, dev->precision, n, out, in, bias, relu), "describing a linear layer", err) != 0 ||
+    if (cuda_check_cublas(describe(&p, dev->precision, n, out, in, bias, relu), "describing a linear layer", err) !=
+            0 ||
         choose(cuda, &p, err) != 0)
         goto out;
     rc = cuda_check_cublas(cublasLtMatmul(cuda->cublas_lt, p.desc, &one, weight, p.a, x, p.b, &none, y, p.d, y, p.d,

@@ -270,20 +270,23 @@ static dim3 final_grid(int c)
     return dim3((unsigned)((c + FINAL_COLUMNS - 1) / FINAL_COLUMNS));
 }
 
-int cuda_batch_norm_forward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, void *workspace, const void *x,
-                            const void *residual, const float *gamma, const float *beta, float *running_mean,
-                            float *running_var, float *save_mean, float *save_invstd, void *y, struct err *err)
+int cuda_batch_norm_forward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d,
+                            void *workspace, const void *x, const void *residual, const float *gamma, const float *beta,
+                            float *running_mean, float *running_var, float *save_mean, float *save_invstd, void *y,
+                            struct err *err)
 {
     const size_t rows = rows_of(d);
     const struct sums s = plan_sums(precision, d, workspace);
 
-    if (LAUNCH_SPAN(LAUNCH_SYNC, precision, d->c, add_moments, s.grid, s.block, stream, rows, d->c, x, s.partials) != 0 ||
-        LAUNCH_ELEMENT(LAUNCH_SYNC, precision, finish_moments, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES), stream, (int)s.grid.y, d->c,
-                    (double)rows, d->epsilon, d->momentum, x, s.partials, running_mean, running_var, save_mean,
-                    save_invstd) != 0)
+    if (LAUNCH_SPAN(LAUNCH_SYNC, precision, d->c, add_moments, s.grid, s.block, stream, rows, d->c, x, s.partials) !=
+            0 ||
+        LAUNCH_ELEMENT(LAUNCH_SYNC, precision, finish_moments, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES),
+                       stream, (int)s.grid.y, d->c, (double)rows, d->epsilon, d->momentum, x, s.partials, running_mean,
+                       running_var, save_mean, save_invstd) != 0)
         return -1;
-    return LAUNCH_SPAN(LAUNCH, precision, d->c, apply, plan_apply(precision, d, s.block), s.block, stream, rows, d->c, x,
-                        d->add ? residual : nullptr, gamma, beta, save_mean, save_invstd, nullptr, d->epsilon, d->relu, y);
+    return LAUNCH_SPAN(LAUNCH, precision, d->c, apply, plan_apply(precision, d, s.block), s.block, stream, rows, d->c,
+                       x, d->add ? residual : nullptr, gamma, beta, save_mean, save_invstd, nullptr, d->epsilon,
+                       d->relu, y);
 }
 
 int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, const void *x, const void *residual,
@@ -292,9 +295,9 @@ int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const s
 {
     const dim3 block = columns_block(d->c, span_width(precision, d->c));
 
-    return LAUNCH_SPAN(LAUNCH, precision, d->c, apply, plan_apply(precision, d, block), block, stream, rows_of(d), d->c, x,
-                        d->add ? residual : nullptr, gamma, beta, running_mean, nullptr, running_var, d->epsilon, d->relu,
-                        y);
+    return LAUNCH_SPAN(LAUNCH, precision, d->c, apply, plan_apply(precision, d, block), block, stream, rows_of(d), d->c,
+                       x, d->add ? residual : nullptr, gamma, beta, running_mean, nullptr, running_var, d->epsilon,
+                       d->relu, y);
 }
 
 int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, void *workspace, const void *x,

@@ -95,10 +95,11 @@ static inline int span_width(enum precision precision, int columns)
 }
 
 /* `kernel` for the precision's elements, and for the width that `columns` allow. */
-#define LAUNCH_SPAN(launch, precision, columns, kernel, ...)                                                   \
-    ((precision) == PRECISION_BF16                                                                             \
-         ? (span_width(precision, columns) > 1 ? launch(kernel<halves8>, __VA_ARGS__) : launch(kernel<halves1>, __VA_ARGS__)) \
-         : (span_width(precision, columns) > 1 ? launch(kernel<floats4>, __VA_ARGS__) : launch(kernel<floats1>, __VA_ARGS__)))
+#define LAUNCH_SPAN(launch, precision, columns, kernel, ...)                                                           \
+    ((precision) == PRECISION_BF16 ? (span_width(precision, columns) > 1 ? launch(kernel<halves8>, __VA_ARGS__)        \
+                                                                         : launch(kernel<halves1>, __VA_ARGS__))       \
+                                   : (span_width(precision, columns) > 1 ? launch(kernel<floats4>, __VA_ARGS__)        \
+                                                                         : launch(kernel<floats1>, __VA_ARGS__)))
 /* The same for kernels on single elements. */
 #define LAUNCH_ELEMENT(launch, precision, kernel, ...) \
     ((precision) == PRECISION_BF16 ? launch(kernel<bf16>, __VA_ARGS__) : launch(kernel<float>, __VA_ARGS__))

@@ -56,28 +56,29 @@ int cuda_gather_rows(cudaStream_t stream, int n, int d, const float *table, cons
 
 /* -- kernels_pool.cu: the slots of device.h; `where` is the pixel y w + x of the input -- */
 
-int cuda_max_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
-                          struct err *err);
-int cuda_max_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *dy, const void *dy2,
-                           const int32_t *where, void *dx, struct err *err);
-int cuda_avg_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x, float *y,
-                          struct err *err);
-int cuda_avg_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *dy, void *dx,
-                           struct err *err);
+int cuda_max_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x,
+                          void *y, int32_t *where, struct err *err);
+int cuda_max_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *dy,
+                           const void *dy2, const int32_t *where, void *dx, struct err *err);
+int cuda_avg_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x,
+                          float *y, struct err *err);
+int cuda_avg_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *dy,
+                           void *dx, struct err *err);
 
 /* -- kernels_batch_norm.cu: the slots of device.h -- */
 
 size_t cuda_batch_norm_workspace(enum precision precision, const struct batch_norm_desc *d); /* bytes, at least 1 */
-int cuda_batch_norm_forward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, void *workspace, const void *x,
-                            const void *residual, const float *gamma, const float *beta, float *running_mean,
-                            float *running_var, float *save_mean, float *save_invstd, void *y, struct err *err);
-int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, const void *x, const void *residual,
-                          const float *gamma, const float *beta, const float *running_mean, const float *running_var,
-                          void *y, struct err *err);
-int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, void *workspace, const void *x,
-                             const void *y, const void *dy, const void *dy2, const float *gamma,
-                             const float *save_mean, const float *save_invstd, void *dx, void *dresidual,
-                             float *dgamma, float *dbeta, struct err *err);
+int cuda_batch_norm_forward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d,
+                            void *workspace, const void *x, const void *residual, const float *gamma, const float *beta,
+                            float *running_mean, float *running_var, float *save_mean, float *save_invstd, void *y,
+                            struct err *err);
+int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, const void *x,
+                          const void *residual, const float *gamma, const float *beta, const float *running_mean,
+                          const float *running_var, void *y, struct err *err);
+int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d,
+                             void *workspace, const void *x, const void *y, const void *dy, const void *dy2,
+                             const float *gamma, const float *save_mean, const float *save_invstd, void *dx,
+                             void *dresidual, float *dgamma, float *dbeta, struct err *err);
 
 /* -- kernels_matrix.cu -- */
 

@@ -57,8 +57,8 @@ static bool inside(int y, int x, int h, int w)
     return y >= 0 && y < h && x >= 0 && x < w;
 }
 
-int ref_conv_forward(struct conv *conv, const void *x_act, const float *weight, const float *bias, const void *residual_act,
-                     void *y_act, struct err *err)
+int ref_conv_forward(struct conv *conv, const void *x_act, const float *weight, const float *bias,
+                     const void *residual_act, void *y_act, struct err *err)
 {
     const float *x = x_act;
     const float *residual = residual_act;
@@ -106,7 +106,8 @@ int ref_conv_backward_data(struct conv *conv, const void *dy_act, const float *w
                     double sum = 0;
                     for (int ky = 0; ky < k; ky++)
                         for (int kx = 0; kx < k; kx++) {
-                            int sy = iy + d.padding - ky, sx = ix + d.padding - kx; /* stride times the output's place */
+                            int sy = iy + d.padding - ky,
+                                sx = ix + d.padding - kx; /* stride times the output's place */
                             if (sy % d.stride || sx % d.stride || !inside(sy / d.stride, sx / d.stride, oh, ow))
                                 continue;
                             for (int o = 0; o < d.c_out; o++)
