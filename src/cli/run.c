@@ -55,15 +55,13 @@ static int check_world(const struct transport *t, struct err *err)
 
 /* "auto" is decided once, for all ranks, and kept in the run directory: what goes on
  * later must compute on the same kind of device. A device that was asked for by
- * name and is not here is an error before anything starts. */
-static int resolve_device(struct campaign *c, struct err *err)
+ * name and is not here is an error before anything starts. `why`: see device_auto. */
+static int resolve_device(struct campaign *c, char *why, size_t size, struct err *err)
 {
-    char why[256];
+    why[0] = '\0';
     if (strcmp(c->device, "auto") != 0)
         return device_check(c->device, err);
-    snprintf(c->device, sizeof c->device, "%s", device_auto(why, sizeof why));
-    if (why[0] != '\0')
-        log_info("device auto: %s (%s)", c->device, why);
+    snprintf(c->device, sizeof c->device, "%s", device_auto(why, size));
     return 0;
 }
 
@@ -86,7 +84,7 @@ static int lead(struct transport *t, const char *config, const struct run_option
     struct plan *plan = NULL;
     struct run_lock *lock = NULL;
     struct run_settings settings = { .grace_seconds = o->grace, .in_process = o->in_process };
-    char device[OPTION_TEXT + 32], dir[PATH_MAX];
+    char device[OPTION_TEXT + 32], dir[PATH_MAX], why[256];
     *status = EXIT_USAGE;
     if (o->device[0] != '\0') {
         if (set->n == OVERRIDES_MAX)
@@ -96,7 +94,7 @@ static int lead(struct transport *t, const char *config, const struct run_option
     }
     if (config_to_plan(config, set, &plan, err) != 0)
         return -1;
-    if (resolve_device(&plan->campaign, err) != 0 || check_precisions(plan, err) != 0)
+    if (resolve_device(&plan->campaign, why, sizeof why, err) != 0 || check_precisions(plan, err) != 0)
         goto out;
     if (o->out[0] != '\0')
         snprintf(dir, sizeof dir, "%s", o->out);
@@ -104,6 +102,8 @@ static int lead(struct transport *t, const char *config, const struct run_option
         snprintf(dir, sizeof dir, "runs/%s", plan->campaign.name);
     if (rundir_open(dir, plan, settings.dir, &lock, err) != 0)
         goto out;
+    if (why[0] != '\0')
+        log_info("device auto: %s (%s)", plan->campaign.device, why);
     snprintf(settings.device, sizeof settings.device, "%s", plan->campaign.device);
     settings.threads = (int)plan->campaign.threads;
     settings.sharing = (int)plan->campaign.ranks_per_gpu;

@@ -115,8 +115,10 @@ static void read_pipe(struct child *c, struct task_report *report, bool *fresh)
         char *begin = c->line, *end;
         while ((end = strchr(begin, '\n')) != NULL) {
             *end = '\0';
-            if (report_parse(begin, report) == 0)
+            if (report_parse(begin, report) == 0) {
                 *fresh = true;
+                c->waiting = report->waiting;
+            }
             begin = end + 1;
         }
         c->used -= (size_t)(begin - c->line);
@@ -208,7 +210,7 @@ int child_poll(struct child *c, double wait, struct task_report *report, bool *f
 {
     const double now = clock_monotonic();
     *fresh = false;
-    if (report->waiting)
+    if (c->waiting)
         c->started += now - c->polled;
     c->polled = now;
     enforce_limits(c, now);

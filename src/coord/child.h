@@ -24,6 +24,7 @@ struct child {
     off_t log_start;         /* where this attempt's output begins */
     double started, limit, grace;
     double polled;   /* last; time in which the task waits for others does not count */
+    bool waiting;    /* so it said */
     double stop_sent;        /* clock_monotonic; 0: not yet */
     bool timed_out, killed;
 };

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/names.h"
 
 #define DEVICE(name) extern const struct device_kind device_kind_##name;
@@ -26,11 +25,8 @@ static const struct device_kind *find(const char *name, struct err *err)
     const char *names[DEVICE_KINDS + 1] = { "auto" };
     char why[sizeof err->text];
 
-    if (strcmp(name, "auto") == 0) {
+    if (strcmp(name, "auto") == 0)
         name = device_auto(why, sizeof why);
-        if (why[0])
-            log_info("device auto: %s (%s)", name, why);
-    }
     for (int i = 0; i < DEVICE_KINDS; i++) {
         names[i + 1] = device_kinds[i]->name;
         if (strcmp(name, device_kinds[i]->name) == 0)

@@ -81,8 +81,10 @@ static void one(struct compare *cmp, const int *s, bool relu, bool add, bool sec
     }
     /* of two values the gradient is a difference of nearly equal numbers */
     compare_arrays(in_place ? &dy : &dx, "dx", n * h * w > 2 ? 2 * tolerance : 1e-3);
+    cmp->scale = sqrt((double)n * h * w); /* sums of so many terms, which may come out small */
     compare_arrays(&dgamma, "dgamma", tolerance);
     compare_arrays(&dbeta, "dbeta", tolerance);
+    cmp->scale = 1;
     if (add)
         compare_arrays(&dresidual, "dresidual", tolerance);
     struct array *all[] = { &x,   &residual, &dy, &dy2,       &gamma,     &beta,        &mean,   &var,

@@ -33,7 +33,7 @@ encoders = (
       train = { dataset = "outside"; arch = "resnet8"; width = 0.25; augment = "weak"; epochs = 2; batch = 25; }; }
 );
 steal = ( { victim = "victim"; queries = [ "half", "members" ]; budgets = [ 10, 25 ]; loss = "mse";
-            arch = "resnet8"; width = 0.25; augment = "weak"; epochs = 2; batch = 10; } );
+            arch = "resnet8"; width = 0.25; epochs = 2; batch = 10; } );
 evaluate = {
     dataset_inference = { statistics = [ "learned", "gap" ]; seeds = 2; components = 1; covariance = "diag"; };
     similarity = { obfuscations = [ "none" ]; };
