@@ -31,6 +31,7 @@ rm -f "$root.log"
 echo "bare system after $((SECONDS - start)) s"
 cp /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || true
 mount --bind /dev "$root/dev" || echo "no /dev in there: going on without"
+mount --rbind /sys "$root/sys" && mount --make-rslave "$root/sys" || echo "no /sys in there: going on without"
 mount -t proc proc "$root/proc" || echo "no /proc in there: going on without"
 git clone -q --no-hardlinks . "$root/root/dinf"
 

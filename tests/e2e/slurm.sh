@@ -13,6 +13,8 @@ for program in slurmctld slurmd munged sbatch; do
     command -v $program >/dev/null || skip "$program is not installed (apt-get install slurm-wlm slurm-wlm-basic-plugins munge)"
 done
 
+[ -d /sys/fs/cgroup ] && mountpoint -q /sys/fs/cgroup || skip "slurmd wants a cgroup file system"
+
 # ---- the cluster ----
 pids=()
 stop_cluster() {
