@@ -4,7 +4,7 @@
 #   containers/bundle.sh [--without-cuda-libraries] [OUT.tar.zst|OUT.tar.gz]
 # OUT: dinf-VERSION.tar.gz. The folder's bin/dinf, bin/mpirun and further programs
 # are scripts that start the real ones with the folder's own loader and C library
-# (bundle/launch.sh). Without CUDA's libraries, those of the host are used, which
+# (bundle/launch.sh). Without CUDA's libraries, the cuda device uses the host's, which
 # CUDA_HOME, CUDNN_ROOT, LD_LIBRARY_PATH or ldconfig tell; the driver is never packed.
 # DINF_BUILD: build folder (build-bundle); DINF_CUDA: ON, OFF or AUTO (AUTO).
 set -euo pipefail

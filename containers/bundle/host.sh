@@ -70,10 +70,6 @@ host_libraries() {
     host_add libcuda.so.1 || :
     [ -e "$1/libexec/host-libraries" ] || return 0
     while read -r host_name; do
-        host_add "$host_name" || {
-            host_say "error: this bundle is without CUDA's libraries, and the host's $host_name was not found:" \
-                "CUDA_HOME, CUDNN_ROOT or LD_LIBRARY_PATH tell where it is"
-            exit 127
-        }
+        host_add "$host_name" || : # the device, which is loaded on demand, says what it lacks
     done <"$1/libexec/host-libraries"
 }

@@ -117,7 +117,7 @@ for release; do
     begin=$SECONDS root=$work/$release from=$mirror trace= user=12345:12345
     # debootstrap has a script of every release, and it is of Debian or of Ubuntu
     if [ -z "${MIRROR:-}" ] && [[ $(readlink -f "/usr/share/debootstrap/scripts/$release") == */gutsy ]]; then
-        from=http://archive.ubuntu.com/ubuntu
+        fail "$release is a release of Ubuntu: MIRROR tells where its packages are"
     fi
     debootstrap --variant=minbase ${INCLUDE:+--include="$INCLUDE"} "$release" "$root" ${from:+"$from"} \
         >"$work/log" 2>&1 || fail "debootstrap"
@@ -131,9 +131,8 @@ for release; do
     echo "$release: C library $libc, ready after $((SECONDS - begin)) s"
     begin=$SECONDS
 
-    if [ -e "$mine/libexec/host-libraries" ]; then # packed without CUDA's: it says so, and takes the host's
-        expect 127 bin/dinf --version
-        says CUDA_HOME
+    if [ -e "$mine/libexec/host-libraries" ]; then # packed without CUDA's: starts without them, and takes the host's
+        expect 0 bin/dinf --version
         mkdir "$root/usr/local/cuda"
         mount --bind "$(readlink -f "${CUDA_HOME:-/usr/local/cuda}")" "$root/usr/local/cuda"
     fi
