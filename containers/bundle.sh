@@ -101,7 +101,7 @@ if [ -n "$cuda" ]; then
     carry "$cuda" lib/bundle/libdinf_cuda.so
     carry_needs "$cuda"
 fi
-[ ! -e "$build/tests/gpu/gpu_linalg" ] || carry_program gpu_linalg "$build/tests/gpu/gpu_linalg"
+[ -z "$cuda" ] || carry_program gpu_linalg "$build/tests/gpu/gpu_linalg"
 
 # The loader and the C library's family: also what it opens itself (name services,
 # libgcc_s when a thread ends) and what the driver is linked to.
