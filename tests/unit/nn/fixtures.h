@@ -159,4 +159,17 @@ static inline const char *scratch(const char *name)
     return out;
 }
 
+/* Both files have the same bytes. */
+static inline void same_file(const char *a, const char *b)
+{
+    char *x, *y;
+    size_t n, m;
+    ok(fs_read(a, &x, &n, &the_err));
+    ok(fs_read(b, &y, &m, &the_err));
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    mem_free(x);
+    mem_free(y);
+}
+
 #endif

@@ -60,18 +60,6 @@ static double train(struct device *dev, enum variant variant, bool theft, const 
     return loss;
 }
 
-static void same_weights(const char *a, const char *b)
-{
-    char *x, *y;
-    size_t n, m;
-    ok(fs_read(a, &x, &n, &the_err));
-    ok(fs_read(b, &y, &m, &the_err));
-    assert_int_equal(n, m);
-    assert_memory_equal(x, y, n);
-    mem_free(x);
-    mem_free(y);
-}
-
 static bool has(struct device *dev, enum precision precision)
 {
     bool yes = dev->ops->set_precision(dev, precision, &the_err) == 0;
@@ -90,7 +78,7 @@ static void variants_on(struct device *dev)
             assert_true(loss > 0 && isfinite(loss));
             for (int v = AS_IS + 1; v < VARIANTS; v++) {
                 assert_true(train(dev, (enum variant)v, theft, precision_names[p], other) == loss);
-                same_weights(as_is, other);
+                same_file(as_is, other);
             }
         }
 }

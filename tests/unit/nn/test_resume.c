@@ -61,18 +61,6 @@ static int train(const char *checkpoint, const char *out, int64_t last, uint64_t
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void same_file(const char *a, const char *b)
-{
-    char *x, *y;
-    size_t n, m;
-    ok(fs_read(a, &x, &n, &the_err));
-    ok(fs_read(b, &y, &m, &the_err));
-    assert_int_equal(n, m);
-    assert_memory_equal(x, y, n);
-    mem_free(x);
-    mem_free(y);
-}
-
 static void check(bool theft)
 {
     const char *checkpoint = scratch("checkpoint"), *whole = scratch("whole"), *parts = scratch("parts");
