@@ -76,6 +76,13 @@ struct adam_step {
 
 enum trans { TRANS_NO, TRANS_YES };
 
+/* Device memory beside what is allocated by `alloc`, in bytes: buffers that all calls
+ * of a device share, each as large as the largest request. */
+struct device_needs {
+    size_t workspace; /* of the libraries */
+    size_t scratch;   /* of the device's own code */
+};
+
 struct device_ops {
     const char *name;
 
@@ -118,6 +125,8 @@ struct device_ops {
      *    form of one (c_out, c_in, kernel) is the same for every n, h, w. -- */
     struct conv *(*conv_create)(struct device *, const struct conv_desc *, struct err *);
     void (*conv_destroy)(struct conv *);
+    /* Raises *needs to what the convolution's calls may take besides their operands */
+    void (*conv_needs)(const struct device *, const struct conv_desc *, struct device_needs *needs);
     size_t (*conv_weight_bytes)(const struct device *, int c_out, int c_in, int kernel);
     int (*conv_weight_pack)(struct device *, int c_out, int c_in, int kernel, const float *oihw /* host */,
                             float *packed, struct err *);
@@ -203,6 +212,9 @@ struct device_ops {
      *    activation layout, normalised by the target's mean and std. -- */
     int (*augment)(struct device *, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
                    int n, const struct augment_target *target, void *out, struct err *);
+    /* As conv_needs, for n views */
+    void (*augment_needs)(const struct device *, const struct augment_target *target, int n,
+                          struct device_needs *needs);
 
     const struct device_linalg *linalg;
     void (*close)(struct device *);

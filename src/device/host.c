@@ -79,6 +79,22 @@ size_t host_activation_bytes(const struct device *dev)
     return sizeof(float);
 }
 
+void host_conv_needs(const struct device *dev, const struct conv_desc *d, struct device_needs *needs)
+{
+    (void)dev;
+    (void)d;
+    (void)needs;
+}
+
+void host_augment_needs(const struct device *dev, const struct augment_target *target, int n,
+                        struct device_needs *needs)
+{
+    (void)dev;
+    (void)target;
+    (void)n;
+    (void)needs;
+}
+
 int host_gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
                      struct err *err)
 {

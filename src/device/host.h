@@ -17,6 +17,10 @@ int host_seen(struct device *dev, bool wait, double *value, struct err *err);
 /* PRECISION_FP32 alone */
 int host_set_precision(struct device *dev, enum precision precision, struct err *err);
 size_t host_activation_bytes(const struct device *dev);
+/* Host memory is not counted: these raise nothing. */
+void host_conv_needs(const struct device *dev, const struct conv_desc *d, struct device_needs *needs);
+void host_augment_needs(const struct device *dev, const struct augment_target *target, int n,
+                        struct device_needs *needs);
 int host_gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
                      struct err *err);
 

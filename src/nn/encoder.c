@@ -91,8 +91,14 @@ static int64_t balanced_batch(int64_t n, int64_t batch)
     return (n + batches - 1) / batches;
 }
 
-static int prepare(struct encoder *e, int64_t images, int64_t rows, const struct images *im, struct err *err)
+static int64_t images_at_a_time(int64_t n, int views, int batch)
 {
+    return balanced_batch(n, batch / views > 0 ? batch / views : 1);
+}
+
+int encoder_prepare(struct encoder *e, const struct images *im, int views, int batch, struct err *err)
+{
+    const int64_t images = images_at_a_time(im->n, views, batch), rows = images * views;
     size_t bytes = (size_t)images * 3 * (size_t)im->h * (size_t)im->w;
     if (bytes > e->pixels_bytes) {
         e->dev->ops->free(e->dev, e->pixels);
@@ -137,12 +143,11 @@ static int embed_views(struct encoder *e, const struct images *im, const struct 
         return 0;
     const struct device_ops *ops = e->dev->ops;
     const int64_t views = q->views;
-    int64_t per_batch = batch / views > 0 ? batch / views : 1;
-    int64_t chunk = balanced_batch(im->n, per_batch), rows = chunk * views;
+    const int64_t chunk = images_at_a_time(im->n, q->views, batch), rows = chunk * views;
     size_t image_bytes = 3 * (size_t)im->h * (size_t)im->w, dim = (size_t)encoder_dim(e);
     const struct augment_target target = pipeline_target(&e->pipeline);
     struct augment_view *all = mem_alloc((size_t)rows, sizeof *all, err);
-    if (all == NULL || prepare(e, chunk, rows, im, err) != 0)
+    if (all == NULL || encoder_prepare(e, im, q->views, batch, err) != 0)
         goto out;
     for (int64_t begin = 0; begin < im->n; begin += chunk) {
         if (stop_requested()) {

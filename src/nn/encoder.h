@@ -25,6 +25,10 @@ struct encoder {
     size_t pixels_bytes;
 };
 
+/* Sets `e` up to embed `im` (n > 0) in so many views of an image, in batches of at most
+ * `batch` rows: allocates what that takes, unless it is there. */
+int encoder_prepare(struct encoder *e, const struct images *im, int views, int batch, struct err *err);
+
 /* The pipeline as the device's augmentation target. */
 struct augment_target pipeline_target(const struct pipeline *p);
 

@@ -1,7 +1,7 @@
 /* Networks: a flat list of layers over numbered tensors, independent of batch
  * and image size, and the flat buffers of what they learn.
  *
- * Learned parameters lie in one contiguous buffer (each 64-byte aligned,
+ * Learned parameters lie in one contiguous buffer (each 256-byte aligned,
  * convolution weights in the device's packed form), so that gradients, moments
  * and the optimiser's launch are flat as well; running statistics in another. */
 #ifndef DINF_NN_NETWORK_H

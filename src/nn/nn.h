@@ -115,6 +115,11 @@ double encoder_width(const struct encoder *e);
 int encoder_embed(struct encoder *e, const struct images *im, int batch, float *out,
                   void (*progress)(void *, double fraction), void *arg, struct err *err);
 
+/* Device memory that embedding `im` will take besides what the encoder has already, in
+ * bytes; 0 where memory is the host's. */
+int encoder_memory(const struct encoder *e, const struct images *im, int views, int batch, size_t *bytes,
+                   struct err *err);
+
 /* ---- training ---- */
 
 struct train_progress {
@@ -156,8 +161,7 @@ struct train_result {
 int train_run(struct device *dev, const struct train_request *request, struct train_result *result, struct err *err);
 void train_result_fini(struct train_result *r);
 
-/* Device memory that train_run would take, in bytes, and what the device itself needs;
- * 0 where memory is the host's. */
+/* Device memory that train_run would take, in bytes; 0 where memory is the host's. */
 int train_memory(struct device *dev, const struct train_request *request, size_t *bytes, struct err *err);
 
 /* Speed of whole training steps (augmentation, forward, loss, backward, optimiser)

@@ -80,16 +80,35 @@ static void em_fini(struct em *em)
     device_rows_fini(&em->rows);
 }
 
+/* Doubles of each buffer. */
+static void em_sizes(int64_t n, int64_t d, int64_t k, enum covariance covariance, size_t sizes[EM_BUFFERS])
+{
+    const bool full = covariance == COVARIANCE_FULL;
+    const size_t kd = (size_t)(k * d), nk = (size_t)(n * k);
+    for (int i = 0; i < EM_BUFFERS; i++)
+        sizes[i] = (size_t)k; /* EM_OFFSET, EM_COUNT */
+    sizes[EM_SHAPE] = (size_t)k * cov_size(covariance, d);
+    sizes[EM_PLACE] = sizes[EM_SUM] = kd;
+    sizes[EM_LOGLIK] = (size_t)n;
+    sizes[EM_RESP] = full ? nk : 1;
+    sizes[EM_SQUARE] = full ? 1 : kd;
+}
+
+size_t gmm_memory(int64_t n, int64_t d, int64_t components, enum covariance covariance)
+{
+    size_t sizes[EM_BUFFERS], doubles = (size_t)(n * d);
+    em_sizes(n, d, components, covariance, sizes);
+    for (int i = 0; i < EM_BUFFERS; i++)
+        doubles += sizes[i];
+    return doubles * sizeof(double) + kmeans_memory(n, d, components);
+}
+
 static int em_init(struct em *em, struct device *dev, const double *x, int64_t n, int64_t d, const double *shift,
                    int64_t k, enum covariance covariance, struct err *err)
 {
-    bool full = covariance == COVARIANCE_FULL;
-    size_t kd = (size_t)(k * d), nk = (size_t)(n * k), shape = (size_t)k * cov_size(covariance, d);
-    size_t sizes[EM_BUFFERS] = {
-        [EM_SHAPE] = shape,        [EM_PLACE] = kd,        [EM_OFFSET] = (size_t)k, [EM_LOGLIK] = (size_t)n,
-        [EM_RESP] = full ? nk : 1, [EM_COUNT] = (size_t)k, [EM_SUM] = kd,           [EM_SQUARE] = full ? 1 : kd,
-    };
-    size_t host = shape > (size_t)n ? shape : (size_t)n;
+    size_t sizes[EM_BUFFERS];
+    em_sizes(n, d, k, covariance, sizes);
+    const size_t nk = sizes[EM_RESP], shape = sizes[EM_SHAPE], host = shape > (size_t)n ? shape : (size_t)n;
     memset(em, 0, sizeof *em);
     if (device_rows_init(&em->rows, dev, x, n, d, shift, err) != 0)
         return -1;
@@ -97,7 +116,7 @@ static int em_init(struct em *em, struct device *dev, const double *x, int64_t n
     em->d = d;
     em->k = k;
     em->covariance = covariance;
-    em->host = mem_alloc(full && nk > host ? nk : host, sizeof *em->host, err);
+    em->host = mem_alloc(nk > host ? nk : host, sizeof *em->host, err);
     if (!em->host)
         goto fail;
     for (int i = 0; i < EM_BUFFERS; i++) {

@@ -121,6 +121,16 @@ void inference_gmm_options(const struct inference_options *options, int64_t comp
     };
 }
 
+size_t inference_mixture_memory(const struct inference_data *data, const struct inference_options *options,
+                                int64_t components)
+{
+    struct gmm_options fit;
+    int64_t rows = data->n_fit > data->n_members ? data->n_fit : data->n_members;
+    rows = rows > data->n_heldout ? rows : data->n_heldout;
+    inference_gmm_options(options, components, &fit);
+    return gmm_memory(rows, data->d, components, fit.covariance);
+}
+
 /* -- rows that occur in two sets -- */
 
 struct row_key {

@@ -60,6 +60,8 @@ struct statistic {
                struct inference_result *, struct err *);
     /* Estimated seconds of a run on one thread; of the data only the numbers are looked at. */
     double (*seconds)(const struct inference_data *, const struct inference_options *);
+    /* Device memory of a run, in bytes; likewise. */
+    size_t (*memory)(const struct inference_data *, const struct inference_options *);
 };
 extern const struct statistic *const statistics[]; /* NULL-terminated */
 extern const char *const statistic_names[];         /* likewise, for options */
@@ -70,6 +72,10 @@ const struct statistic *statistic_find(const char *name); /* NULL if there is no
 int inference_converged(const struct inference_result *r);
 
 void inference_result_fini(struct inference_result *r);
+
+/* Device memory of fitting and scoring mixtures of so many components on any of the sets. */
+size_t inference_mixture_memory(const struct inference_data *data, const struct inference_options *options,
+                                int64_t components);
 
 /* Fills `order` (n) with 0 .. n-1 such that the first n_first are a random
  * subset by the seed; both parts in ascending order. For halves of members. */

@@ -37,6 +37,12 @@ out:
     return rc;
 }
 
+/* Candidates for each further centre. */
+static int trials_for(int64_t k)
+{
+    return 2 + (int)log((double)k);
+}
+
 /* A row drawn with probability proportional to weight (sum `total`); uniform if
  * all weights are zero. */
 static int64_t draw(struct rng *rng, const double *weight, int64_t n, double total)
@@ -60,7 +66,7 @@ int kmeans_plus_plus(const struct device_rows *rows, int64_t k, struct rng rng, 
 {
     const double *x = rows->host;
     int64_t n = rows->n, d = rows->d;
-    int trials = 2 + (int)log((double)k), rc = -1;
+    int trials = trials_for(k), rc = -1;
     double *closest = mem_alloc((size_t)n, sizeof *closest, err);
     double *distance = mem_alloc((size_t)n, (size_t)trials * sizeof *distance, err);
     double *candidate = mem_alloc((size_t)trials, (size_t)d * sizeof *candidate, err);
@@ -135,4 +141,10 @@ void kmeans_update(const struct device_rows *rows, const int32_t *label, int64_t
     for (int64_t j = 0; j < k; j++)
         for (int64_t c = 0; count[j] > 0 && c < d; c++)
             centre[j * d + c] /= (double)count[j];
+}
+
+size_t kmeans_memory(int64_t n, int64_t d, int64_t k)
+{
+    const int64_t trials = trials_for(k), most = k > trials ? k : trials; /* centres at a time */
+    return (size_t)(most * (n + d)) * sizeof(double);
 }

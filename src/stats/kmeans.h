@@ -2,6 +2,7 @@
 #ifndef DINF_STATS_KMEANS_H
 #define DINF_STATS_KMEANS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -18,5 +19,8 @@ int kmeans_assign(const struct device_rows *rows, const double *centre, int64_t 
 
 /* centre = mean of the rows that carry its label; a centre without rows stays. */
 void kmeans_update(const struct device_rows *rows, const int32_t *label, int64_t k, int64_t *count, double *centre);
+
+/* Device memory that these take besides the rows, in bytes. */
+size_t kmeans_memory(int64_t n, int64_t d, int64_t k);
 
 #endif

@@ -251,6 +251,12 @@ double mutual_information_seconds(int64_t n, int64_t da, int64_t db)
     return 2.7e-11 * (double)n * (double)n * 2.0 * (double)(da + db);
 }
 
+/* Both sides next to each other, and a distance for every row. */
+size_t mutual_information_memory(int64_t n, int64_t da, int64_t db)
+{
+    return (size_t)(n * (da + db + 1)) * sizeof(double);
+}
+
 struct estimate mi_score(struct estimate i, double random, double self)
 {
     double score = self > random ? (i.value - random) / (self - random) : NAN;

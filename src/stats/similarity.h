@@ -61,6 +61,9 @@ int mutual_information(struct device *dev, const double *a, int64_t da, const do
 /* Estimated seconds of it on one thread (calibration: similarity.c). */
 double mutual_information_seconds(int64_t n, int64_t da, int64_t db);
 
+/* Device memory that it takes, in bytes. */
+size_t mutual_information_memory(int64_t n, int64_t da, int64_t db);
+
 /* (i - random) / (self - random), clipped to [0, 1]; NAN unless self > random. The
  * interval is that of i on the same scale, not clipped: random and self are taken
  * as they are. */

@@ -45,10 +45,16 @@ static double gap_seconds(const struct inference_data *data, const struct infere
     return gmm_fit_seconds(data->n_fit, data->d, &fit);
 }
 
+static size_t gap_memory(const struct inference_data *data, const struct inference_options *options)
+{
+    return inference_mixture_memory(data, options, options->components);
+}
+
 const struct statistic statistic_gap = {
     .name = "gap",
     .help = "members against held-out: log-likelihood under one mixture fitted on half of the members",
     .score = "log-likelihood under the mixture of the other members",
     .run = gap_run,
     .seconds = gap_seconds,
+    .memory = gap_memory,
 };

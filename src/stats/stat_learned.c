@@ -250,6 +250,11 @@ static double learned_seconds(const struct inference_data *data, const struct in
     return seconds;
 }
 
+static size_t learned_memory(const struct inference_data *data, const struct inference_options *options)
+{
+    return inference_mixture_memory(data, options, COMPONENTS_MAX); /* of sets smaller than these */
+}
+
 const struct statistic statistic_learned = {
     .name = "learned",
     .help = "members against held-out: a score learned on one part of both, from log-likelihoods under several "
@@ -257,4 +262,5 @@ const struct statistic statistic_learned = {
     .score = "log-odds of being a member, learned on other images",
     .run = learned_run,
     .seconds = learned_seconds,
+    .memory = learned_memory,
 };

@@ -83,9 +83,22 @@ int task_representations(const struct task_context *ctx, const char *role, int64
     return 0;
 }
 
+static int known_memory(void *arg, size_t *bytes, struct err *err)
+{
+    (void)err;
+    *bytes = *(const size_t *)arg;
+    return 0;
+}
+
+int task_reserve(struct task_context *ctx, size_t bytes, struct err *err)
+{
+    return room_reserve(ctx, ctx->room, known_memory, &bytes, err);
+}
+
 void task_report_fraction(void *arg, double fraction)
 {
     const struct task_context *ctx = arg;
+    room_settled(ctx->room);
     struct task_progress p = { .fraction = fraction, .loss = NAN, .rate = NAN, .unit = "images" };
     if (ctx->progress != NULL)
         ctx->progress(ctx, &p);

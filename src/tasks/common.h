@@ -43,6 +43,10 @@ int task_train(struct task_context *ctx, struct train_request *request, struct e
 int task_encoder_result(const struct task_context *ctx, const struct train_result *trained, int64_t images,
                         struct err *err);
 
+/* Waits until that much device memory is free, so that what is computed next does not
+ * take what another task was promised; the task has it all at its first report. */
+int task_reserve(struct task_context *ctx, size_t bytes, struct err *err);
+
 /* Reports a fraction; usable as the callback of encoder_embed (arg: the context). */
 void task_report_fraction(void *ctx, double fraction);
 

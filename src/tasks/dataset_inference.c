@@ -200,6 +200,18 @@ static void inference_contradictions(const struct task_facts *f, const struct co
                  (long long)o.components, (long long)f->images, (long long)n_fit);
 }
 
+/* The largest of the statistics. */
+static size_t memory(const struct own_options *own, const struct inference_data *data,
+                     const struct inference_options *o)
+{
+    size_t most = 0;
+    for (int i = 0; i < own->statistics.n; i++) {
+        const size_t bytes = statistic_find(own->statistics.v[i])->memory(data, o);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 static double inference_cost(const struct task_sizing *s, struct task_extent *out)
 {
     struct own_options own;
@@ -251,6 +263,14 @@ static int inference_run(struct task_context *ctx, struct err *err)
     r = rows != NULL ? result_create(path, ctx->provenance, err) : NULL;
     if (r == NULL)
         goto out;
+    const struct inference_data numbers = { .d = s.d,
+                                            .n_fit = n_fit,
+                                            .n_members = s.n_members - n_fit,
+                                            .n_heldout = s.n_heldout };
+    rc = task_reserve(ctx, memory(&own, &numbers, &o), err);
+    if (rc != 0)
+        goto out;
+    rc = -1;
     for (int64_t k = 0; k < own.seeds; k++) {
         o.seed = own.seed + k;
         samples_split(&s, (uint64_t)o.seed, n_fit);

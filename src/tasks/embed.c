@@ -42,6 +42,12 @@ static int embed_run(struct task_context *ctx, struct err *err)
     x = mem_alloc((size_t)dims[0] * (size_t)dims[1], sizeof *x, err);
     if (x == NULL)
         goto out;
+    size_t bytes;
+    if (encoder_memory(encoder, &im, 1, (int)o.batch, &bytes, err) != 0)
+        goto out;
+    rc = task_reserve(ctx, bytes, err);
+    if (rc != 0)
+        goto out;
     rc = encoder_embed(encoder, &im, (int)o.batch, x, task_report_fraction, ctx, err);
     if (rc != 0)
         goto out;

@@ -157,6 +157,12 @@ static int query_run(struct task_context *ctx, struct err *err)
     answers = mem_alloc((size_t)(o.budget * o.views), (size_t)dim * sizeof *answers, err);
     if (answers == NULL)
         goto out;
+    size_t bytes;
+    if (encoder_memory(victim, &asked, (int)o.views, (int)o.batch, &bytes, err) != 0)
+        goto out;
+    rc = task_reserve(ctx, bytes, err);
+    if (rc != 0)
+        goto out;
     rc = encoder_answer(victim, &asked, chosen, (int)o.views, ctx->params, (int)o.batch, answers, task_report_fraction,
                         ctx, err);
     if (rc == 0)

@@ -18,6 +18,11 @@
 
 static const double poll_seconds = 0.3;
 
+/* What a process on the GPU takes besides what its task says: the libraries' code, which
+ * is loaded as it is used, and buffers of the device. Measured on none yet: a guess on
+ * the safe side. */
+static const size_t overhead = (size_t)640 << 20;
+
 /* A file of this machine for this device; -1 (and a warning, once) if it cannot be
  * opened: then tasks do not see each other, and memory may run out. */
 static int open_lock(const struct device *dev, const char *what, int number)
@@ -97,6 +102,7 @@ static int enough(const struct task_context *ctx, struct room *room, size_t byte
     size_t free, total;
     if (ctx->device->ops->memory(ctx->device, &free, &total, err) != 0)
         return -1;
+    bytes += overhead;
     if (bytes > total)
         return err_set(err,
                        "this task needs about %zu MiB of GPU memory, the GPU has %zu MiB: use smaller batches or a "

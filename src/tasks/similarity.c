@@ -202,6 +202,13 @@ out:
     return rc;
 }
 
+/* Of the victim beside the widest of the others, which is a padded suspect. */
+static size_t memory(const struct samples *s)
+{
+    const int64_t padded = 2 * s->ds, other = s->dv > s->dr ? s->dv : s->dr;
+    return mutual_information_memory(s->n, s->dv, padded > other ? padded : other);
+}
+
 static double similarity_cost(const struct task_sizing *s, struct task_extent *out)
 {
     struct similarity_options o;
@@ -227,8 +234,13 @@ static int similarity_run(struct task_context *ctx, struct err *err)
     struct row *rows = NULL;
     struct result *r = NULL;
     if (options_from_json(similarity_options, ctx->params, &o, err) != 0 || task_seed(o.seed, err) != 0 ||
-        samples_read(ctx, &o, &s, err) != 0 || task_output_path(ctx, ".h5", path, err) != 0 ||
-        mutual_information(ctx->device, s.victim, s.dv, s.random, s.dr, s.n, &ends.random, err) != 0 ||
+        samples_read(ctx, &o, &s, err) != 0 || task_output_path(ctx, ".h5", path, err) != 0)
+        goto out;
+    rc = task_reserve(ctx, memory(&s), err);
+    if (rc != 0)
+        goto out;
+    rc = -1;
+    if (mutual_information(ctx->device, s.victim, s.dv, s.random, s.dr, s.n, &ends.random, err) != 0 ||
         mutual_information(ctx->device, s.victim, s.dv, s.victim, s.dv, s.n, &ends.self, err) != 0)
         goto out;
     rows = mem_alloc((size_t)o.obfuscations.n, sizeof *rows, err);

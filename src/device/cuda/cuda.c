@@ -181,6 +181,14 @@ static int adam(struct device *dev, size_t n, float *w, const float *g, float *m
     return cuda_adam(stream(dev), n, w, g, m, v, at, err);
 }
 
+static void augment_needs(const struct device *dev, const struct augment_target *target, int n,
+                          struct device_needs *needs)
+{
+    (void)dev;
+    const size_t bytes = cuda_augment_workspace(target, n);
+    needs->scratch = bytes > needs->scratch ? bytes : needs->scratch;
+}
+
 static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
                    int n, const struct augment_target *target, void *out, struct err *err)
 {
@@ -260,6 +268,7 @@ static const struct device_ops ops = {
     .unpack = unpack,
     .conv_create = cuda_conv_create,
     .conv_destroy = cuda_conv_destroy,
+    .conv_needs = cuda_conv_needs,
     .conv_weight_bytes = cuda_conv_weight_bytes,
     .conv_weight_pack = cuda_conv_weight_pack,
     .conv_weight_unpack = cuda_conv_weight_unpack,
@@ -287,6 +296,7 @@ static const struct device_ops ops = {
     .axpy = axpy,
     .adam = adam,
     .augment = augment,
+    .augment_needs = augment_needs,
     .linalg = &cuda_linalg,
     .close = close_cuda,
 };

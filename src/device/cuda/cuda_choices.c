@@ -4,23 +4,21 @@
  * one run agree, choices are kept in a file of the run: the first process to
  * write a shape decides for all.
  *
- * One line a choice: key, tab, algorithm, tab, math type. */
+ * One line a choice: key, tab, choice. */
 #include "device/cuda/cuda_device.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
-enum { KEY_MAX = 256, LINE_MAX_BYTES = KEY_MAX + 64 };
+enum { LINE_MAX_BYTES = CUDA_KEY_MAX + CUDA_CHOICE_MAX };
 
 struct entry {
-    char key[KEY_MAX];
-    struct cuda_choice choice;
+    char key[CUDA_KEY_MAX], choice[CUDA_CHOICE_MAX];
 };
 
 struct cuda_choices {
@@ -29,11 +27,18 @@ struct cuda_choices {
     size_t n, room;
 };
 
-static int add(struct cuda_choices *c, const char *key, struct cuda_choice choice, struct err *err)
+static const struct entry *find_known(const struct cuda_choices *c, const char *key)
 {
-    size_t length = strlen(key);
-    if (length >= KEY_MAX)
-        return err_set(err, "the name of a choice is too long: %s", key);
+    for (size_t i = 0; i < c->n; i++)
+        if (strcmp(c->entries[i].key, key) == 0)
+            return &c->entries[i];
+    return NULL;
+}
+
+static int add(struct cuda_choices *c, const char *key, const char *choice, struct err *err)
+{
+    if (strlen(key) >= CUDA_KEY_MAX || strlen(choice) >= CUDA_CHOICE_MAX)
+        return err_set(err, "a choice is too long to be kept: %s %s", key, choice);
     if (c->n == c->room) {
         size_t room = c->room ? 2 * c->room : 64;
         struct entry *grown = mem_grow(c->entries, c->room, room, sizeof *grown, err);
@@ -43,24 +48,20 @@ static int add(struct cuda_choices *c, const char *key, struct cuda_choice choic
         c->room = room;
     }
     struct entry *e = &c->entries[c->n++];
-    memcpy(e->key, key, length + 1);
-    e->choice = choice;
+    strcpy(e->key, key);
+    strcpy(e->choice, choice);
     return 0;
 }
 
-/* "key\talgorithm\tmath\n": false for a line that is not one (cut short by a crash). */
-static bool parse(char *line, struct cuda_choice *choice)
+/* Ends the key in `line`; the choice behind it, NULL for a line that is not one (cut
+ * short by a crash). */
+static char *parse(char *line)
 {
-    char *tab = strchr(line, '\t'), *end = NULL;
-    if (!tab || !strchr(tab, '\n'))
-        return false;
-    *tab = 0;
-    choice->algorithm = (int)strtol(tab + 1, &end, 10);
-    if (end == tab + 1 || *end != '\t')
-        return false;
-    char *math = end + 1;
-    choice->math = (int)strtol(math, &end, 10);
-    return end != math && *end == '\n';
+    char *tab = strchr(line, '\t'), *end = tab ? strchr(tab, '\n') : NULL;
+    if (!end)
+        return NULL;
+    *tab = *end = 0;
+    return tab + 1;
 }
 
 /* What others have written meanwhile; what is known already stays. */
@@ -69,8 +70,8 @@ static int read_all(struct cuda_choices *c, FILE *f, struct err *err)
     char line[LINE_MAX_BYTES];
     rewind(f);
     while (fgets(line, sizeof line, f)) {
-        struct cuda_choice choice, known;
-        if (parse(line, &choice) && !cuda_choices_find(c, line, &known) && add(c, line, choice, err) != 0)
+        const char *choice = parse(line);
+        if (choice && !find_known(c, line) && add(c, line, choice, err) != 0)
             return -1;
     }
     return 0;
@@ -84,26 +85,25 @@ static bool ends_within_line(FILE *f)
     return within;
 }
 
+/* Reads the file; there may be none yet. */
+static int read_file(struct cuda_choices *c, struct err *err)
+{
+    FILE *f = fopen(c->path, "r");
+    if (!f)
+        return errno == ENOENT ? 0 : err_errno(err, "cannot read the choices of algorithms in %s", c->path);
+    int rc = read_all(c, f, err);
+    fclose(f);
+    return rc;
+}
+
 struct cuda_choices *cuda_choices_create(const char *path, struct err *err)
 {
     struct cuda_choices *c = mem_alloc(1, sizeof *c, err);
     if (!c || !path)
         return c;
     c->path = mem_strdup(path, err);
-    if (!c->path)
-        goto fail;
-    FILE *f = fopen(path, "r");
-    if (!f && errno == ENOENT)
+    if (c->path && read_file(c, err) == 0)
         return c;
-    if (!f) {
-        err_errno(err, "cannot read the choices of algorithms in %s", path);
-        goto fail;
-    }
-    int rc = read_all(c, f, err);
-    fclose(f);
-    if (rc == 0)
-        return c;
-fail:
     cuda_choices_destroy(c);
     return NULL;
 }
@@ -117,41 +117,41 @@ void cuda_choices_destroy(struct cuda_choices *c)
     mem_free(c);
 }
 
-bool cuda_choices_find(const struct cuda_choices *c, const char *key, struct cuda_choice *out)
+bool cuda_choices_find(struct cuda_choices *c, const char *key, char *choice, size_t size)
 {
-    for (size_t i = 0; i < c->n; i++)
-        if (strcmp(c->entries[i].key, key) == 0) {
-            *out = c->entries[i].choice;
-            return true;
-        }
-    return false;
+    const struct entry *e = find_known(c, key);
+    if (!e && c->path && read_file(c, NULL) == 0) /* others may have measured meanwhile */
+        e = find_known(c, key);
+    return e && snprintf(choice, size, "%s", e->choice) < (int)size;
 }
 
-int cuda_choices_keep(struct cuda_choices *c, const char *key, struct cuda_choice *choice, struct err *err)
+int cuda_choices_keep(struct cuda_choices *c, const char *key, char *choice, size_t size, struct err *err)
 {
     if (!c->path)
-        return add(c, key, *choice, err);
+        return add(c, key, choice, err);
     int rc = -1;
     FILE *f = fopen(c->path, "a+");
     if (!f)
         return err_errno(err, "cannot keep the choice of an algorithm in %s", c->path);
-    while (flock(fileno(f), LOCK_EX) != 0)
-        if (errno != EINTR) {
-            err_errno(err, "cannot lock %s", c->path);
-            goto out;
-        }
+    /* Without the lock, on file systems that have none, two may write the same key: the
+     * first line holds for all who read it later. */
+    while (flock(fileno(f), LOCK_EX) != 0 && errno == EINTR)
+        continue;
     if (read_all(c, f, err) != 0)
         goto out;
-    if (cuda_choices_find(c, key, choice)) { /* another process was first */
-        rc = 0;
+    const struct entry *first = find_known(c, key); /* another process's */
+    if (first) {
+        rc = snprintf(choice, size, "%s", first->choice) < (int)size
+                 ? 0
+                 : err_set(err, "a choice is too long: %s", key);
         goto out;
     }
-    if (fprintf(f, "%s%s\t%d\t%d\n", ends_within_line(f) ? "\n" : "", key, choice->algorithm, choice->math) < 0 ||
+    if (fprintf(f, "%s%s\t%s\n", ends_within_line(f) ? "\n" : "", key, choice) < 0 ||
         fflush(f) != 0) {
         err_errno(err, "cannot keep the choice of an algorithm in %s", c->path);
         goto out;
     }
-    rc = add(c, key, *choice, err);
+    rc = add(c, key, choice, err);
 out:
     fclose(f); /* unlocks */
     return rc;

@@ -6,31 +6,22 @@
  * In bf16 the weights, which are float, are rounded for every product, and what
  * cuDNN leaves of their gradient becomes float again.
  *
- * The algorithm of each shape is the fastest of the deterministic ones within a
- * bound of working memory, measured when the convolution is planned. Bias,
- * residual and ReLU follow in one pass of our own. */
-#include "device/cuda/cuda_device.h"
+ * Each product runs by the fastest of the plans that cuDNN proposes (conv_plan.h),
+ * measured when the convolution is created. Bias, residual and ReLU follow in one
+ * pass of our own. */
+#include "device/cuda/conv_plan.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "device/cuda/cuda_device.h"
 #include "device/cuda/launch.h"
 #include "device/host.h"
 
-#define WORKSPACE_MAX ((size_t)256 << 20)
+enum { PLANS = 12, RUNS = 4 }; /* measured for a product; runs of each */
 
-enum { CANDIDATES = 16 };
-
-enum pass { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHT, PASSES };
-
-static const char *const pass_names[PASSES] = { "forward", "backward_data", "backward_weight" };
-
-/* One of the three products, ready to run. */
-struct product {
-    cudnnConvolutionDescriptor_t desc; /* the math type is the descriptor's, and differs */
-    int algorithm;
-    size_t workspace;
-};
+static const char *const pass_names[CONV_PASSES] = { "forward", "backward_data", "backward_weight" };
 
 struct conv {
     struct cuda_device *cuda;
@@ -39,22 +30,14 @@ struct conv {
     int oh, ow;
     int c_in; /* as cuDNN sees it: d.c_in, or more */
     size_t at_x, scratch; /* copies: of the weights, then of x; bytes of both */
-    cudnnTensorDescriptor_t x, y;
-    cudnnFilterDescriptor_t w;
-    struct product product[PASSES];
+    struct conv_plan plan[CONV_PASSES];
 };
 
-/* cuDNN measures into three structs of the same members. */
-struct candidate {
-    int algorithm, math;
-    bool usable;
-    float milliseconds;
-};
-
-/* Memory to measure in. */
+/* Memory to measure in, of nothing in particular. */
 struct trial {
     void *x, *w, *y;
     struct cuda_buffer workspace;
+    cudaEvent_t begin, end;
 };
 
 /* Pixels of x and y; rows of c_in weights. */
@@ -73,9 +56,9 @@ static size_t rows_w(const struct conv *v)
     return (size_t)v->d.c_out * v->d.kernel * v->d.kernel;
 }
 
-static size_t element(const struct conv *v)
+static size_t element(enum precision precision)
 {
-    return v->precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+    return precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
 }
 
 static bool wider(const struct conv *v)
@@ -83,57 +66,29 @@ static bool wider(const struct conv *v)
     return v->c_in != v->d.c_in;
 }
 
-/* Channels of an input that the precision's tensor cores read: 16 bytes of them. */
-static int aligned_channels(enum precision precision, int c)
+/* A convolution with its shapes and layout, and nothing to run it with. */
+static struct conv laid_out(enum precision precision, const struct conv_desc *d)
 {
-    const int multiple = precision == PRECISION_BF16 ? 8 : precision == PRECISION_TF32 ? 4 : 1;
-    return (c + multiple - 1) / multiple * multiple;
+    struct conv v = { .d = *d, .precision = precision, .oh = host_conv_out(d, d->h), .ow = host_conv_out(d, d->w),
+                      .c_in = conv_channels(precision, d->c_in) };
+    cuda_part(&v.scratch, rows_w(&v) * v.c_in * element(precision));
+    v.at_x = cuda_part(&v.scratch, wider(&v) ? rows_x(&v) * v.c_in * element(precision) : 0);
+    return v;
 }
 
-#define TAKE(results, n, out)                                                                                         \
-    for (int i_ = 0; i_ < (n); i_++)                                                                                  \
-        (out)[i_] = (struct candidate){ (int)(results)[i_].algo, (int)(results)[i_].mathType,                         \
-                                        (results)[i_].status == CUDNN_STATUS_SUCCESS &&                               \
-                                            (results)[i_].determinism == CUDNN_DETERMINISTIC &&                       \
-                                            (results)[i_].memory <= WORKSPACE_MAX,                                    \
-                                        (results)[i_].time }
-
-static int find(struct conv *v, enum pass pass, const struct trial *t, struct candidate *out, int *n, struct err *err)
+/* In fp32 most plans work on copies in another order, so that what a plan may take
+ * follows from its operands; a small convolution shall not take what a large one may. */
+static size_t workspace_max(const struct conv *v)
 {
-    cudnnHandle_t handle = v->cuda->cudnn;
-    cudnnConvolutionDescriptor_t desc = v->product[pass].desc;
-    cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
-
-    *n = 0;
-    if (pass == FORWARD) {
-        cudnnConvolutionFwdAlgoPerf_t results[CANDIDATES];
-        status = cudnnFindConvolutionForwardAlgorithmEx(handle, v->x, t->x, v->w, t->w, desc, v->y, t->y, CANDIDATES,
-                                                        n, results, t->workspace.at, WORKSPACE_MAX);
-        TAKE(results, *n, out);
-    } else if (pass == BACKWARD_DATA) {
-        cudnnConvolutionBwdDataAlgoPerf_t results[CANDIDATES];
-        status = cudnnFindConvolutionBackwardDataAlgorithmEx(handle, v->w, t->w, v->y, t->y, desc, v->x, t->x,
-                                                             CANDIDATES, n, results, t->workspace.at, WORKSPACE_MAX);
-        TAKE(results, *n, out);
-    } else {
-        cudnnConvolutionBwdFilterAlgoPerf_t results[CANDIDATES];
-        status = cudnnFindConvolutionBackwardFilterAlgorithmEx(handle, v->x, t->x, v->y, t->y, desc, v->w, t->w,
-                                                               CANDIDATES, n, results, t->workspace.at, WORKSPACE_MAX);
-        TAKE(results, *n, out);
-    }
-    return cuda_check_cudnn(status, "measuring the algorithms of a convolution", err);
+    return ((size_t)64 << 20) + 2 * (rows_x(v) * v->c_in + rows_y(v) * v->d.c_out) * element(v->precision);
 }
 
-/* The fastest usable one; where only full fp32 will do, of those measured with it. */
-static const struct candidate *fastest(const struct candidate *c, int n, bool full)
+void cuda_conv_needs(const struct device *dev, const struct conv_desc *d, struct device_needs *needs)
 {
-    const struct candidate *best = NULL;
-    for (int strict = full; strict >= 0 && !best; strict--)
-        for (int i = 0; i < n; i++)
-            if (c[i].usable && (!strict || c[i].math == (int)CUDNN_FMA_MATH) &&
-                (!best || c[i].milliseconds < best->milliseconds))
-                best = &c[i];
-    return best;
+    const struct conv v = laid_out(dev->precision, d);
+    const size_t workspace = workspace_max(&v);
+    needs->workspace = workspace > needs->workspace ? workspace : needs->workspace;
+    needs->scratch = v.scratch > needs->scratch ? v.scratch : needs->scratch;
 }
 
 static void trial_fini(struct cuda_device *cuda, struct trial *t)
@@ -142,105 +97,130 @@ static void trial_fini(struct cuda_device *cuda, struct trial *t)
     cuda_free(&cuda->base, t->w);
     cuda_free(&cuda->base, t->y);
     cuda_free(&cuda->base, t->workspace.at);
+    if (t->begin)
+        cudaEventDestroy(t->begin);
+    if (t->end)
+        cudaEventDestroy(t->end);
 }
 
-static int measure(struct conv *v, enum pass pass, struct cuda_choice *choice, struct err *err)
+static int trial_init(const struct conv *v, size_t workspace, struct trial *t, struct err *err)
 {
     struct device *dev = &v->cuda->base;
-    struct candidate candidates[CANDIDATES];
-    struct trial t = { 0 };
-    int n = 0, rc = -1;
+    const size_t size = element(v->precision);
+    return (t->x = cuda_alloc(dev, rows_x(v) * v->c_in * size, err)) &&
+                   (t->w = cuda_alloc(dev, rows_w(v) * v->c_in * size, err)) &&
+                   (t->y = cuda_alloc(dev, rows_y(v) * v->d.c_out * size, err)) &&
+                   cuda_buffer_reserve(&t->workspace, workspace, err) &&
+                   cuda_check(cudaEventCreate(&t->begin), "measuring a convolution", err) == 0 &&
+                   cuda_check(cudaEventCreate(&t->end), "measuring a convolution", err) == 0
+               ? 0
+               : -1;
+}
 
-    if (!(t.x = cuda_alloc(dev, rows_x(v) * v->c_in * element(v), err)) ||
-        !(t.w = cuda_alloc(dev, rows_w(v) * v->c_in * element(v), err)) ||
-        !(t.y = cuda_alloc(dev, rows_y(v) * v->d.c_out * element(v), err)) ||
-        !cuda_buffer_reserve(&t.workspace, WORKSPACE_MAX, err))
-        goto out;
-    for (int round = 0; round < 2; round++) /* the first one loads kernels */
-        if (find(v, pass, &t, candidates, &n, err) != 0)
-            goto out;
-    const struct candidate *best = fastest(candidates, n, v->precision == PRECISION_FP32);
-    if (!best) {
-        err_set(err, "cuDNN has no deterministic algorithm (of %d) that needs at most %zu MiB", n, WORKSPACE_MAX >> 20);
-        goto out;
+static int time_run(const struct conv *v, const struct conv_plan *plan, const struct trial *t, float *milliseconds,
+                    struct err *err)
+{
+    const char *what = "measuring a convolution";
+    cudaStream_t stream = v->cuda->stream;
+    return cuda_check(cudaEventRecord(t->begin, stream), what, err) == 0 &&
+                   conv_plan_run(v->cuda->cudnn, plan, t->x, t->w, t->y, t->workspace.at, err) == 0 &&
+                   cuda_check(cudaEventRecord(t->end, stream), what, err) == 0 &&
+                   cuda_check(cudaEventSynchronize(t->end), what, err) == 0 &&
+                   cuda_check(cudaEventElapsedTime(milliseconds, t->begin, t->end), what, err) == 0
+               ? 0
+               : -1;
+}
+
+/* The least time of RUNS runs behind one that loads the kernel: others may be at work
+ * on the GPU. A plan that takes twice as long as `enough` is not run again. */
+static int time_plan(const struct conv *v, const struct conv_plan *plan, const struct trial *t, float enough,
+                     float *least, struct err *err)
+{
+    *least = INFINITY;
+    for (int run = 0; run <= RUNS && (run < 2 || *least <= 2 * enough); run++) {
+        float milliseconds;
+        if (time_run(v, plan, t, &milliseconds, err) != 0)
+            return -1;
+        if (run > 0 && milliseconds < *least)
+            *least = milliseconds;
     }
-    choice->algorithm = best->algorithm;
-    choice->math = v->precision == PRECISION_FP32 ? (int)CUDNN_FMA_MATH : best->math;
-    rc = 0;
-out:
+    return 0;
+}
+
+/* The fastest of n plans, NULL and a message if none runs: cuDNN refuses some of its
+ * own proposals only when they shall run. */
+static const struct conv_plan *fastest(const struct conv *v, const struct conv_plan *plans, int n,
+                                       const struct trial *t, struct err *err)
+{
+    const struct conv_plan *best = NULL;
+    float least = INFINITY;
+    for (int i = 0; i < n; i++) {
+        struct err refused = { 0 };
+        float milliseconds;
+        if (time_plan(v, &plans[i], t, least, &milliseconds, &refused) == 0 && milliseconds < least) {
+            best = &plans[i];
+            least = milliseconds;
+        } else if (i == n - 1 && !best) {
+            *err = refused;
+        }
+    }
+    return best;
+}
+
+/* The name of the fastest plan for the product. */
+static int choose(const struct conv *v, const struct conv_graph *graph, char *name, struct err *err)
+{
+    const size_t bound = workspace_max(v);
+    struct conv_plan plans[PLANS];
+    struct trial t = { 0 };
+    size_t workspace = 0;
+    int rc = -1;
+    const int n = conv_graph_propose(graph, bound, PLANS, plans, err);
+
+    if (n < 0)
+        return -1;
+    if (n == 0)
+        return err_set(err, "cuDNN has no plan that repeats its bits in at most %zu MiB of working memory",
+                       bound >> 20);
+    for (int i = 0; i < n; i++)
+        workspace = plans[i].workspace > workspace ? plans[i].workspace : workspace;
+    if (trial_init(v, workspace, &t, err) == 0) {
+        const struct conv_plan *best = fastest(v, plans, n, &t, err);
+        if (best) {
+            snprintf(name, CONV_PLAN_NAME, "%s", best->name);
+            rc = 0;
+        }
+    }
     trial_fini(v->cuda, &t);
+    for (int i = 0; i < n; i++)
+        conv_plan_destroy(&plans[i]);
     return rc;
 }
 
-static cudnnStatus_t workspace_size(struct conv *v, enum pass pass, size_t *bytes)
-{
-    const struct product *p = &v->product[pass];
-    switch (pass) {
-    case FORWARD:
-        return cudnnGetConvolutionForwardWorkspaceSize(v->cuda->cudnn, v->x, v->w, p->desc, v->y,
-                                                       (cudnnConvolutionFwdAlgo_t)p->algorithm, bytes);
-    case BACKWARD_DATA:
-        return cudnnGetConvolutionBackwardDataWorkspaceSize(v->cuda->cudnn, v->w, v->y, p->desc, v->x,
-                                                            (cudnnConvolutionBwdDataAlgo_t)p->algorithm, bytes);
-    default:
-        return cudnnGetConvolutionBackwardFilterWorkspaceSize(v->cuda->cudnn, v->x, v->y, p->desc, v->w,
-                                                              (cudnnConvolutionBwdFilterAlgo_t)p->algorithm, bytes);
-    }
-}
-
-/* The math that algorithms are measured with. */
-static cudnnMathType_t math_of(enum precision precision)
-{
-    return precision == PRECISION_FP32   ? CUDNN_FMA_MATH
-           : precision == PRECISION_TF32 ? CUDNN_DEFAULT_MATH
-                                         : CUDNN_TENSOR_OP_MATH;
-}
-
-static int prepare(struct conv *v, enum pass pass, struct err *err)
+static int prepare(struct conv *v, enum conv_pass pass, struct err *err)
 {
     const struct conv_desc *d = &v->d;
-    struct product *p = &v->product[pass];
-    struct cuda_choice choice;
-    char key[256];
+    const struct conv_target target = { .handle = v->cuda->cudnn };
+    const struct conv_problem problem = { .pass = pass, .precision = v->precision, .n = d->n, .h = d->h, .w = d->w,
+                                          .c_in = v->c_in, .oh = v->oh, .ow = v->ow, .c_out = d->c_out,
+                                          .kernel = d->kernel, .stride = d->stride, .padding = d->padding };
+    char key[CUDA_KEY_MAX], name[CONV_PLAN_NAME];
+    struct conv_graph *graph = conv_graph_create(&target, &problem, err);
+    int rc = -1;
 
-    if (cuda_check_cudnn(cudnnCreateConvolutionDescriptor(&p->desc), "planning a convolution", err) != 0 ||
-        cuda_check_cudnn(cudnnSetConvolution2dDescriptor(p->desc, d->padding, d->padding, d->stride, d->stride, 1, 1,
-                                                         CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
-                         "planning a convolution", err) != 0 ||
-        cuda_check_cudnn(cudnnSetConvolutionMathType(p->desc, math_of(v->precision)), "planning a convolution",
-                         err) != 0)
+    if (!graph)
         return -1;
     snprintf(key, sizeof key, "%s %s %s n%d c%d h%d w%d k%d f%d s%d p%d", v->cuda->model,
              precision_names[v->precision], pass_names[pass], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel,
              d->stride, d->padding);
-    if (!cuda_choices_find(v->cuda->choices, key, &choice) &&
-        (measure(v, pass, &choice, err) != 0 || cuda_choices_keep(v->cuda->choices, key, &choice, err) != 0))
-        return -1;
-    p->algorithm = choice.algorithm;
-    if (cuda_check_cudnn(cudnnSetConvolutionMathType(p->desc, (cudnnMathType_t)choice.math), "planning a convolution",
-                         err) != 0 ||
-        cuda_check_cudnn(workspace_size(v, pass, &p->workspace), "planning a convolution", err) != 0)
-        return -1;
-    return cuda_buffer_reserve(&v->cuda->workspace, p->workspace, err) ? 0 : -1;
-}
-
-static int describe(struct conv *v, struct err *err)
-{
-    const struct conv_desc *d = &v->d;
-    const char *what = "describing a convolution";
-    const cudnnDataType_t type = v->precision == PRECISION_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-
-    if (cuda_check_cudnn(cudnnCreateTensorDescriptor(&v->x), what, err) != 0 ||
-        cuda_check_cudnn(cudnnCreateTensorDescriptor(&v->y), what, err) != 0 ||
-        cuda_check_cudnn(cudnnCreateFilterDescriptor(&v->w), what, err) != 0 ||
-        cuda_check_cudnn(cudnnSetTensor4dDescriptor(v->x, CUDNN_TENSOR_NHWC, type, d->n, v->c_in, d->h, d->w), what,
-                         err) != 0 ||
-        cuda_check_cudnn(cudnnSetTensor4dDescriptor(v->y, CUDNN_TENSOR_NHWC, type, d->n, d->c_out, v->oh, v->ow), what,
-                         err) != 0 ||
-        cuda_check_cudnn(cudnnSetFilter4dDescriptor(v->w, type, CUDNN_TENSOR_NHWC, d->c_out, v->c_in, d->kernel,
-                                                    d->kernel), what, err) != 0)
-        return -1;
-    return 0;
+    if ((cuda_choices_find(v->cuda->choices, key, name, sizeof name) ||
+         (choose(v, graph, name, err) == 0 &&
+          cuda_choices_keep(v->cuda->choices, key, name, sizeof name, err) == 0)) &&
+        conv_graph_plan(graph, name, &v->plan[pass], err) == 0 &&
+        cuda_buffer_reserve(&v->cuda->workspace, v->plan[pass].workspace, err))
+        rc = 0;
+    conv_graph_destroy(graph);
+    return rc;
 }
 
 struct conv *cuda_conv_create(struct device *dev, const struct conv_desc *d, struct err *err)
@@ -250,21 +230,14 @@ struct conv *cuda_conv_create(struct device *dev, const struct conv_desc *d, str
     struct conv *v = mem_alloc(1, sizeof *v, err);
     if (!v)
         return NULL;
+    *v = laid_out(dev->precision, d);
     v->cuda = cuda_of(dev);
-    v->d = *d;
-    v->oh = host_conv_out(d, d->h);
-    v->ow = host_conv_out(d, d->w);
-    v->precision = dev->precision;
-    v->c_in = aligned_channels(v->precision, d->c_in);
-    cuda_part(&v->scratch, rows_w(v) * v->c_in * element(v));
-    v->at_x = cuda_part(&v->scratch, wider(v) ? rows_x(v) * v->c_in * element(v) : 0);
     if (!cuda_buffer_reserve(&v->cuda->scratch, v->scratch, err)) {
         mem_free(v);
         return NULL;
     }
-    if (describe(v, err) != 0 || prepare(v, FORWARD, err) != 0 ||
-        (d->training && prepare(v, BACKWARD_WEIGHT, err) != 0) ||
-        (d->input_gradient && prepare(v, BACKWARD_DATA, err) != 0)) {
+    if (prepare(v, CONV_FORWARD, err) != 0 || (d->training && prepare(v, CONV_BACKWARD_WEIGHT, err) != 0) ||
+        (d->input_gradient && prepare(v, CONV_BACKWARD_DATA, err) != 0)) {
         err_prefix(err, "convolution of %d x %d x %d x %d to %d channels, kernel %d, stride %d", d->n, d->c_in, d->h,
                    d->w, d->c_out, d->kernel, d->stride);
         cuda_conv_destroy(v);
@@ -277,15 +250,8 @@ void cuda_conv_destroy(struct conv *v)
 {
     if (!v)
         return;
-    for (int i = 0; i < PASSES; i++)
-        if (v->product[i].desc)
-            cudnnDestroyConvolutionDescriptor(v->product[i].desc);
-    if (v->w)
-        cudnnDestroyFilterDescriptor(v->w);
-    if (v->y)
-        cudnnDestroyTensorDescriptor(v->y);
-    if (v->x)
-        cudnnDestroyTensorDescriptor(v->x);
+    for (int i = 0; i < CONV_PASSES; i++)
+        conv_plan_destroy(&v->plan[i]);
     mem_free(v);
 }
 
@@ -335,8 +301,6 @@ int cuda_conv_weight_unpack(struct device *dev, int c_out, int c_in, int kernel,
     return rc;
 }
 
-static const float one = 1, none = 0;
-
 /* The place of the weights' copy; x's is at_x behind it. */
 static char *scratch_of(struct conv *v, struct err *err)
 {
@@ -365,18 +329,19 @@ static const void *input(struct conv *v, const void *x, char *scratch, struct er
                : NULL;
 }
 
+static int run(struct conv *v, enum conv_pass pass, const void *x, const void *w, const void *y, struct err *err)
+{
+    return conv_plan_run(v->cuda->cudnn, &v->plan[pass], x, w, y, v->cuda->workspace.at, err);
+}
+
 int cuda_conv_forward(struct conv *v, const void *x, const float *weight, const float *bias, const void *residual,
                       void *y, struct err *err)
 {
-    const struct product *p = &v->product[FORWARD];
     const enum conv_epilogue epilogue = v->d.epilogue;
     char *scratch = scratch_of(v, err);
     const void *w = scratch ? weights_in(v, weight, scratch, err) : NULL, *in = w ? input(v, x, scratch, err) : NULL;
 
-    if (!in || cuda_check_cudnn(cudnnConvolutionForward(v->cuda->cudnn, &one, v->x, in, v->w, w, p->desc,
-                                                        (cudnnConvolutionFwdAlgo_t)p->algorithm,
-                                                        v->cuda->workspace.at, p->workspace, &none, v->y, y),
-                                "convolution", err) != 0)
+    if (!in || run(v, CONV_FORWARD, in, w, y, err) != 0)
         return -1;
     if (epilogue == CONV_PLAIN)
         return 0;
@@ -386,15 +351,11 @@ int cuda_conv_forward(struct conv *v, const void *x, const float *weight, const 
 
 int cuda_conv_backward_data(struct conv *v, const void *dy, const float *weight, void *dx, struct err *err)
 {
-    const struct product *p = &v->product[BACKWARD_DATA];
     char *scratch = scratch_of(v, err);
     const void *w = scratch ? weights_in(v, weight, scratch, err) : NULL;
     void *out = wider(v) ? scratch + v->at_x : dx;
 
-    if (!w || cuda_check_cudnn(cudnnConvolutionBackwardData(v->cuda->cudnn, &one, v->w, w, v->y, dy, p->desc,
-                                                            (cudnnConvolutionBwdDataAlgo_t)p->algorithm,
-                                                            v->cuda->workspace.at, p->workspace, &none, v->x, out),
-                               "gradient of a convolution at its input", err) != 0)
+    if (!w || run(v, CONV_BACKWARD_DATA, out, w, dy, err) != 0)
         return -1;
     if (!wider(v))
         return 0;
@@ -403,16 +364,12 @@ int cuda_conv_backward_data(struct conv *v, const void *dy, const float *weight,
 
 int cuda_conv_backward_weight(struct conv *v, const void *x, const void *dy, float *dweight, struct err *err)
 {
-    const struct product *p = &v->product[BACKWARD_WEIGHT];
     const bool copied = v->precision == PRECISION_BF16 || wider(v);
     char *scratch = scratch_of(v, err);
     const void *in = scratch ? input(v, x, scratch, err) : NULL;
     void *out = copied ? (void *)scratch : dweight;
 
-    if (!in || cuda_check_cudnn(cudnnConvolutionBackwardFilter(v->cuda->cudnn, &one, v->x, in, v->y, dy, p->desc,
-                                                               (cudnnConvolutionBwdFilterAlgo_t)p->algorithm,
-                                                               v->cuda->workspace.at, p->workspace, &none, v->w, out),
-                                "gradient of a convolution at its weights", err) != 0)
+    if (!in || run(v, CONV_BACKWARD_WEIGHT, in, out, dy, err) != 0)
         return -1;
     if (!copied)
         return 0;

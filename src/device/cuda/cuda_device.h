@@ -93,25 +93,23 @@ static inline size_t cuda_part(size_t *total, size_t bytes)
     return at;
 }
 
-/* -- cuda_choices.c: algorithms once measured -- */
-
-/* What was chosen for one shape: numbers of the library's enumerations. */
-struct cuda_choice {
-    int algorithm, math;
-};
+/* -- cuda_choices.c: what was once measured to be the fastest -- */
+enum { CUDA_KEY_MAX = 256, CUDA_CHOICE_MAX = 256 }; /* bytes, with the 0 */
 
 /* `path` (NULL: none) is a file that keeps choices from run to run, because
  * another algorithm rounds otherwise; it is read here. */
 struct cuda_choices *cuda_choices_create(const char *path, struct err *err);
 void cuda_choices_destroy(struct cuda_choices *choices);
-bool cuda_choices_find(const struct cuda_choices *choices, const char *key, struct cuda_choice *out);
-/* Keeps *choice for `key`, or, if another process was first to write it into the
- * file, replaces *choice by that one. */
-int cuda_choices_keep(struct cuda_choices *choices, const char *key, struct cuda_choice *choice, struct err *err);
+/* Copies the choice for `key` (one line of text, as keys are; `size` bytes fit). */
+bool cuda_choices_find(struct cuda_choices *choices, const char *key, char *choice, size_t size);
+/* Keeps `choice` for `key`, or, if another process was first to write one into the
+ * file, replaces `choice` by that one. */
+int cuda_choices_keep(struct cuda_choices *choices, const char *key, char *choice, size_t size, struct err *err);
 
 /* -- cuda_conv.c -- */
 struct conv *cuda_conv_create(struct device *dev, const struct conv_desc *d, struct err *err);
 void cuda_conv_destroy(struct conv *conv);
+void cuda_conv_needs(const struct device *dev, const struct conv_desc *d, struct device_needs *needs);
 size_t cuda_conv_weight_bytes(const struct device *dev, int c_out, int c_in, int kernel);
 int cuda_conv_weight_pack(struct device *dev, int c_out, int c_in, int kernel, const float *oihw, float *packed,
                           struct err *err);

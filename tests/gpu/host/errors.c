@@ -243,14 +243,19 @@ static void test_choices(void **state)
     char line[512];
     assert_non_null(fgets(line, sizeof line, f));
     fclose(f);
+    assert_non_null(strstr(line, "\t6 ")); /* the only engine that keeps fp32, at the faster of its settings */
+    assert_non_null(strstr(line, " 2=1"));
     *strchr(line, '\t') = 0;
-    f = fopen(path, "w");
-    fprintf(f, "%s\t2\t3\n", line);
-    fclose(f);
-    dev = opened();
-    assert_null(small_conv(dev, 2)); /* algorithm 2 is not supported there */
-    says("planning a convolution: cuDNN says");
-    closed(dev);
+    static const char *const wrong[] = { "6", "6 2=5 3=7", "99 2=0 3=7", "engine", "6 2", "6 2=" };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        f = fopen(path, "w");
+        fprintf(f, "%s\t%s\n", line, wrong[i]);
+        fclose(f);
+        dev = opened();
+        assert_null(small_conv(dev, 2));
+        says("planning a convolution: ");
+        closed(dev);
+    }
     unlink(path);
     setenv("DINF_CUDA_CHOICES", "/nowhere/choices", 1);
     dev = opened();

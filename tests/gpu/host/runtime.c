@@ -15,7 +15,7 @@
 
 enum { HEADER = 256, FILLED = 8 << 20 };
 
-static size_t used, pinned;
+static size_t used, pinned, peak;
 static int graphs;
 
 static size_t total(void)
@@ -36,6 +36,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
     memcpy(p, &bytes, sizeof bytes);
     memset(p + HEADER, 0xff, bytes < FILLED ? bytes : FILLED);
     used += bytes;
+    peak = used > peak ? used : peak;
     *out = p + HEADER;
     return cudaSuccess;
 }
@@ -54,6 +55,13 @@ cudaError_t cudaFree(void *p)
 size_t host_gpu_used(void)
 {
     return used + pinned;
+}
+
+size_t host_gpu_peak(void)
+{
+    size_t was = peak;
+    peak = used;
+    return was;
 }
 
 cudaError_t cudaMallocHost(void **out, size_t bytes)
@@ -182,24 +190,48 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
     return cudaStreamSynchronize(stream);
 }
 
+/* Time passes only as libraries say that their work takes some. */
+static double milliseconds;
+
+void host_spend(double ms)
+{
+    milliseconds += ms;
+}
+
+struct CUevent_st {
+    double at; /* < 0: never recorded */
+};
+
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 {
     (void)flags;
-    *event = (cudaEvent_t)&thing;
+    *event = malloc(sizeof **event);
+    (*event)->at = -1;
     return cudaSuccess;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t *event)
+{
+    return cudaEventCreateWithFlags(event, 0);
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-    (void)event;
+    event->at = milliseconds;
     return cudaStreamSynchronize(stream);
+}
+
+cudaError_t cudaEventElapsedTime(float *out, cudaEvent_t begin, cudaEvent_t end)
+{
+    *out = (float)(end->at - begin->at);
+    return begin->at < 0 || end->at < 0 ? cudaErrorInvalidResourceHandle : cudaSuccess;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     if (capture_going_on())
         return cudaErrorStreamCaptureUnsupported;
-    return event == (cudaEvent_t)&thing ? cudaSuccess : cudaErrorInvalidResourceHandle;
+    return event ? cudaSuccess : cudaErrorInvalidResourceHandle;
 }
 
 /* Two of three questions come too early, as on a GPU that is still at work. */
@@ -211,7 +243,9 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
-    return cudaEventSynchronize(event);
+    cudaError_t status = cudaEventSynchronize(event);
+    free(event);
+    return status;
 }
 
 cudaError_t cudaGetDeviceCount(int *count)

@@ -1,13 +1,9 @@
-/* How much device memory a training takes, before it takes any: the training is set
- * up as always, on a device that counts instead of allocating. */
+/* How much device memory a training or an encoder at work takes, before it takes any:
+ * it is set up as always, on a device that counts instead of allocating. */
 #include <stdint.h>
 
 #include "base/mem.h"
 #include "nn/trainer.h"
-
-/* What a device needs besides what is asked of it: its context, code and the working
- * memory of its libraries. Measured on none yet: a guess on the safe side. */
-static const size_t overhead = (size_t)768 << 20;
 
 enum { GRAIN = 512 }; /* allocations come in pieces of this size */
 
@@ -15,6 +11,7 @@ struct counter {
     struct device base;
     struct device *real; /* lays things out */
     size_t bytes;
+    struct device_needs needs;
 };
 
 struct conv {
@@ -94,8 +91,8 @@ static int count_weight_pack(struct device *dev, int c_out, int c_in, int kernel
 
 static struct conv *count_conv_create(struct device *dev, const struct conv_desc *d, struct err *err)
 {
-    (void)dev;
-    (void)d;
+    struct counter *c = (struct counter *)dev;
+    c->real->ops->conv_needs(c->real, d, &c->needs);
     return mem_alloc(1, sizeof(struct conv), err);
 }
 
@@ -134,19 +131,58 @@ static const struct device_ops counting = {
     .batch_norm_destroy = count_batch_norm_destroy,
 };
 
-int train_memory(struct device *dev, const struct train_request *request, size_t *bytes, struct err *err)
+/* False where memory is the host's: nobody counts it here. */
+static int counter_init(struct counter *c, struct device *dev, bool *counted, struct err *err)
 {
-    struct counter counter = { .base = { .ops = &counting, .threads = dev->threads }, .real = dev };
     size_t free, total;
-    *bytes = 0;
+    *c = (struct counter){ .base = { .ops = &counting, .threads = dev->threads }, .real = dev };
     if (dev->ops->memory(dev, &free, &total, err) != 0)
         return -1;
-    if (total == SIZE_MAX) /* the host's: nobody counts it here */
+    *counted = total != SIZE_MAX;
+    return 0;
+}
+
+/* All that was counted, and what `views` views of the pipeline take. */
+static size_t sum_up(struct counter *c, const struct pipeline *pipeline, int views)
+{
+    const struct augment_target target = pipeline_target(pipeline);
+    c->real->ops->augment_needs(c->real, &target, views, &c->needs);
+    return c->bytes + c->needs.workspace + c->needs.scratch;
+}
+
+int train_memory(struct device *dev, const struct train_request *request, size_t *bytes, struct err *err)
+{
+    struct counter counter;
+    bool counted;
+    *bytes = 0;
+    if (counter_init(&counter, dev, &counted, err) != 0)
+        return -1;
+    if (!counted)
         return 0;
     struct trainer *t = trainer_create(&counter.base, request, err);
     if (t == NULL)
         return -1;
+    *bytes = sum_up(&counter, &t->pipeline, t->views * t->images);
     trainer_destroy(t);
-    *bytes = counter.bytes + overhead;
     return 0;
+}
+
+int encoder_memory(const struct encoder *e, const struct images *im, int views, int batch, size_t *bytes,
+                   struct err *err)
+{
+    struct counter counter;
+    bool counted;
+    *bytes = 0;
+    if (counter_init(&counter, e->dev, &counted, err) != 0)
+        return -1;
+    if (!counted || im->n == 0)
+        return 0;
+    struct network net = *e->net; /* as it is, but for what a pass allocates */
+    struct encoder copy = { .dev = &counter.base, .pipeline = e->pipeline, .net = &net };
+    net.dev = &counter.base;
+    int rc = encoder_prepare(&copy, im, views, batch, err);
+    if (rc == 0)
+        *bytes = sum_up(&counter, &e->pipeline, copy.pass->n);
+    pass_destroy(copy.pass);
+    return rc;
 }
