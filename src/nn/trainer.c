@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "nn/weights.h"
 
@@ -151,15 +152,24 @@ static int queue(struct trainer *t, struct err *err)
                                  feed_optimiser(t->feed), err);
 }
 
-static int record(struct trainer *t, struct err *err)
+/* Nothing has run when a recording fails: the step is then queued as the first was, and
+ * says why if it is the step that fails. */
+static void record(struct trainer *t)
 {
     const struct device_recording *r = t->dev->ops->recording;
-    struct err later;
-    if (r->begin(t->dev, err) != 0)
-        return -1;
-    int rc = queue(t, err);
-    t->recording = r->end(t->dev, rc == 0 ? err : &later); /* a recording must be ended whatever became of it */
-    return rc != 0 || t->recording == NULL ? -1 : 0;
+    struct err why = { 0 }, later;
+    int rc = r->begin(t->dev, &why);
+    if (rc == 0) {
+        rc = queue(t, &why);
+        t->recording = r->end(t->dev, rc == 0 ? &why : &later); /* must be ended whatever became of it */
+    }
+    if (rc != 0 && t->recording != NULL) {
+        r->destroy(t->recording);
+        t->recording = NULL;
+    }
+    t->unrecorded = t->recording == NULL;
+    if (t->unrecorded)
+        log_warn("steps are not recorded but queued call by call, which is slower: %s", why.text);
 }
 
 int trainer_step(struct trainer *t, const uint32_t *indices, int64_t epoch, int64_t step, double lr, struct err *err)
@@ -167,8 +177,8 @@ int trainer_step(struct trainer *t, const uint32_t *indices, int64_t epoch, int6
     const struct device_recording *r = t->dev->ops->recording;
     if (feed_load(t->feed, indices, epoch, step, lr, err) != 0)
         return -1;
-    if (t->recording == NULL && t->warm && r != NULL && record(t, err) != 0)
-        return -1;
+    if (t->recording == NULL && t->warm && r != NULL && !t->unrecorded)
+        record(t);
     if ((t->recording != NULL ? r->replay(t->recording, err) : queue(t, err)) != 0)
         return -1;
     t->warm = true;

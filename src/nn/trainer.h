@@ -21,6 +21,7 @@ struct trainer {
     double *total;               /* device memory: sum of the steps' losses since it was last set */
     struct recording *recording; /* of a step; NULL until there is one */
     bool warm;                   /* a step has run: it may be recorded */
+    bool unrecorded;             /* the device has refused to */
 };
 
 /* The request and the device must outlive the trainer. */

@@ -138,8 +138,8 @@ static int batch_norm_backward(struct batch_norm *bn, const void *x, const void 
 /* -- matrices -- */
 
 /* cuBLAS counts columns first: row-major C = A B is C' = B' A'. */
-static int gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
-                int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err)
+int cuda_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
+              int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err)
 {
     const cublasOperation_t left = tb == TRANS_YES ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t right = ta == TRANS_YES ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -230,18 +230,18 @@ static int mse_rows(struct device *dev, int n, int d, const float *z, const floa
 static void close_cuda(struct device *dev)
 {
     struct cuda_device *cuda = cuda_of(dev);
-    if (cuda->stream)
-        cudaStreamSynchronize(cuda->stream);
+    /* The libraries of a lost GPU are left alone: the process ends, and shall not hang first. */
+    const bool lost = cuda->stream && cudaStreamSynchronize(cuda->stream) != cudaSuccess;
     cuda_memory_fini(cuda);
     cuda_choices_destroy(cuda->choices);
-    if (cuda->cusolver)
+    if (cuda->cusolver && !lost)
         cusolverDnDestroy(cuda->cusolver);
-    if (cuda->cublas_lt)
+    if (cuda->cublas_lt && !lost)
         cublasLtDestroy(cuda->cublas_lt);
-    if (cuda->cublas)
+    if (cuda->cublas && !lost)
         cublasDestroy(cuda->cublas);
     cudaFree(cuda->blas_workspace);
-    if (cuda->cudnn)
+    if (cuda->cudnn && !lost)
         cudnnDestroy(cuda->cudnn);
     if (cuda->stream)
         cudaStreamDestroy(cuda->stream);
@@ -284,7 +284,7 @@ static const struct device_ops ops = {
     .max_pool_backward = max_pool_backward,
     .avg_pool_forward = avg_pool_forward,
     .avg_pool_backward = avg_pool_backward,
-    .gemm = gemm,
+    .gemm = cuda_gemm,
     .linear = cuda_linear,
     .bias_relu_backward = bias_relu_backward,
     .normalize_rows = normalize_rows,
@@ -336,7 +336,11 @@ static int start(struct cuda_device *cuda, struct err *err)
 {
     const char *what = "starting the GPU", *choices = getenv("DINF_CUDA_CHOICES");
 
-    if (choose(&cuda->index, err) != 0 || cuda_check(cudaSetDevice(cuda->index), what, err) != 0 ||
+    /* Whoever waits sleeps: with several ranks on a GPU there are fewer cores than waiters. */
+    if (choose(&cuda->index, err) != 0 ||
+        cuda_check(cudaInitDevice(cuda->index, cudaDeviceScheduleBlockingSync, cudaInitDeviceFlagsAreValid), what,
+                   err) != 0 ||
+        cuda_check(cudaSetDevice(cuda->index), what, err) != 0 ||
         cuda_check(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), what, err) != 0 ||
         cuda_check_cudnn(cudnnCreate(&cuda->cudnn), what, err) != 0 ||
         cuda_check_cudnn(cudnnSetStream(cuda->cudnn, cuda->stream), what, err) != 0 ||
@@ -361,7 +365,7 @@ static void version(int packed, int thousands, char *out, size_t size)
 static int describe(struct cuda_device *cuda, struct err *err)
 {
     struct cudaDeviceProp p;
-    char pci[20] = "", runtime[16], cudnn[24];
+    char pci[20] = "", part[20] = "", runtime[16], cudnn[24];
     int number = 0;
 
     if (cuda_check(cudaGetDeviceProperties(&p, cuda->index), "asking the GPU", err) != 0 ||
@@ -371,8 +375,11 @@ static int describe(struct cuda_device *cuda, struct err *err)
     version(number, 1000, runtime, sizeof runtime);
     version((int)cudnnGetVersion(), 10000, cudnn, sizeof cudnn);
     snprintf(cuda->model, sizeof cuda->model, "%.64s cuDNN %zu", p.name, cudnnGetVersion());
-    snprintf(cuda->base.description, sizeof cuda->base.description, "%.48s, PCI %s, CUDA %s, cuDNN %s", p.name, pci,
-             runtime, cudnn);
+    if (strstr(p.name, " MIG ")) /* parts of one GPU have its PCI id */
+        snprintf(part, sizeof part, ", part %02x%02x%02x%02x", (unsigned char)p.uuid.bytes[0],
+                 (unsigned char)p.uuid.bytes[1], (unsigned char)p.uuid.bytes[2], (unsigned char)p.uuid.bytes[3]);
+    snprintf(cuda->base.description, sizeof cuda->base.description, "%.48s, PCI %s%s, CUDA %s, cuDNN %s", p.name, pci,
+             part, runtime, cudnn);
     return 0;
 }
 

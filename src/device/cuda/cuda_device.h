@@ -25,7 +25,7 @@ struct cuda_buffer {
 /* Page-locked memory that uploads go through, so that the caller's array is free
  * again at once and the stream need not be waited for: a ring, whose length bounds
  * how far the host runs ahead. Each grows to what it is asked for. */
-enum { CUDA_STAGES = 4, CUDA_STAGE_BYTES = 1 << 20, CUDA_STAGE_BYTES_MAX = 64 << 20 };
+enum { CUDA_STAGES = 4, CUDA_STAGE_BYTES = 1 << 20, CUDA_STAGE_BYTES_MAX = 256 << 20 };
 
 struct cuda_stage {
     void *host;
@@ -119,6 +119,10 @@ int cuda_conv_forward(struct conv *conv, const void *x, const float *weight, con
                       void *y, struct err *err);
 int cuda_conv_backward_data(struct conv *conv, const void *dy, const float *weight, void *dx, struct err *err);
 int cuda_conv_backward_weight(struct conv *conv, const void *x, const void *dy, float *dweight, struct err *err);
+
+/* -- cuda.c: the slots -- */
+int cuda_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
+              int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err);
 
 /* -- cuda_linear.c -- */
 int cuda_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,

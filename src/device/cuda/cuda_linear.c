@@ -3,6 +3,8 @@
  * W (out, in) x' (in, n), and a bias of its rows is one of our columns. */
 #include "device/cuda/cuda_device.h"
 
+#include "device/cuda/launch.h"
+
 /* What one product is described by; all NULL at first. */
 struct product {
     cublasLtMatmulDesc_t desc;
@@ -55,16 +57,22 @@ static cublasStatus_t describe(struct product *p, enum precision precision, int 
     return status;
 }
 
-/* The first of cuBLASLt's suggestions: no measurement, so the same every time. */
-static int choose(struct cuda_device *cuda, struct product *p, struct err *err)
+/* The first of cuBLASLt's suggestions: no measurement, so the same every time. False if
+ * it has none, which for odd sizes happens. */
+static bool choose(struct cuda_device *cuda, struct product *p)
 {
     int found = 0;
+    return cublasLtMatmulAlgoGetHeuristic(cuda->cublas_lt, p->desc, p->a, p->b, p->d, p->d, p->preference, 1,
+                                          &p->chosen, &found) == CUBLAS_STATUS_SUCCESS &&
+           found > 0;
+}
 
-    if (cuda_check_cublas(cublasLtMatmulAlgoGetHeuristic(cuda->cublas_lt, p->desc, p->a, p->b, p->d, p->d,
-                                                         p->preference, 1, &p->chosen, &found),
-                          "planning a linear layer", err) != 0)
+static int product_then_bias(struct device *dev, int n, int out, int in, const float *x, const float *weight,
+                             const float *bias, bool relu, float *y, struct err *err)
+{
+    if (cuda_gemm(dev, TRANS_NO, TRANS_YES, n, out, in, 1, x, in, weight, in, 0, y, out, err) != 0)
         return -1;
-    return found > 0 ? 0 : err_set(err, "cuBLAS has no algorithm for this linear layer");
+    return cuda_conv_epilogue(cuda_of(dev)->stream, PRECISION_FP32, (size_t)n, out, bias, NULL, relu, y, err);
 }
 
 int cuda_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
@@ -77,10 +85,12 @@ int cuda_linear(struct device *dev, int n, int out, int in, const float *x, cons
 
     if (n == 0 || out == 0)
         return 0;
-    if (cuda_check_cublas(describe(&p, dev->precision, n, out, in, bias, relu), "describing a linear layer", err) !=
-            0 ||
-        choose(cuda, &p, err) != 0)
+    if (cuda_check_cublas(describe(&p, dev->precision, n, out, in, bias, relu), "describing a linear layer", err) != 0)
         goto out;
+    if (!choose(cuda, &p)) {
+        rc = product_then_bias(dev, n, out, in, x, weight, bias, relu, y, err);
+        goto out;
+    }
     rc = cuda_check_cublas(cublasLtMatmul(cuda->cublas_lt, p.desc, &one, weight, p.a, x, p.b, &none, y, p.d, y, p.d,
                                           &p.chosen.algo, cuda->blas_workspace, CUDA_BLAS_WORKSPACE, cuda->stream),
                            "linear layer", err);

@@ -195,7 +195,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
 {
     assert(handle && desc && a && b && c && d && preference && wanted == 1);
     memset(results, 0, sizeof *results);
-    *found = 1;
+    *found = ((struct lt_layout *)a)->rows % 3 != 0; /* for some sizes there is none */
     return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -254,6 +254,12 @@ cudaError_t cudaGetDeviceCount(int *count)
     return cudaSuccess;
 }
 
+cudaError_t cudaInitDevice(int device, unsigned flags, unsigned which)
+{
+    (void)flags;
+    return which == cudaInitDeviceFlagsAreValid ? cudaSetDevice(device) : cudaErrorInvalidValue;
+}
+
 cudaError_t cudaSetDevice(int device)
 {
     return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;

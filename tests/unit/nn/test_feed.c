@@ -15,7 +15,17 @@ static int little_memory(struct device *dev, size_t *free, size_t *total, struct
     return 0;
 }
 
-enum variant { AS_IS, STREAMED, NOT_RECORDED, VARIANTS };
+/* A device that records a step and then says that it could not. */
+static const struct device_recording *recording;
+
+static struct recording *refuse(struct device *dev, struct err *err)
+{
+    recording->destroy(recording->end(dev, err));
+    err_set(err, "refused");
+    return NULL;
+}
+
+enum variant { AS_IS, STREAMED, NOT_RECORDED, REFUSED, VARIANTS };
 
 /* Trains on `dev` with its table of operations changed; the weights' file and the last epoch's loss. */
 static double train(struct device *dev, enum variant variant, bool theft, const char *precision, const char *out)
@@ -26,6 +36,13 @@ static double train(struct device *dev, enum variant variant, bool theft, const 
         changed.memory = little_memory;
     if (variant == NOT_RECORDED)
         changed.recording = NULL;
+    struct device_recording refusing;
+    if (variant == REFUSED && kept->recording != NULL) {
+        recording = kept->recording;
+        refusing = *recording;
+        refusing.end = refuse;
+        changed.recording = &refusing;
+    }
     char text[512];
     snprintf(text, sizeof text,
              "{\"arch\": \"resnet8\", \"width\": 0.0625, \"augment\": \"weak\", \"batch\": 5, \"epochs\": 3,"
