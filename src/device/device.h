@@ -150,10 +150,13 @@ struct device_ops {
                             const float *beta, const float *running_mean, const float *running_var, void *y,
                             struct err *);
     /* The gradient at y is dy + dy2 (dy2 may be NULL). Writes dx, dgamma, dbeta
-     * and, if add, dresidual (the masked gradient). dx may equal dy. */
+     * and, if add, dresidual (the masked gradient). dx may equal dy. gamma and beta
+     * are forward's: where there is no residual, they and x tell the ReLU's side too,
+     * so that a device need not read y. */
     int (*batch_norm_backward)(struct batch_norm *, const void *x, const void *y, const void *dy, const void *dy2,
-                               const float *gamma, const float *save_mean, const float *save_invstd, void *dx,
-                               void *dresidual, float *dgamma, float *dbeta, struct err *);
+                               const float *gamma, const float *beta, const float *save_mean,
+                               const float *save_invstd, void *dx, void *dresidual, float *dgamma, float *dbeta,
+                               struct err *);
 
     /* -- pooling. max: kernel 3, stride 2, padding 1 (ImageNet stem); `where`
      *    has as many int32 as y. avg: global, y plain (n, c). -- */

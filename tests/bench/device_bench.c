@@ -104,8 +104,8 @@ static void batch_norm(struct device *dev, int n, int c, int h, int w, bool add)
     struct batch_norm *bn = dev->ops->batch_norm_create(dev, &d, &err);
     check(bn ? 0 : -1, &err);
     BEST(seconds[0], dev->ops->batch_norm_forward(bn, t[0], add ? t[1] : NULL, v, v, v, v, v, v, t[2], &err));
-    BEST(seconds[1], dev->ops->batch_norm_backward(bn, t[0], t[2], t[3], NULL, v, v, v, t[4], add ? t[5] : NULL, v, v,
-                                                   &err));
+    BEST(seconds[1], dev->ops->batch_norm_backward(bn, t[0], t[2], t[3], NULL, v, v, v, v, t[4], add ? t[5] : NULL, v,
+                                                   v, &err));
     const double bytes = 4e-9 * n * c * h * w;
     printf("batch norm %3d x %3d x %2d x %2d%s:  forward %6.2f ms %5.1f GB/s  backward %6.2f ms %5.1f GB/s\n", n, c, h, w,
            add ? " + residual" : "           ", seconds[0] * 1e3, bytes * (add ? 3 : 2) / seconds[0], seconds[1] * 1e3,

@@ -74,7 +74,7 @@ static void one(struct compare *cmp, const int *s, bool relu, bool add, bool sec
     for (int i = 0; i < 2; i++) {
         struct device *dev = cmp->side[i];
         must(cmp, dev->ops->batch_norm_backward(bn[i], x.data[i], y.data[i], dy.data[i], second ? dy2.data[i] : NULL,
-                                                gamma.data[i], save_mean.data[i], save_invstd.data[i],
+                                                gamma.data[i], beta.data[i], save_mean.data[i], save_invstd.data[i],
                                                 in_place ? dy.data[i] : dx.data[i], add ? dresidual.data[i] : NULL,
                                                 dgamma.data[i], dbeta.data[i], &err), &err);
         dev->ops->batch_norm_destroy(bn[i]);

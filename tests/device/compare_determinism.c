@@ -46,8 +46,8 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
     must(cmp, dev->ops->conv_forward(conv, x.data[1], weight, NULL, NULL, y.data[1], &err), &err);
     must(cmp, dev->ops->batch_norm_forward(bn, y.data[1], NULL, gamma.data[1], beta.data[1], mean.data[1], var.data[1],
                                            saved.data[1], invstd.data[1], z.data[1], &err), &err);
-    must(cmp, dev->ops->batch_norm_backward(bn, y.data[1], z.data[1], dz.data[1], NULL, gamma.data[1], saved.data[1],
-                                            invstd.data[1], dz.data[1], NULL, dgamma.data[1], dbeta.data[1], &err),
+    must(cmp, dev->ops->batch_norm_backward(bn, y.data[1], z.data[1], dz.data[1], NULL, gamma.data[1], beta.data[1],
+                                            saved.data[1], invstd.data[1], dz.data[1], NULL, dgamma.data[1], dbeta.data[1], &err),
          &err);
     must(cmp, dev->ops->conv_backward_weight(conv, x.data[1], dz.data[1], dweight, &err), &err);
     must(cmp, dev->ops->conv_backward_data(conv, dz.data[1], weight, dx.data[1], &err), &err);

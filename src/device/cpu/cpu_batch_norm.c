@@ -211,9 +211,11 @@ int cpu_batch_norm_infer(struct batch_norm *bn, const void *x_act, const void *r
 }
 
 int cpu_batch_norm_backward(struct batch_norm *bn, const void *x_act, const void *y_act, const void *dy_act,
-                            const void *dy2_act, const float *gamma, const float *save_mean, const float *save_invstd,
-                            void *dx_act, void *dresidual_act, float *dgamma, float *dbeta, struct err *err)
+                            const void *dy2_act, const float *gamma, const float *beta, const float *save_mean,
+                            const float *save_invstd, void *dx_act, void *dresidual_act, float *dgamma, float *dbeta,
+                            struct err *err)
 {
+    (void)beta;
     const float *x = x_act;
     const float *y = y_act;
     const float *dy = dy_act;

@@ -125,14 +125,15 @@ static int batch_norm_infer(struct batch_norm *bn, const void *x, const void *re
 }
 
 static int batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy,
-                               const void *dy2, const float *gamma, const float *save_mean, const float *save_invstd,
-                               void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err)
+                               const void *dy2, const float *gamma, const float *beta, const float *save_mean,
+                               const float *save_invstd, void *dx, void *dresidual, float *dgamma, float *dbeta,
+                               struct err *err)
 {
     void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
     if (!workspace)
         return -1;
-    return cuda_batch_norm_backward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, y, dy, dy2, gamma, save_mean,
-                                    save_invstd, dx, dresidual, dgamma, dbeta, err);
+    return cuda_batch_norm_backward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, y, dy, dy2, gamma, beta,
+                                    save_mean, save_invstd, dx, dresidual, dgamma, dbeta, err);
 }
 
 /* -- matrices -- */

@@ -48,52 +48,82 @@ size_t cuda_batch_norm_workspace(enum precision precision, const struct batch_no
     return ((size_t)s.grid.y * 2 * sizeof(double) + 2 * sizeof(float)) * d->c + 1;
 }
 
-/* A block's sums to its place among the partials. */
-template <int V>
-static inline __device__ void leave(int c, int column, const double *first, const double *second, double *partials)
-{
-    __shared__ double scratch[2][V][THREADS];
-    const unsigned me = threadIdx.y * blockDim.x + threadIdx.x;
+/* A thread's sums of both kinds in double: where they are folded, in shared memory, so
+ * that they take no registers. */
+template <int V> struct totals {
+    double sum[2][V][THREADS];
+};
 
+static inline __device__ unsigned thread_number()
+{
+    return threadIdx.y * blockDim.x + threadIdx.x;
+}
+
+template <int V> static inline __device__ void clear(totals<V> *t)
+{
+    for (int l = 0; l < V; l++)
+        t->sum[0][l][thread_number()] = t->sum[1][l][thread_number()] = 0;
+}
+
+/* volatile: or the compiler keeps them in registers after all. */
+template <int V> static inline __device__ void add(volatile totals<V> *t, const float *first, const float *second)
+{
     for (int l = 0; l < V; l++) {
-        scratch[0][l][me] = first[l];
-        scratch[1][l][me] = second[l];
+        t->sum[0][l][thread_number()] += first[l];
+        t->sum[1][l][thread_number()] += second[l];
     }
-    block_fold(2 * V, scratch[0][0]);
+}
+
+/* A block's sums to its place among the partials. */
+template <int V> static inline __device__ void leave(int c, int column, totals<V> *t, double *partials)
+{
+    block_fold(2 * V, t->sum[0][0]);
     if (threadIdx.y != 0 || column >= c)
         return;
     for (int l = 0; l < V; l++) {
-        partials[(size_t)blockIdx.y * 2 * c + column + l] = scratch[0][l][me];
-        partials[((size_t)blockIdx.y * 2 + 1) * c + column + l] = scratch[1][l][me];
+        partials[(size_t)blockIdx.y * 2 * c + column + l] = t->sum[0][l][threadIdx.x];
+        partials[((size_t)blockIdx.y * 2 + 1) * c + column + l] = t->sum[1][l][threadIdx.x];
     }
+}
+
+/* A row to be fetched before it is known whether it will be used. */
+static inline __device__ size_t ahead(size_t row, size_t distance, size_t rows)
+{
+    return row + distance < rows ? row + distance : row;
 }
 
 /* Of x - centre: sums and sums of squares. */
 template <class S> static __global__ void add_moments(size_t rows, int c, const void *x, double *partials)
 {
+    constexpr int AHEAD = 4;
     const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * S::V;
     const size_t step = (size_t)gridDim.y * blockDim.y;
-    double first[S::V] = {}, second[S::V] = {};
+    __shared__ totals<S::V> all;
 
+    clear(&all);
     if (column < c) {
         const group<S::V> centre = load<S>(x, column);
         for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;) {
             float sum[S::V] = {}, squares[S::V] = {};
-            for (int i = 0; i < STRETCH && row < rows; i++, row += step) {
-                const group<S::V> value = load<S>(x, row * c + column);
-                for (int l = 0; l < S::V; l++) {
-                    const float deviation = value.v[l] - centre.v[l];
-                    sum[l] += deviation;
-                    squares[l] += deviation * deviation;
+            for (int i = 0; i < STRETCH && row < rows; i += AHEAD, row += AHEAD * step) {
+                packet<S> in[AHEAD];
+                UNROLL for (int k = 0; k < AHEAD; k++)
+                    in[k] = fetch<S>(x, ahead(row, k * step, rows) * c + column);
+                UNROLL for (int k = 0; k < AHEAD; k++) {
+                    if (row + k * step >= rows)
+                        break;
+                    const group<S::V> value = widen<S>(in[k]);
+                    for (int l = 0; l < S::V; l++) {
+                        const float deviation = value.v[l] - centre.v[l];
+                        sum[l] += deviation;
+                        squares[l] += deviation * deviation;
+                    }
                 }
             }
-            for (int l = 0; l < S::V; l++) {
-                first[l] += sum[l];
-                second[l] += squares[l];
-            }
+            add(&all, sum, squares);
         }
     }
-    leave<S::V>(c, column, first, second, partials);
+    leave(c, column, &all, partials);
 }
 
 /* Both sums of a channel over the blocks, to the threads of the first row. */
@@ -143,84 +173,137 @@ static __global__ void apply(size_t rows, int c, const void *x, const void *resi
                              double epsilon, bool relu, void *y)
 {
     const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * S::V;
-    float m[S::V], scale[S::V], shift[S::V];
 
     if (column >= c)
         return;
-    for (int l = 0; l < S::V; l++) {
-        const int channel = column + l;
-        m[l] = mean[channel];
-        scale[l] = invstd ? gamma[channel] * invstd[channel]
-                          : (float)(gamma[channel] / sqrt(variance[channel] + epsilon));
-        shift[l] = beta[channel];
-    }
+    const group<S::V> m = parameters<S::V>(mean, column), shift = parameters<S::V>(beta, column);
+    const group<S::V> deviation = parameters<S::V>(invstd ? invstd : variance, column);
+    group<S::V> scale = parameters<S::V>(gamma, column);
+    for (int l = 0; l < S::V; l++)
+        scale.v[l] = invstd ? scale.v[l] * deviation.v[l] : (float)(scale.v[l] / sqrt(deviation.v[l] + epsilon));
     for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += (size_t)gridDim.y * blockDim.y) {
         const size_t at = row * c + column;
-        group<S::V> value = load<S>(x, at), more = {};
+        const packet<S> in = fetch<S>(x, at);
+        packet<S> beside = {};
         if (residual)
-            more = load<S>(residual, at);
+            beside = fetch<S>(residual, at);
+        group<S::V> value = widen<S>(in);
+        const group<S::V> more = widen<S>(beside);
         for (int l = 0; l < S::V; l++) {
-            const float sum = kernel_batch_norm(value.v[l], m[l], scale[l], shift[l]) + more.v[l];
+            const float sum = kernel_batch_norm(value.v[l], m.v[l], scale.v[l], shift.v[l]) + more.v[l];
             value.v[l] = relu ? kernel_relu(sum) : sum;
         }
         store<S>(y, at, value);
     }
 }
 
-/* The gradient at the normalised values: V of dy + dy2 through the ReLU (y NULL: none). */
-template <class S>
-static inline __device__ group<S::V> gradient(size_t at, const void *y, const void *dy, const void *dy2)
+/* Where a ReLU's side is read from. */
+enum side {
+    NO_RELU,
+    OUTPUT, /* y */
+    INPUT   /* x, normalised again: what was cheaper to compute than y is to read */
+};
+
+/* What backward reads of an element. */
+struct operands {
+    const void *x, *y, *dy, *dy2; /* y: with OUTPUT; dy2 NULL: none */
+    const float *gamma, *beta, *mean, *invstd;
+    enum side side;
+};
+
+template <class S> struct row_packets {
+    packet<S> x, y, dy, dy2;
+};
+
+template <class S> static inline __device__ row_packets<S> fetch_row(const struct operands &o, size_t at)
 {
-    group<S::V> g = load<S>(dy, at);
-    if (dy2) {
-        const group<S::V> more = load<S>(dy2, at);
+    row_packets<S> in = {};
+    in.x = fetch<S>(o.x, at);
+    in.dy = fetch<S>(o.dy, at);
+    if (o.side == OUTPUT)
+        in.y = fetch<S>(o.y, at);
+    if (o.dy2)
+        in.dy2 = fetch<S>(o.dy2, at);
+    return in;
+}
+
+/* The channels' parameters. */
+template <int V> struct channels {
+    group<V> mean, scale, beta; /* beta: with INPUT */
+};
+
+template <int V> static inline __device__ channels<V> load_channels(const struct operands &o, int column)
+{
+    channels<V> p = {};
+    p.mean = parameters<V>(o.mean, column);
+    p.scale = parameters<V>(o.gamma, column);
+    const group<V> invstd = parameters<V>(o.invstd, column);
+    for (int l = 0; l < V; l++)
+        p.scale.v[l] *= invstd.v[l];
+    if (o.side == INPUT)
+        p.beta = parameters<V>(o.beta, column);
+    return p;
+}
+
+/* dy + dy2 through the ReLU. */
+template <class S>
+static inline __device__ group<S::V> gradient(const struct operands &o, const channels<S::V> &p,
+                                              const row_packets<S> &in, const group<S::V> &x)
+{
+    group<S::V> g = widen<S>(in.dy);
+    if (o.dy2) {
+        const group<S::V> more = widen<S>(in.dy2);
         for (int l = 0; l < S::V; l++)
             g.v[l] += more.v[l];
     }
-    if (y) {
-        const group<S::V> out = load<S>(y, at);
-        for (int l = 0; l < S::V; l++)
-            g.v[l] = kernel_relu_backward(out.v[l], g.v[l]);
-    }
+    if (o.side == NO_RELU)
+        return g;
+    const group<S::V> y = widen<S>(in.y);
+    for (int l = 0; l < S::V; l++)
+        g.v[l] = kernel_relu_backward(
+            o.side == OUTPUT ? y.v[l] : kernel_batch_norm(x.v[l], p.mean.v[l], p.scale.v[l], p.beta.v[l]), g.v[l]);
     return g;
 }
 
 /* Sums of the gradient and of gradient times deviation; keeps the gradient (keep NULL: not). */
 template <class S>
-static __global__ void add_products(size_t rows, int c, const void *x, const void *y, const void *dy,
-                                    const void *dy2, const float *mean, void *keep, double *partials)
+static __global__ void __launch_bounds__(THREADS, 2)
+    add_products(size_t rows, int c, struct operands o, void *keep, double *partials)
 {
+    constexpr int AHEAD = 2;
     const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * S::V;
     const size_t step = (size_t)gridDim.y * blockDim.y;
-    double first[S::V] = {}, second[S::V] = {};
+    __shared__ totals<S::V> all;
 
+    clear(&all);
     if (column < c) {
-        float m[S::V];
-        for (int l = 0; l < S::V; l++)
-            m[l] = mean[column + l];
+        const channels<S::V> p = load_channels<S::V>(o, column);
         for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;) {
             float sum[S::V] = {}, product[S::V] = {};
-            for (int i = 0; i < STRETCH && row < rows; i++, row += step) {
-                const size_t at = row * c + column;
-                const group<S::V> value = load<S>(x, at);
-                group<S::V> g = gradient<S>(at, y, dy, dy2);
-                if (keep) {
-                    store<S>(keep, at, g);
-                    for (int l = 0; l < S::V; l++) /* sums of what the next pass will read */
-                        g.v[l] = rounded<typename S::T>(g.v[l]);
-                }
-                for (int l = 0; l < S::V; l++) {
-                    sum[l] += g.v[l];
-                    product[l] += g.v[l] * (value.v[l] - m[l]);
+            for (int i = 0; i < STRETCH && row < rows; i += AHEAD, row += AHEAD * step) {
+                row_packets<S> in[AHEAD];
+                UNROLL for (int k = 0; k < AHEAD; k++)
+                    in[k] = fetch_row<S>(o, ahead(row, k * step, rows) * c + column);
+                UNROLL for (int k = 0; k < AHEAD; k++) {
+                    if (row + k * step >= rows)
+                        break;
+                    const group<S::V> x = widen<S>(in[k].x);
+                    group<S::V> g = gradient<S>(o, p, in[k], x);
+                    if (keep) {
+                        store<S>(keep, (row + k * step) * c + column, g);
+                        for (int l = 0; l < S::V; l++) /* sums of what the next pass will read */
+                            g.v[l] = rounded<typename S::T>(g.v[l]);
+                    }
+                    for (int l = 0; l < S::V; l++) {
+                        sum[l] += g.v[l];
+                        product[l] += g.v[l] * (x.v[l] - p.mean.v[l]);
+                    }
                 }
             }
-            for (int l = 0; l < S::V; l++) {
-                first[l] += sum[l];
-                second[l] += product[l];
-            }
+            add(&all, sum, product);
         }
     }
-    leave<S::V>(c, column, first, second, partials);
+    leave(c, column, &all, partials);
 }
 
 static __global__ void finish_products(int blocks, int c, double count, const double *partials, const float *gamma,
@@ -239,28 +322,22 @@ static __global__ void finish_products(int blocks, int c, double count, const do
 }
 
 template <class S>
-static __global__ void input_gradient(size_t rows, int c, const void *x, const void *y, const void *dy,
-                                      const void *dy2, const float *gamma, const float *mean, const float *invstd,
-                                      const float *slope, const float *offset, void *dx)
+static __global__ void __launch_bounds__(THREADS, 3)
+    input_gradient(size_t rows, int c, struct operands o, const float *slope, const float *offset, void *dx)
 {
     const int column = (int)(blockIdx.x * blockDim.x + threadIdx.x) * S::V;
-    float m[S::V], scale[S::V], s[S::V], o[S::V];
 
     if (column >= c)
         return;
-    for (int l = 0; l < S::V; l++) {
-        const int channel = column + l;
-        m[l] = mean[channel];
-        scale[l] = gamma[channel] * invstd[channel];
-        s[l] = slope[channel];
-        o[l] = offset[channel];
-    }
+    const channels<S::V> p = load_channels<S::V>(o, column);
+    const group<S::V> s = parameters<S::V>(slope, column), t = parameters<S::V>(offset, column);
     for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += (size_t)gridDim.y * blockDim.y) {
         const size_t at = row * c + column;
-        const group<S::V> value = load<S>(x, at), g = gradient<S>(at, y, dy, dy2);
+        const row_packets<S> in = fetch_row<S>(o, at);
+        const group<S::V> x = widen<S>(in.x), g = gradient<S>(o, p, in, x);
         group<S::V> out;
         for (int l = 0; l < S::V; l++)
-            out.v[l] = kernel_batch_norm_backward(g.v[l], value.v[l], m[l], scale[l], s[l], o[l]);
+            out.v[l] = kernel_batch_norm_backward(g.v[l], x.v[l], p.mean.v[l], p.scale.v[l], s.v[l], t.v[l]);
         store<S>(dx, at, out);
     }
 }
@@ -289,9 +366,9 @@ int cuda_batch_norm_forward(cudaStream_t stream, enum precision precision, const
                        d->relu, y);
 }
 
-int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, const void *x, const void *residual,
-                          const float *gamma, const float *beta, const float *running_mean, const float *running_var,
-                          void *y, struct err *err)
+int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, const void *x,
+                          const void *residual, const float *gamma, const float *beta, const float *running_mean,
+                          const float *running_var, void *y, struct err *err)
 {
     const dim3 block = columns_block(d->c, span_width(precision, d->c));
 
@@ -300,25 +377,27 @@ int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const s
                        d->relu, y);
 }
 
-int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, void *workspace, const void *x,
-                             const void *y, const void *dy, const void *dy2, const float *gamma,
-                             const float *save_mean, const float *save_invstd, void *dx, void *dresidual,
-                             float *dgamma, float *dbeta, struct err *err)
+int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d,
+                             void *workspace, const void *x, const void *y, const void *dy, const void *dy2,
+                             const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
+                             void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err)
 {
     const size_t rows = rows_of(d);
     const struct sums s = plan_sums(precision, d, workspace);
-    const void *mask = d->relu ? y : nullptr;
     void *keep = d->add ? dresidual : nullptr;
+    struct operands o = { x, y, dy, dy2, gamma, beta, save_mean, save_invstd,
+                          !d->relu ? NO_RELU : d->add ? OUTPUT : INPUT };
 
-    if (LAUNCH_SPAN(LAUNCH_SYNC, precision, d->c, add_products, s.grid, s.block, stream, rows, d->c, x, mask, dy, dy2, save_mean, keep,
-                     s.partials) != 0 ||
+    if (LAUNCH_SPAN(LAUNCH_SYNC, precision, d->c, add_products, s.grid, s.block, stream, rows, d->c, o, keep,
+                    s.partials) != 0 ||
         LAUNCH_SYNC(finish_products, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES), stream, (int)s.grid.y, d->c,
                     (double)rows, s.partials, gamma, save_invstd, dgamma, dbeta, s.slope, s.offset) != 0)
         return -1;
     if (keep) { /* the first pass has left the masked gradient there */
-        mask = dy2 = nullptr;
-        dy = keep;
+        o.dy = keep;
+        o.dy2 = nullptr;
+        o.side = NO_RELU;
     }
-    return LAUNCH_SPAN(LAUNCH, precision, d->c, input_gradient, plan_apply(precision, d, s.block), s.block, stream, rows, d->c, x, mask, dy, dy2,
-                        gamma, save_mean, save_invstd, s.slope, s.offset, dx);
+    return LAUNCH_SPAN(LAUNCH, precision, d->c, input_gradient, plan_apply(precision, d, s.block), s.block, stream,
+                       rows, d->c, o, s.slope, s.offset, dx);
 }

@@ -20,6 +20,12 @@ static inline int grid_launched(const char *kernel, struct err *err)
     return status == cudaSuccess ? 0 : err_set(err, "CUDA kernel %s: %s", kernel, cudaGetErrorString(status));
 }
 
+#ifdef __CUDACC__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL
+#endif
+
 /* Threads of a block; kernels that reduce rely on a power of two. */
 static constexpr int THREADS = 256, ROW_THREADS = 128, BLOCKS_MAX = 4096, LANES_MAX = 32;
 
@@ -108,27 +114,49 @@ template <int V> struct group {
     float v[V];
 };
 
-template <class S> static inline __device__ group<S::V> load(const void *p, size_t at)
+/* As they lie in memory. A load is waited for where its value is used first: kernels
+ * fetch all that they need before they widen any of it. */
+template <class S> struct alignas(S::V * sizeof(typename S::T)) packet {
+    typename S::T v[S::V];
+};
+
+template <class S> static inline __device__ packet<S> fetch(const void *p, size_t at)
 {
-    struct alignas(S::V * sizeof(typename S::T)) packet {
-        typename S::T v[S::V];
-    };
-    const packet in = *(const packet *)((const typename S::T *)p + at);
+    return *(const packet<S> *)((const typename S::T *)p + at);
+}
+
+template <class S> static inline __device__ group<S::V> widen(const packet<S> &in)
+{
     group<S::V> out;
     for (int l = 0; l < S::V; l++)
         out.v[l] = get(in.v[l]);
     return out;
 }
 
+template <class S> static inline __device__ group<S::V> load(const void *p, size_t at)
+{
+    return widen<S>(fetch<S>(p, at));
+}
+
 template <class S> static inline __device__ void store(void *p, size_t at, const group<S::V> &value)
 {
-    struct alignas(S::V * sizeof(typename S::T)) packet {
-        typename S::T v[S::V];
-    };
-    packet out;
+    packet<S> out;
     for (int l = 0; l < S::V; l++)
         put(&out.v[l], value.v[l]);
-    *(packet *)((typename S::T *)p + at) = out;
+    *(packet<S> *)((typename S::T *)p + at) = out;
+}
+
+/* V floats from column on: parameters of channels. */
+template <int V> static inline __device__ group<V> parameters(const float *p, int column)
+{
+    constexpr int W = V % 4 == 0 ? 4 : 1;
+    group<V> out;
+    for (int l = 0; l < V; l += W) {
+        const group<W> part = load<span<float, W>>(p, column + l);
+        for (int i = 0; i < W; i++)
+            out.v[l + i] = part.v[i];
+    }
+    return out;
 }
 
 /* A power of two of lanes along the columns, the rest of the threads along the rows. */

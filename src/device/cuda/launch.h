@@ -77,8 +77,8 @@ int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const s
                           const float *running_var, void *y, struct err *err);
 int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d,
                              void *workspace, const void *x, const void *y, const void *dy, const void *dy2,
-                             const float *gamma, const float *save_mean, const float *save_invstd, void *dx,
-                             void *dresidual, float *dgamma, float *dbeta, struct err *err);
+                             const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
+                             void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err);
 
 /* -- kernels_matrix.cu -- */
 

@@ -27,8 +27,8 @@ int ref_batch_norm_infer(struct batch_norm *bn, const void *x, const void *resid
                          const float *beta, const float *running_mean, const float *running_var, void *y,
                          struct err *err);
 int ref_batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy, const void *dy2,
-                            const float *gamma, const float *save_mean, const float *save_invstd, void *dx,
-                            void *dresidual, float *dgamma, float *dbeta, struct err *err);
+                            const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
+                            void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err);
 
 /* ref_pool.c */
 int ref_max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, void *y, int32_t *where,

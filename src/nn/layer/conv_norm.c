@@ -113,8 +113,9 @@ static int conv_norm_backward(const struct layer *layer, struct pass *pass, void
     void *dresidual = layer->residual >= 0 ? pass_gradient(pass, layer, layer->residual) : NULL;
     void *dx = pass_gradient(pass, layer, layer->input);
     if (ops->batch_norm_backward(s->norm, s->z, pass->values[layer->output], dy, pass->gradients[layer->output][1],
-                                 pass_weight(pass, l->gamma), s->mean, s->invstd, dy, dresidual,
-                                 pass_weight_gradient(pass, l->gamma), pass_weight_gradient(pass, l->beta), err) != 0)
+                                 pass_weight(pass, l->gamma), pass_weight(pass, l->beta), s->mean, s->invstd, dy,
+                                 dresidual, pass_weight_gradient(pass, l->gamma),
+                                 pass_weight_gradient(pass, l->beta), err) != 0)
         return -1;
     if (ops->conv_backward_weight(s->conv, pass->values[layer->input], dy, pass_weight_gradient(pass, l->weight),
                                   err) != 0)

@@ -171,11 +171,12 @@ static int emulated_batch_norm_infer(struct batch_norm *bn, const void *x, const
 }
 
 static int emulated_batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy,
-                                        const void *dy2, const float *gamma, const float *save_mean,
-                                        const float *save_invstd, void *dx, void *dresidual, float *dgamma,
+                                        const void *dy2, const float *gamma, const float *beta,
+                                        const float *save_mean, const float *save_invstd, void *dx, void *dresidual, float *dgamma,
                                         float *dbeta, struct err *err)
 {
-    return cuda_batch_norm_backward(stream, bn->precision, &bn->d, bn->workspace, x, y, dy, dy2, gamma, save_mean, save_invstd, dx,
+    return cuda_batch_norm_backward(stream, bn->precision, &bn->d, bn->workspace, x, y, dy, dy2,
+                                    gamma, beta, save_mean, save_invstd, dx,
                                     dresidual, dgamma, dbeta, err);
 }
 

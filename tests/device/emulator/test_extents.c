@@ -179,10 +179,10 @@ static void batch_norm(int n, int c)
     OK(cuda_batch_norm_forward(NULL, PRECISION_FP32, &d, workspace, x, residual, gamma, beta, vectors[1][0], vectors[1][1],
                                vectors[1][2], vectors[1][3], y[1], &err));
     close_to("y", nc, y[0], y[1], 1e-4);
-    OK(ref_batch_norm_backward(bn, x, y[0], dy, dy2, gamma, vectors[0][2], vectors[0][3], dx[0], dresidual[0],
-                               vectors[0][4], vectors[0][5], &err));
-    OK(cuda_batch_norm_backward(NULL, PRECISION_FP32, &d, workspace, x, y[0], dy, dy2, gamma, vectors[1][2], vectors[1][3], dx[1],
-                                dresidual[1], vectors[1][4], vectors[1][5], &err));
+    OK(ref_batch_norm_backward(bn, x, y[0], dy, dy2, gamma, beta, vectors[0][2], vectors[0][3], dx[0],
+                               dresidual[0], vectors[0][4], vectors[0][5], &err));
+    OK(cuda_batch_norm_backward(NULL, PRECISION_FP32, &d, workspace, x, y[0], dy, dy2, gamma, beta, vectors[1][2],
+                                vectors[1][3], dx[1], dresidual[1], vectors[1][4], vectors[1][5], &err));
     close_to("dx", nc, dx[0], dx[1], 1e-4);
     close_to("dresidual", nc, dresidual[0], dresidual[1], 1e-6);
     for (int v = 0; v < 6; v++)

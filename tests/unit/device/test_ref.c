@@ -113,8 +113,8 @@ static void test_batch_norm_golden(void **state)
     assert_int_equal(ops->batch_norm_infer(bn, x, residual, gamma, beta, mean, var, y, &err), 0);
     near_golden(y, "bn.inferred", 72);
     assert_int_equal(ops->batch_norm_forward(bn, x, residual, gamma, beta, mean, var, saved, invstd, y, &err), 0);
-    assert_int_equal(ops->batch_norm_backward(bn, x, y, dy, NULL, gamma, saved, invstd, dx, dresidual, dgamma, dbeta,
-                                              &err), 0);
+    assert_int_equal(ops->batch_norm_backward(bn, x, y, dy, NULL, gamma, beta, saved, invstd, dx, dresidual, dgamma,
+                                              dbeta, &err), 0);
     near_golden(y, "bn.y", 72);
     near_golden(mean, "bn.new_mean", 2);
     near_golden(var, "bn.new_var", 2);
@@ -266,8 +266,8 @@ static void test_batch_norm_gradient(void **state)
     }
     assert_int_equal(ops->batch_norm_forward(fixed_bn, fixed_x, fixed_residual, fixed_gamma, fixed_beta, mean, var,
                                              saved, invstd, y, &err), 0);
-    assert_int_equal(ops->batch_norm_backward(fixed_bn, fixed_x, y, half, half, fixed_gamma, saved, invstd, dx,
-                                              dresidual, dgamma, dbeta, &err), 0);
+    assert_int_equal(ops->batch_norm_backward(fixed_bn, fixed_x, y, half, half, fixed_gamma, fixed_beta, saved, invstd,
+                                              dx, dresidual, dgamma, dbeta, &err), 0);
     check_gradient(bn_of_x, fixed_x, dx, COUNT, 1e-3f, 2e-2);
     check_gradient(bn_of_residual, fixed_residual, dresidual, COUNT, 1e-3f, 2e-2);
     check_gradient(bn_of_gamma, fixed_gamma, dgamma, C, 1e-3f, 2e-2);

@@ -39,6 +39,7 @@ extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
 #define __global__
+#define __launch_bounds__(...)
 #define __device__
 #define __host__
 #define __shared__ static /* one block runs at a time; like the real thing, not initialised by a block */
