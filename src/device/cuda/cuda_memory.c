@@ -7,12 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
+static int create_event(cudaEvent_t *event, struct err *err)
+{
+    return cuda_check(cudaEventCreateWithFlags(event, cudaEventDisableTiming | cudaEventBlockingSync),
+                      "creating an event", err);
+}
+
 int cuda_memory_init(struct cuda_device *cuda, struct err *err)
 {
     for (int i = 0; i < CUDA_STAGES; i++) {
         struct cuda_stage *s = &cuda->stage[i];
         if (cuda_check(cudaMallocHost(&s->host, CUDA_STAGE_BYTES), "page-locking memory", err) != 0 ||
-            cuda_check(cudaEventCreateWithFlags(&s->copied, cudaEventDisableTiming | cudaEventBlockingSync), "creating an event", err) != 0)
+            create_event(&s->copied, err) != 0)
             return -1;
         s->bytes = CUDA_STAGE_BYTES;
     }
@@ -20,7 +26,7 @@ int cuda_memory_init(struct cuda_device *cuda, struct err *err)
     if (cuda_check(cudaMallocHost(&looked, sizeof *cuda->looked), "page-locking memory", err) != 0)
         return -1;
     cuda->looked = looked;
-    return cuda_check(cudaEventCreateWithFlags(&cuda->look_done, cudaEventDisableTiming | cudaEventBlockingSync), "creating an event", err);
+    return create_event(&cuda->look_done, err);
 }
 
 void cuda_memory_fini(struct cuda_device *cuda)

@@ -100,8 +100,8 @@ static int copy_columns_of(cudaStream_t stream, size_t rows, int d_x, const void
     const size_t count = rows * d_y;
     const dim3 block(THREADS);
     if (d_y % WIDE == 0)
-        return LAUNCH((copy_columns<From, To, WIDE>), grid_elements(count / WIDE), block, stream, count / WIDE, d_x, d_y,
-                      x, y);
+        return LAUNCH((copy_columns<From, To, WIDE>), grid_elements(count / WIDE), block, stream, count / WIDE, d_x,
+                      d_y, x, y);
     return LAUNCH((copy_columns<From, To, 1>), grid_elements(count), block, stream, count, d_x, d_y, x, y);
 }
 

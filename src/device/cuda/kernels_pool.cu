@@ -105,11 +105,13 @@ int cuda_avg_pool_forward(cudaStream_t stream, enum precision precision, int n, 
                           x, y);
 }
 
-int cuda_avg_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *dy, void *dx,
+int cuda_avg_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *dy,
+                           void *dx,
                            struct err *err)
 {
     const size_t area = (size_t)h * w, count = (size_t)n * area * c;
     if (count == 0)
         return 0;
-    return LAUNCH_ELEMENT(LAUNCH, precision, avg_backward, grid_elements(count), dim3(THREADS), stream, count, c, area, dy, dx);
+    return LAUNCH_ELEMENT(LAUNCH, precision, avg_backward, grid_elements(count), dim3(THREADS), stream, count, c, area,
+                          dy, dx);
 }

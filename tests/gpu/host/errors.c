@@ -55,6 +55,35 @@ static void test_rank(void **state)
     closed(dev);
 }
 
+static void refused(const char *fault, const char *sentence)
+{
+    setenv("HOST_GPU_FAULT", fault, 1);
+    assert_null(device_open("cuda", 1, &err));
+    says(sentence);
+    unsetenv("HOST_GPU_FAULT");
+}
+
+/* What is wrong with a GPU is said in a sentence, before or after it was opened. */
+static void test_faults(void **state)
+{
+    (void)state;
+    refused("none", "no GPU is visible here");
+    refused("old", "architecture 7.0 is not supported; 8.0 (A100) is the oldest");
+    refused("old driver", "the GPU driver is too old: it serves CUDA 11.4, and this binary was built with CUDA ");
+    refused("taken", "taken by another process");
+    struct device *dev = opened();
+    setenv("HOST_GPU_FAULT", "lost", 1);
+    assert_int_equal(dev->ops->sync(dev, &err), -1);
+    says("computing on the GPU: the GPU is lost to this process: ");
+    float x;
+    void *p = dev->ops->alloc(dev, sizeof x, &err);
+    assert_int_equal(dev->ops->download(dev, &x, p, sizeof x, &err), -1);
+    says("lost to this process");
+    dev->ops->free(dev, p);
+    closed(dev);
+    unsetenv("HOST_GPU_FAULT");
+}
+
 static void test_out_of_memory(void **state)
 {
     (void)state;
@@ -268,8 +297,8 @@ static void test_choices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rank),  cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_uploads),
-        cmocka_unit_test(test_augment), cmocka_unit_test(test_recording),
+        cmocka_unit_test(test_rank),    cmocka_unit_test(test_faults),    cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_uploads), cmocka_unit_test(test_augment),   cmocka_unit_test(test_recording),
         cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
  * cudaGetLastError and cudaGetErrorString are the grid emulator's. */
 #include <cuda_runtime_api.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,8 +127,17 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
     return cudaSuccess;
 }
 
+/* HOST_GPU_FAULT: what is wrong with this GPU. */
+static bool fault(const char *name)
+{
+    const char *text = getenv("HOST_GPU_FAULT");
+    return text && strcmp(text, name) == 0;
+}
+
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
+    if (fault("lost"))
+        return cudaErrorIllegalAddress;
     if (capture_going_on())
         return cudaErrorStreamCaptureUnsupported;
     return stream == (cudaStream_t)&thing ? cudaSuccess : cudaErrorInvalidResourceHandle;
@@ -250,8 +260,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
-    *count = 1;
-    return cudaSuccess;
+    *count = fault("none") ? 0 : 1;
+    return fault("old driver") ? cudaErrorInsufficientDriver
+           : fault("taken")    ? cudaErrorDevicesUnavailable
+                               : cudaSuccess;
 }
 
 cudaError_t cudaInitDevice(int device, unsigned flags, unsigned which)
@@ -267,7 +279,7 @@ cudaError_t cudaSetDevice(int device)
 
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
 {
-    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 9 : 0;
+    *value = attribute == cudaDevAttrComputeCapabilityMajor ? fault("old") ? 7 : 9 : 0;
     return cudaSetDevice(device);
 }
 
@@ -292,7 +304,7 @@ cudaError_t cudaRuntimeGetVersion(int *version)
 
 cudaError_t cudaDriverGetVersion(int *version)
 {
-    *version = CUDART_VERSION;
+    *version = fault("old driver") ? 11040 : CUDART_VERSION;
     return cudaSuccess;
 }
 
