@@ -81,12 +81,15 @@ static double *fetch(int s, const void *from, size_t bytes)
     return x;
 }
 
-/* Each |difference| <= tolerance (|ref| + floor); equal where both are not finite. */
-static void check(const char *name, const struct both *b, double tolerance, double floor)
+/* Each |difference| <= tolerance (|ref| + floor); equal where both are not finite. d > 0: of
+ * the lower triangle of a (d, d) matrix, the diagonal included. */
+static void check_part(const char *name, const struct both *b, size_t d, double tolerance, double floor)
 {
     double *ref = fetch(REF, b->at[REF], b->n * sizeof *ref), *got = fetch(1, b->at[1], b->n * sizeof *got);
     size_t bad = 0, first = 0;
     for (size_t i = 0; i < b->n; i++) {
+        if (d > 0 && i % d > i / d)
+            continue;
         bool same = isfinite(ref[i]) ? fabs(got[i] - ref[i]) <= tolerance * (fabs(ref[i]) + floor)
                                      : memcmp(&got[i], &ref[i], sizeof got[i]) == 0 || (isnan(got[i]) && isnan(ref[i]));
         if (!same && bad++ == 0)
@@ -100,6 +103,11 @@ static void check(const char *name, const struct both *b, double tolerance, doub
     }
     mem_free(got);
     mem_free(ref);
+}
+
+static void check(const char *name, const struct both *b, double tolerance, double floor)
+{
+    check_part(name, b, 0, tolerance, floor);
 }
 
 static void expect(const char *name, bool holds)
@@ -294,7 +302,7 @@ static void full(int64_t n, int d, int k)
     struct both weight = from_host(positive, (size_t)n * 3);
     EACH("weighted_scatter", la->weighted_scatter(dev, n, d, x.at[s], weight.at[s] + 2, 3, centre.at[s], scatter.at[s],
                                                   &err))
-    check("weighted_scatter", &scatter, 1e-12, (double)n);
+    check_part("weighted_scatter", &scatter, (size_t)d, 1e-12, (double)n); /* above it anything may be */
     struct both *all[] = { &x, &whiten, &centre, &offset, &loglik, &resp, &scatter, &weight };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         both_free(all[i]);
