@@ -10,10 +10,14 @@ struct compare {
     char what[160];         /* operation and shape, for messages */
     uint32_t draw;          /* counter of random arrays */
     int checks, failures;
-    double worst;           /* largest error over tolerance */
+    int over;               /* checks beyond their own limit, but within the specification */
+    double worst;           /* largest error over its limit */
+    double largest;         /* largest relative error of what need not be exact */
     double scale;           /* results smaller than this are judged as if they were this large */
+    double specification;   /* largest relative error allowed in the precision under test */
+    bool lenient;           /* what is over its own limit, within the specification, is only reported */
     bool exact_inputs;      /* drawn values have 8 significant bits, which no precision rounds */
-    double least_tolerance; /* of the precision under test */
+    bool rounded;           /* activations are, and products of them: their limit is the specification's */
 };
 
 /* An array on both sides. c > 0: an activation (n, c, h, w) in each side's own
@@ -39,10 +43,19 @@ void bytes_both(struct compare *cmp, size_t bytes, const void *host, void *out[2
 void bytes_free(struct compare *cmp, void *p[2]);
 
 /* The difference must be at most `tolerance` times the largest absolute value
- * of ref (or cmp->scale, if that is larger), and padding zero. */
+ * of ref (or cmp->scale, if that is larger), and padding zero. Tolerance 0: exact in
+ * every precision; else at most the specification's. */
 void compare_arrays(const struct array *a, const char *name, double tolerance);
 void compare_floats(struct compare *cmp, const char *name, size_t n, const float *ref, const float *got,
                     double tolerance);
+/* The limit of plain floats that are made of rounded ones, if the precision rounds. */
+double of_rounded(const struct compare *cmp, double tolerance);
+/* The largest absolute value on ref. */
+double array_largest(const struct array *a);
+/* Counts a check of a relative error. */
+void judge(struct compare *cmp, const char *name, double relative, double tolerance);
+/* Counts a check of what holds or not. */
+void expect(struct compare *cmp, const char *name, bool holds);
 /* Fails the run at once: the slot should not have failed. */
 void must(struct compare *cmp, int rc, const struct err *err);
 
@@ -53,5 +66,7 @@ void compare_pool(struct compare *cmp);
 void compare_matrix(struct compare *cmp);
 void compare_rows(struct compare *cmp);
 void compare_determinism(struct compare *cmp);
+/* Convolutions as large as in training, n images each: not against ref, see there. */
+void compare_large(struct compare *cmp, int n);
 
 #endif

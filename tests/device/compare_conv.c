@@ -133,7 +133,7 @@ static void one(struct compare *cmp, const struct shape *s, enum conv_epilogue e
     compare_arrays(&y, "y", tolerance);
     if (training) {
         compare_arrays(&dx, "dx", tolerance);
-        compare_weights(cmp, s, dweight, "dweight", tolerance);
+        compare_weights(cmp, s, dweight, "dweight", of_rounded(cmp, tolerance));
     }
     for (int i = 0; i < 2; i++) {
         cmp->side[i]->ops->free(cmp->side[i], weight[i]);

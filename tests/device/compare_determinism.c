@@ -101,11 +101,7 @@ void compare_determinism(struct compare *cmp)
             cmp->draw = draw;
             fingerprint(cmp, &table[k], again);
             cmp->side[1]->ops->free(cmp->side[1], wedge);
-            cmp->checks++;
-            if (strcmp(first, again) != 0) {
-                cmp->failures++;
-                fprintf(stderr, "FAIL %s: two runs on %s differ\n", cmp->what, cmp->side[1]->ops->name);
-            }
+            expect(cmp, "two runs differ", strcmp(first, again) == 0);
         }
     }
 }
