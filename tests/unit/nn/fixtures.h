@@ -1,5 +1,7 @@
 /* What the tests of this room share: the formulas of tests/golden/nn/make_golden.py,
- * devices, comparisons. */
+ * devices, comparisons.
+ *
+ * DINF_TEST_DEVICE: the one device that golden, feed, resume and gradient run on. */
 #ifndef DINF_TESTS_NN_FIXTURES_H
 #define DINF_TESTS_NN_FIXTURES_H
 
@@ -123,18 +125,61 @@ static inline cJSON *json(const char *text)
     return v;
 }
 
-/* Runs `test` on every device that can be used here, with 1 and 2 threads. */
+/* Says which device it is, once for each. */
+static inline void announce(const struct device *dev)
+{
+    static char said[16][sizeof dev->description];
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        if (strcmp(said[i], dev->description) == 0)
+            return;
+        if (said[i][0] == 0) {
+            memcpy(said[i], dev->description, sizeof said[i]);
+            break;
+        }
+    }
+    print_message("device %s: %s\n", dev->ops->name, dev->description);
+    fflush(stdout);
+}
+
+/* The device that these tests are asked to run on; NULL: none in particular. */
+static inline const char *device_asked(void)
+{
+    const char *name = getenv("DINF_TEST_DEVICE");
+    return name != NULL && name[0] != 0 ? name : NULL;
+}
+
+static inline void on_device(const char *name, int threads, void (*test)(struct device *))
+{
+    struct device *dev = device_open(name, threads, &the_err);
+    made(dev);
+    announce(dev);
+    test(dev);
+    device_close(dev);
+}
+
+/* Runs `test` with 1 and 2 threads (a GPU: once) on the device that is asked for, which must
+ * be there, or else on every device that can be used here. */
 static inline void on_devices(void (*test)(struct device *))
 {
-    for (int k = 0; device_kinds[k] != NULL; k++)
-        for (int threads = 1; threads <= 2; threads++) {
-            if (device_kinds[k]->available(&the_err) != 0)
-                continue;
-            struct device *dev = device_open(device_kinds[k]->name, threads, &the_err);
-            made(dev);
-            test(dev);
-            device_close(dev);
+    const char *asked = device_asked();
+    for (int k = 0; asked == NULL && device_kinds[k] != NULL; k++) {
+        const char *name = device_kinds[k]->name;
+        if (device_kinds[k]->available(&the_err) != 0) {
+            print_message("not on %s: %s\n", name, the_err.text);
+            continue;
         }
+        for (int threads = 1; threads <= (device_gpus(name) > 0 ? 1 : 2); threads++)
+            on_device(name, threads, test);
+    }
+    for (int threads = 1; asked != NULL && threads <= (device_gpus(asked) > 0 ? 1 : 2); threads++)
+        on_device(asked, threads, test);
+}
+
+static inline bool has_precision(struct device *dev, enum precision precision)
+{
+    bool yes = dev->ops->set_precision(dev, precision, &the_err) == 0;
+    ok(dev->ops->set_precision(dev, PRECISION_FP32, &the_err));
+    return yes;
 }
 
 static char scratch_folder[64];

@@ -15,8 +15,16 @@ static int little_memory(struct device *dev, size_t *free, size_t *total, struct
     return 0;
 }
 
+static const struct device_recording *recording; /* the device's own */
+static int replays;
+
+static int counted_replay(struct recording *r, struct err *err)
+{
+    replays++;
+    return recording->replay(r, err);
+}
+
 /* A device that records a step and then says that it could not. */
-static const struct device_recording *recording;
 
 static struct recording *refuse(struct device *dev, struct err *err)
 {
@@ -36,12 +44,15 @@ static double train(struct device *dev, enum variant variant, bool theft, const 
         changed.memory = little_memory;
     if (variant == NOT_RECORDED)
         changed.recording = NULL;
-    struct device_recording refusing;
-    if (variant == REFUSED && kept->recording != NULL) {
-        recording = kept->recording;
-        refusing = *recording;
-        refusing.end = refuse;
-        changed.recording = &refusing;
+    struct device_recording watched;
+    recording = kept->recording;
+    replays = 0;
+    if (variant != NOT_RECORDED && recording != NULL) {
+        watched = *recording;
+        watched.replay = counted_replay;
+        if (variant == REFUSED)
+            watched.end = refuse;
+        changed.recording = &watched;
     }
     char text[512];
     snprintf(text, sizeof text,
@@ -70,6 +81,8 @@ static double train(struct device *dev, enum variant variant, bool theft, const 
     ok(train_run(dev, &request, &result, &the_err));
     dev->ops = kept;
     double loss = result.loss[2];
+    /* all steps but the first: no device falls back on eager steps unnoticed */
+    assert_int_equal(replays, changed.recording != NULL && variant != REFUSED ? result.steps - 1 : 0);
     train_result_fini(&result);
     mem_free(im.pixels);
     cJSON_Delete(asked);
@@ -77,18 +90,11 @@ static double train(struct device *dev, enum variant variant, bool theft, const 
     return loss;
 }
 
-static bool has(struct device *dev, enum precision precision)
-{
-    bool yes = dev->ops->set_precision(dev, precision, &the_err) == 0;
-    ok(dev->ops->set_precision(dev, PRECISION_FP32, &the_err));
-    return yes;
-}
-
 static void variants_on(struct device *dev)
 {
     for (int theft = 0; theft < 2; theft++)
         for (int p = PRECISION_FP32; precision_names[p] != NULL; p++) {
-            if (!has(dev, (enum precision)p))
+            if (!has_precision(dev, (enum precision)p))
                 continue;
             const char *as_is = scratch("as-is"), *other = scratch("other");
             double loss = train(dev, AS_IS, theft, precision_names[p], as_is);
@@ -111,7 +117,7 @@ static void precisions_on(struct device *dev)
 {
     double full = train(dev, AS_IS, false, "fp32", scratch("full"));
     for (int p = PRECISION_TF32; precision_names[p] != NULL; p++) {
-        if (!has(dev, (enum precision)p)) {
+        if (!has_precision(dev, (enum precision)p)) {
             struct images im = make_images(IMAGES, SIZE);
             char text[64];
             snprintf(text, sizeof text, "{\"arch\": \"resnet8\", \"precision\": \"%s\"}", precision_names[p]);

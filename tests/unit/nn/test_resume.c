@@ -8,11 +8,10 @@
 #include "base/fs.h"
 #include "base/stop.h"
 
-#define OPTIONS                                                                                                    \
-    "{\"arch\": \"resnet8\", \"width\": 0.0625, \"augment\": \"simclr\", \"batch\": 4, \"epochs\": 4, \"hold\": 1," \
-    "\"projector_dim\": 8, \"checkpoint_seconds\": "
-static const char often[] = OPTIONS "0}", seldom[] = OPTIONS "1000}";
-static const char *options = often; /* of the next training */
+enum { NOT_THERE = 77 };
+static const char *precision = "fp32"; /* of the next training */
+static double checkpoint_seconds;
+static bool announced;
 
 static void stop_at(void *arg, const struct train_progress *p)
 {
@@ -20,14 +19,33 @@ static void stop_at(void *arg, const struct train_progress *p)
         stop_request();
 }
 
+/* Opens the device, in a child: a GPU that this process had asked for anything would be lost to
+ * its children. NOT_THERE if it lacks the precision. */
+static struct device *open_device(void)
+{
+    struct device *dev = device_open(device_asked() != NULL ? device_asked() : "auto", 1, &the_err);
+    if (dev != NULL && !announced)
+        announce(dev);
+    for (int p = 0; dev != NULL && precision_names[p] != NULL; p++)
+        if (strcmp(precision_names[p], precision) == 0 && !has_precision(dev, (enum precision)p))
+            _exit(NOT_THERE);
+    return dev;
+}
+
 /* Exit status of a child that trains until step `last` (0: to the end). */
 static int train(const char *checkpoint, const char *out, int64_t last, uint64_t seed, bool theft)
 {
+    fflush(stdout);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        struct device *dev = device_open("auto", 1, &the_err);
-        cJSON *block = cJSON_Parse(options);
+        struct device *dev = open_device();
+        char text[512];
+        snprintf(text, sizeof text,
+                 "{\"arch\": \"resnet8\", \"width\": 0.0625, \"augment\": \"simclr\", \"batch\": 4, \"epochs\": 4,"
+                 "\"hold\": 1, \"projector_dim\": 8, \"precision\": \"%s\", \"checkpoint_seconds\": %g}",
+                 precision, checkpoint_seconds);
+        cJSON *block = cJSON_Parse(text);
         struct images im = make_images(14, 8);
         float answers[14 * 2 * 16];
         int64_t keys[14];
@@ -57,23 +75,37 @@ static int train(const char *checkpoint, const char *out, int64_t last, uint64_t
         _exit(rc == 0 ? 0 : rc == STOPPED ? EXIT_STOPPED : 1);
     }
     int status;
+    announced = true;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void check(bool theft)
+static void check_resumed(bool theft)
 {
     const char *checkpoint = scratch("checkpoint"), *whole = scratch("whole"), *parts = scratch("parts");
-    assert_int_equal(train(NULL, whole, 0, 7, theft), 0);
+    int rc = train(NULL, whole, 0, 7, theft);
+    if (rc == NOT_THERE)
+        return;
+    assert_int_equal(rc, 0);
     unlink(checkpoint);
     const int64_t stops[] = { 1, 3, 4, 8, 11 };
     for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
         assert_int_equal(train(checkpoint, parts, stops[i], 7, theft), EXIT_STOPPED);
-    options = seldom; /* may change on the way */
+    checkpoint_seconds = 1000; /* may change on the way */
     assert_int_equal(train(checkpoint, parts, 0, 7, theft), 0);
-    options = often;
+    checkpoint_seconds = 0;
     same_file(whole, parts);
     unlink(checkpoint);
+    print_message("resumed in %s\n", precision);
+}
+
+static void check(bool theft)
+{
+    for (int p = 0; precision_names[p] != NULL; p++) {
+        precision = precision_names[p];
+        check_resumed(theft);
+    }
+    precision = "fp32";
 }
 
 static void test_self(void **state)
@@ -117,5 +149,8 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_self), cmocka_unit_test(test_theft),
                                         cmocka_unit_test(test_seed_matters),
                                         cmocka_unit_test(test_foreign_checkpoint) };
+    /* as in a run: all children take the algorithms that the first one measured */
+    if (setenv("DINF_CUDA_CHOICES", scratch("cuda-choices"), 0) != 0)
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
