@@ -22,7 +22,7 @@
 struct bench_options {
     char device[OPTION_TEXT], arch[OPTION_TEXT], loss[OPTION_TEXT], augment[OPTION_TEXT];
     char stem[OPTION_NAME], precision[OPTION_NAME], covariance[OPTION_NAME], data[OPTION_TEXT], means[OPTION_TEXT];
-    double width;
+    double width, lr;
     int64_t threads, size, batch, steps, warmup, n, dim, components, iterations, seed;
     bool json;
 };
@@ -44,6 +44,7 @@ static const struct option train_bench_options[] = {
     OPTION_ROW_WIDTH(offsetof(struct bench_options, width)),
     OPTION(precision, OPTION_CHOICE, "fp32", 0, 0, precision_names, NULL, "of the training"),
     OPTION(loss, OPTION_STRING, "infonce", 0, 0, NULL, NULL, "see `dinf list losses`"),
+    OPTION(lr, OPTION_FLOAT, "0.0003", 0, 100, NULL, NULL, "learning rate of every step"),
     OPTION(augment, OPTION_STRING, "simclr", 0, 0, NULL, NULL, "see `dinf list augments`"),
     OPTION(size, OPTION_INT, "32", 1, 4096, NULL, "pixels", "input size"),
     OPTION(batch, OPTION_INT, "64", 2, 65536, NULL, "images", "images in a step, each in two views"),
@@ -111,6 +112,7 @@ static int bench_train(struct device *dev, const struct bench_options *o, struct
     cJSON_AddNumberToObject(block, "width", o->width);
     cJSON_AddStringToObject(block, "precision", o->precision);
     cJSON_AddStringToObject(block, "loss", o->loss);
+    cJSON_AddNumberToObject(block, "lr", o->lr);
     cJSON_AddStringToObject(block, "augment", o->augment);
     int rc = train_bench(dev, block, (int)o->size, (int)o->batch, (int)o->steps, (int)o->warmup, &r, err);
     cJSON_Delete(block);
