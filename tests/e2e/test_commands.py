@@ -252,6 +252,7 @@ class Commands(unittest.TestCase):
         self.refused("list", "loses", says="losses")
         self.refused("bench", "trian", says="train")
         self.refused("bench", "train", "--arch", "resnet19", says="resnet1")
+        self.refused("bench", "train", "--lr", "-1", says="lr")
         self.refused("embed", "--weights", none, "--images", good, "--out", none, says="4 dimensions")
         images = self.save("images.npy", np.zeros((2, 3, 8, 8), np.uint8))
         self.refused("embed", "--weights", none, "--images", images, "--out", none, says=none)
