@@ -25,7 +25,6 @@ static int counted_replay(struct recording *r, struct err *err)
 }
 
 /* A device that records a step and then says that it could not. */
-
 static struct recording *refuse(struct device *dev, struct err *err)
 {
     recording->destroy(recording->end(dev, err));
