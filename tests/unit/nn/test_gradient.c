@@ -233,7 +233,7 @@ static void compare_gradients(struct trainer *have, struct trainer *want, const 
 static void sum_gradients(struct device *dev, struct device *ref, const struct subject *subject,
                           enum precision precision, struct sums *sums)
 {
-    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+    for (uint64_t seed = 0; seed < (precision == PRECISION_FP32 ? 1 : SEEDS); seed++) {
         struct setting have, want;
         set_up(&want, ref, subject, MANY, "fp32", seed);
         set_up(&have, dev, subject, MANY, precision_names[precision], seed);
@@ -246,7 +246,9 @@ static void sum_gradients(struct device *dev, struct device *ref, const struct s
 static void gradients_on(struct device *dev)
 {
     static const struct subject *const all[] = { &self, &theft, &head_mse };
-    struct device *ref = device_open("ref", 2, &the_err);
+    if (strcmp(dev->ops->name, "ref") == 0)
+        return;
+    struct device *ref = device_open("ref", 1, &the_err);
     made(ref);
     for (int p = 0; precision_names[p] != NULL; p++) {
         struct sums sums = { .distance = 0 };
