@@ -177,7 +177,7 @@ struct bounds {
     double distance, along;
 };
 static const struct bounds bounds[] = {
-    [PRECISION_FP32] = { 1e-3, 1e-4 }, [PRECISION_TF32] = { 0.7, 1e-2 }, [PRECISION_BF16] = { 1.4, 3e-2 }
+    [PRECISION_FP32] = { 1e-3, 1e-4 }, [PRECISION_TF32] = { 1, 1e-2 }, [PRECISION_BF16] = { 2.5, 3e-2 }
 };
 
 enum kind { CONVOLUTION, LINEAR, NORM_WEIGHT, BIAS, KINDS };
