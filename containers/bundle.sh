@@ -5,7 +5,8 @@
 # OUT: dinf-VERSION.tar.gz. The folder's bin/dinf, bin/mpirun and further programs
 # are scripts that start the real ones with the folder's own loader and C library
 # (bundle/launch.sh). Without CUDA's libraries, the cuda device uses the host's, which
-# CUDA_HOME, CUDNN_ROOT, LD_LIBRARY_PATH or ldconfig tell; the driver is never packed.
+# CUDA_HOME, CUDNN_ROOT, LD_LIBRARY_PATH, ldconfig or pip's packages of DINF_PYTHON tell;
+# the driver is never packed.
 # DINF_BUILD: build folder (build-bundle); DINF_CUDA: ON, OFF or AUTO (AUTO).
 set -euo pipefail
 umask 022
@@ -16,7 +17,7 @@ cd "$(dirname "$0")/.."
 out= with_cuda=1
 while [ $# -gt 0 ]; do
     case $1 in
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --without-cuda-libraries) with_cuda= ;;
     -*) echo "error: no option $1" >&2; exit 2 ;;
     *) [ -z "$out" ] || { echo "error: two archives, $out and $1" >&2; exit 2; }
@@ -39,7 +40,7 @@ dinf_install patchelf zstd
 dinf_build "$build" dinf device_compare device_bench $(printf 'nn_test_%s ' $networks)
 cuda=$build/libdinf_cuda.so # what the program loads for a GPU
 grep -q libdinf_cuda "$build/build.ninja" || cuda= # whatever an earlier build left
-[ -z "$cuda" ] || dinf_build "$build" gpu_linalg
+[ -z "$cuda" ] || dinf_build "$build" gpu_linalg gpu_plans
 
 version=$("$build/dinf" --version | awk '{ print $2 }')
 name=dinf-$version
@@ -47,7 +48,7 @@ out=${out:-$here/$name.tar.gz}
 work=$(mktemp -d "${TMPDIR:-/tmp}/dinf-bundle.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 root=$work/$name
-mkdir -p "$root"/{bin,libexec,lib/{bundle,openmpi,pmix},share,etc/openmpi,licences,tests/{e2e,gpu}}
+mkdir -p "$root"/{bin,libexec,lib/{bundle,openmpi,pmix},share,etc/openmpi,licences,tests/{e2e,gpu,mpi,bench/gpu,golden}}
 
 # ---- what is carried, and where it comes from
 
@@ -101,7 +102,7 @@ if [ -n "$cuda" ]; then
     carry "$cuda" lib/bundle/libdinf_cuda.so
     carry_needs "$cuda"
 fi
-[ -z "$cuda" ] || carry_program gpu_linalg "$build/tests/gpu/gpu_linalg"
+for test in ${cuda:+linalg plans}; do carry_program "gpu_$test" "$build/tests/gpu/gpu_$test"; done
 
 # The loader and the C library's family: also what it opens itself (name services,
 # libgcc_s when a thread ends) and what the driver is linked to.
@@ -182,12 +183,16 @@ done < <(find "$root/lib" "$root/libexec" -type f ! -name '*.sh' ! -name host-li
 # ---- texts, configs, tests, licences
 
 cp -r configs analysis README.md "$root/"
-find "$root/analysis" -name __pycache__ -prune -exec rm -rf {} +
 cp -r jobs "$root/"
+# what tests/gpu/run.sh needs
 cp tests/e2e/tiny.cfg "$root/tests/e2e/"
+cp tests/mpi/compare.py "$root/tests/mpi/"
 cp tests/gpu/README.md tests/gpu/*.sh tests/gpu/*.py "$root/tests/gpu/"
-mkdir -p "$root/tests/golden"
+cp -r tests/gpu/profiles "$root/tests/gpu/"
+cp tests/bench/gmm.py "$root/tests/bench/"
+cp tests/bench/gpu/README.md tests/bench/gpu/*.py "$root/tests/bench/gpu/"
 cp -r tests/golden/nn "$root/tests/golden/"
+find "$root/analysis" "$root/tests" -name __pycache__ -prune -exec rm -rf {} +
 
 # Debian's copyright files by package, with the texts that they refer to; of what no
 # package owns (NVIDIA's), the licences that lie around it

@@ -9,28 +9,53 @@ host_say() { printf '%s\n' "$*" >&2; }
 # host_is FILE: a 64-bit library, by the fifth byte; folders of both kinds are about
 host_is() { [ -e "$1" ] && [ "$(od -An -tu1 -j4 -N1 "$1" | tr -d ' ')" = 2 ]; }
 
-# host_find NAME: prints where the host's library NAME is. LD_LIBRARY_PATH does not
-# reach the programs of a bundle, but modules and containers set it.
-host_find() (
-    set -f
-    IFS=:
-    for folder in ${LD_LIBRARY_PATH-} ${CUDA_HOME:+"$CUDA_HOME/lib64" "$CUDA_HOME/lib"} \
-        ${CUDA_PATH:+"$CUDA_PATH/lib64" "$CUDA_PATH/lib"} ${CUDNN_ROOT:+"$CUDNN_ROOT/lib64" "$CUDNN_ROOT/lib"}; do
-        ! host_is "$folder/$1" || { printf '%s\n' "$folder/$1"; return 0; }
+# host_packages: pip's packages of NVIDIA's libraries, of DINF_PYTHON or python3: folders, one a line. Asked once.
+host_packages() {
+    if [ -z "${host_packages_list+set}" ]; then
+        host_packages_list=$("${DINF_PYTHON:-python3}" -c 'import glob, os, site, sysconfig
+paths = sysconfig.get_paths()
+for place in dict.fromkeys([paths["purelib"], paths["platlib"], *site.getsitepackages(), site.getusersitepackages()]):
+    for folder in sorted(glob.glob(os.path.join(glob.escape(place), "nvidia", "*", "lib"))):
+        print(folder)' 2>/dev/null) || host_packages_list=
+    fi
+    [ -z "$host_packages_list" ] || printf '%s\n' "$host_packages_list"
+}
+
+# Folders that are searched before ldconfig's cache and after it, one a line. LD_LIBRARY_PATH does not reach the
+# programs of a bundle, but modules and containers set it.
+host_first() {
+    printf '%s\n' "${LD_LIBRARY_PATH-}" | tr : '\n' | grep . || :
+    for host_home in "${CUDA_HOME-}" "${CUDA_PATH-}" "${CUDNN_ROOT-}"; do
+        [ -z "$host_home" ] || printf '%s\n' "$host_home/lib64" "$host_home/lib"
     done
-    IFS=' '
-    while read -r name file; do
-        [ "$name" != "$1" ] || { printf '%s\n' "$file"; return 0; }
-    done <<END
-$host_cache
-END
-    for folder in /usr/local/nvidia/lib64 /usr/local/nvidia/lib /usr/lib/wsl/lib /usr/local/cuda/lib64 \
+}
+host_last() {
+    printf '%s\n' /usr/local/nvidia/lib64 /usr/local/nvidia/lib /usr/lib/wsl/lib /usr/local/cuda/lib64 \
         /usr/lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu/nvidia/current /usr/lib64 /usr/lib64/nvidia \
-        /run/opengl-driver/lib; do
-        ! host_is "$folder/$1" || { printf '%s\n' "$folder/$1"; return 0; }
+        /run/opengl-driver/lib
+}
+
+# host_in NAME: prints the first NAME in the folders of standard input
+host_in() {
+    while read -r folder; do
+        if host_is "$folder/$1"; then
+            printf '%s\n' "$folder/$1"
+            return 0
+        fi
     done
     return 1
-)
+}
+
+# host_find NAME: sets host_file to where the host's library NAME is.
+host_find() {
+    host_file=$(host_first | host_in "$1") && return 0
+    host_file=$(printf '%s\n' "$host_cache" | sed -n "s|^$1 ||p" | head -n 1)
+    [ -z "$host_file" ] || return 0
+    host_file=$(host_last | host_in "$1") && return 0
+    case $1 in libcuda.so.1) return 1 ;; esac # the driver's
+    host_packages >/dev/null
+    host_file=$(host_packages | host_in "$1")
+}
 
 # host_links FOLDER: prints a private folder of links to NVIDIA's libraries in FOLDER.
 host_links() (
@@ -51,7 +76,7 @@ host_links() (
 
 # host_add NAME: its folder, or one of links to it, joins host_path.
 host_add() {
-    host_file=$(host_find "$1") || return 1
+    host_find "$1" || return 1
     host_folder=${host_file%/*}
     case :$host_seen: in *:"$host_folder":*) return 0 ;; esac
     host_seen=$host_seen:$host_folder
