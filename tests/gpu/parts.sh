@@ -1,38 +1,44 @@
 #!/usr/bin/env bash
-# The parts of run.sh, which starts this file with a part's name and a time limit.
-# $DINF the program, $PLACE where programs are, $DEVICE cuda (cpu: a trial with small
-# sizes), $WORK a folder that goes, $WORK/json/PART.json figures for the report,
-# $PYTHON with PyTorch. A part's status: 0 good, 77 skipped, anything else failed.
+# The parts of run.sh, which starts this file with a part's name and a time limit; the benchmarks are in
+# bench_parts.sh. $DINF the program, $PLACE where programs are, $DEVICE cuda (cpu: a trial with small sizes),
+# $WORK a folder that goes, $WORK/json/PART.json figures for the report, $PYTHON with PyTorch.
+# A part's status: 0 good, 77 does not apply to the device, 78 something is missing here, anything else failed.
 
-# Name, time limit, least time worth starting it, what: what matters most and is quick comes first.
+# Name, time limit, about how long it takes on a GPU (it is not begun in less), its test program, what. What matters
+# most and is quick comes first.
 parts_table() {
     cat <<'END'
-device 60 10 device, driver, versions
-table-fp32 150 20 every operation against ref, fp32
-table-bf16 150 20 every operation against ref, bf16
-table-tf32 150 20 every operation against ref, tf32
-linalg 100 15 double precision against ref
-nn-golden 150 20 networks, losses, training steps against PyTorch's stored values
-nn-gradient 150 20 gradients against differences
-nn-feed 200 20 recorded steps against eager, streamed data against resident, precisions
-nn-resume 200 20 stopped at any step and taken up again: bit for bit
-errors 100 20 a training that cannot fit; no GPU; a precision that is not there
-curves 200 40 the same training on cpu and cuda
-ranks 260 80 one, two and four worker ranks on the GPU: bit for bit
-kill 240 80 kill -9 of a child and of the whole run, resumed: bit for bit
-bench-step-bf16 300 90 the training step beside PyTorch, bf16
-memcheck 300 100 compute-sanitizer memcheck: operations and two training steps
-demo 240 80 configs/demo.cfg
-bench-gmm 200 60 mixtures beside scikit-learn or NumPy
-bench-thefts 300 90 16 thefts by 1, 2, 4, 8 workers
-bench-step-tf32 240 60 the training step beside PyTorch, tf32
-bench-step-fp32 240 60 the training step beside PyTorch, fp32
-bench-thefts-mps 240 60 the thefts with NVIDIA's multi-process service
-bench-floor 90 30 rates of the chip, and the share of them that was reached
-racecheck 300 100 compute-sanitizer racecheck: operations
-initcheck 300 100 compute-sanitizer initcheck: two training steps
+device 60 10 - device, driver, versions
+table-fp32 150 20 device_compare every operation against ref, fp32
+table-bf16 150 20 device_compare every operation against ref, bf16
+table-tf32 150 20 device_compare every operation against ref, tf32
+large-fp32 150 30 device_compare the shapes of ResNet-34 and 512 views against ref, fp32
+large-bf16 150 30 device_compare the shapes of ResNet-34 and 512 views against ref, bf16
+nn-golden 150 20 nn_test_golden networks, losses, training steps against PyTorch's stored values
+nn-feed 200 20 nn_test_feed recorded steps against eager, streamed data against resident, precisions
+nn-resume 200 20 nn_test_resume stopped at any step and taken up again: bit for bit
+linalg 100 15 gpu_linalg double precision against ref
+bench-step-bf16 300 150 - the training step beside PyTorch, bf16
+bench-thefts 420 280 - 16 thefts by 1, 4, 8, 2 workers
+bench-gmm 240 100 - mixtures beside scikit-learn or NumPy
+bench-chip 90 30 - rates of the chip, for the floors
+curves 200 60 - the same training on cpu and cuda
+nn-gradient 150 20 nn_test_gradient gradients against differences
+ranks 300 120 - one, two and four worker ranks on the GPU: bit for bit
+ranks-bf16 200 60 - ResNet-18 in bf16 by one and by four worker ranks: bit for bit
+bench-step-tf32 240 100 - the training step beside PyTorch, tf32
+bench-step-fp32 240 120 - the training step beside PyTorch, fp32
+kill 300 120 - kill -9 of a child and of the whole run, resumed: bit for bit
+demo 240 80 - configs/demo.cfg
+plans 100 20 gpu_plans cuDNN's plans for all convolutions, asked with profiles of GPUs
+errors 100 20 - a training that cannot fit; no GPU; a precision that is not there
+bench-thefts-mps 300 150 - the thefts with NVIDIA's multi-process service
+memcheck 300 150 device_compare compute-sanitizer memcheck: operations and two training steps
+racecheck 300 150 device_compare compute-sanitizer racecheck: operations
+initcheck 300 150 - compute-sanitizer initcheck: two training steps
 END
 }
+part_field() { parts_table | awk -v part="$1" -v n="$2" '$1 == part { print $n }'; }
 
 # program NAME: where it is, in a bundle or a build folder
 program() {
@@ -49,12 +55,25 @@ has_gpu() {
     devices=$("$DINF" list devices | tr -s ' \n' ' ')
     [[ $devices == *' cuda '* ]] && ! grep -q ' cuda [^]]*\[not here' <<<"$devices"
 }
+# Why there is none: what the program says, and where a bundle looks for libraries.
+why_no_gpu() {
+    "$DINF" list devices
+    if [ -f "$PLACE/libexec/host.sh" ]; then
+        echo "Libraries are looked for in these folders, and between them where ldconfig says:"
+        (. "$PLACE/libexec/host.sh"; host_first; host_last; host_packages)
+    else
+        echo "Libraries are looked for where the loader does: LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}, ldconfig's folders"
+    fi
+}
 trial() { [ "$DEVICE" = cpu ]; }
 show() { printf '$ %s\n' "$*"; "$@"; }
+show_to() { printf '$ %s\n' "${*:2}"; "${@:2}" >"$1" 2>&1; } # FILE COMMAND...
 skip() { echo "SKIP: $*"; exit 77; }
+missing() { echo "NOT SHOWN: $*"; exit 78; }
 fail() { echo "FAIL: $*"; exit 1; }
-# needs NAME: sets $found or skips the part
-needs() { found=$(program "$1") || skip "no program $1 among those given"; }
+of_gpu() { ! trial || skip "of the GPU"; }
+# needs NAME: sets $found
+needs() { found=$(program "$1") || missing "no program $1 among those given"; }
 # expect STATUS TEXT COMMAND...
 expect() {
     local want=$1 text=$2 code=0
@@ -90,29 +109,55 @@ keep() {
     "$DINF" collect "$WORK/$1" --pack >/dev/null && cp "$WORK/$1/results.h5" "$KEEP_RESULTS/$1/"
 }
 
-need_mpirun() { command -v mpirun >/dev/null || skip "no mpirun"; }
+need_mpirun() { command -v mpirun >/dev/null || missing "no mpirun"; }
 
-# a small campaign: two thefts of tests/e2e/tiny.cfg
+# small_config EPOCHS: tests/e2e/tiny.cfg with four thefts, the victim trained for so long, the others half of it
 small_config() {
-    sed 's/budgets = \[ 24, 48 \]/budgets = 48/; s/loss = \[ "infonce", "mse" \]/loss = "infonce"/' tests/e2e/tiny.cfg \
-        >"$WORK/small.cfg"
-    export DINF_CUDA_CHOICES=$WORK/choices # algorithms are measured: other ones would be other bits
+    rm -rf "$WORK/one" "$WORK"/by-* # of other parts
+    sed "s/budgets = \[ 24, 48 \]/budgets = 48/; s/epochs = 12;/epochs = $1;/; s/epochs = [46];/epochs = $(($1 / 2));/" \
+        tests/e2e/tiny.cfg >"$WORK/small.cfg"
 }
-# campaign NAME RANKS (0: no mpirun)
+# campaign NAME RANKS (0: no mpirun): of $WORK/small.cfg
 campaign() {
     local launch=
     [ "$2" = 0 ] || launch="$DINF_MPIRUN -n $2"
     # words of the launcher are meant to be split
-    DINF_PROGRESS=plain show $launch "$DINF" run "$WORK/small.cfg" --out "$WORK/$1" --device "$DEVICE" \
-        --set campaign.ranks_per_gpu=2 >"$WORK/campaign.log" 2>&1 ||
+    DINF_PROGRESS=plain show_to "$WORK/campaign.log" $launch "$DINF" run "$WORK/small.cfg" --out "$WORK/$1" \
+        --device "$DEVICE" --set campaign.ranks_per_gpu=4 ||
         { echo "status $?"; tail -n 20 "$WORK/campaign.log"; exit 1; }
     head -n 1 "$WORK/campaign.log"
     tail -n 1 "$WORK/campaign.log"
 }
+# at_a_time NAME N: so many tasks of the campaign did run at the same time, by its journal
+at_a_time() {
+    local most
+    most=$("$PYTHON" -c 'import json, sys
+now = most = 0
+for line in open(sys.argv[1]):
+    event = json.loads(line)["event"]
+    now += (event == "start") - (event in ("done", "failed"))
+    most = max(most, now)
+print(most)' "$WORK/$1/journal.jsonl")
+    echo "tasks at a time: $most"
+    [ "$most" = "$2" ] || fail "$2 were wanted"
+}
+# equal_by WORKERS...: the campaign by one rank without mpirun, and by so many workers
+equal_by() {
+    local workers
+    campaign one 0
+    keep one
+    need_mpirun
+    for workers; do
+        campaign "by-$workers" $((workers + 1))
+        at_a_time "by-$workers" "$workers"
+        same "$WORK/one" "$WORK/by-$workers"
+        keep "by-$workers"
+    done
+}
 
 part_device() {
     show uname -srm
-    show nproc
+    show lscpu | grep -E '^\$|Model name|Socket|Core|Thread|^CPU\(s\)' || show nproc
     if command -v nvidia-smi >/dev/null; then
         show nvidia-smi || true
         show nvidia-smi --format=csv \
@@ -135,16 +180,26 @@ try:
 except ImportError:
     pass'
     local tool
-    for tool in nvcc compute-sanitizer nvidia-cuda-mps-control mpirun; do
-        echo "$tool: $(command -v $tool >/dev/null && echo here || echo 'not here')"
+    for tool in nvcc compute-sanitizer mpirun nvidia-cuda-mps-control; do
+        command -v $tool >/dev/null || { echo "$tool: not here"; continue; }
+        case $tool in *-mps-*) echo "$tool: here" ;; *) show $tool --version 2>&1 | tail -n 4 ;; esac
     done
 }
 
-table() { needs device_compare; show "$found" "$DEVICE" 1 "$1"; }
+table() { needs device_compare; show "$found" "$DEVICE" 1 "$@"; }
 part_table-fp32() { table fp32; }
-part_table-tf32() { ! trial || skip "of the GPU"; table tf32; }
-part_table-bf16() { ! trial || skip "of the GPU"; table bf16; }
-part_linalg() { needs gpu_linalg; show "$found" "$DEVICE"; }
+part_table-tf32() { of_gpu; table tf32; }
+part_table-bf16() { of_gpu; table bf16; }
+large() {
+    of_gpu
+    needs device_compare
+    "$found" cpu 1 usage 2>&1 | grep -q large || missing "this device_compare has no large shapes"
+    table "$1" large
+}
+part_large-fp32() { large fp32; }
+part_large-bf16() { large bf16; }
+part_linalg() { of_gpu; needs gpu_linalg; show "$found" cuda; }
+part_plans() { of_gpu; needs gpu_plans; show "$found" tests/gpu/profiles/*.json; }
 nn() { needs "nn_test_$1"; show "$found"; }
 part_nn-golden() { nn golden; }
 part_nn-gradient() { nn gradient; }
@@ -167,50 +222,67 @@ END
 
 part_curves() {
     local sizes=()
-    ! trial || sizes=(--arch resnet10 --width 0.25 --size 16 --batch 16 --steps 20 --precisions fp32)
+    ! trial || sizes=(--arch resnet10 --width 0.125 --size 8 --batch 8 --steps 6 --precisions fp32)
     show "$PYTHON" tests/gpu/curves.py --dinf "$DINF" --device "$(trial && echo ref || echo cuda)" \
         --json "$WORK/json/curves.json" ${sizes[@]+"${sizes[@]}"}
 }
 
-part_ranks() {
-    small_config
-    campaign one 0
-    keep one
-    need_mpirun
-    local workers
-    for workers in 2 4; do
-        campaign "by-$workers" $((workers + 1))
-        same "$WORK/one" "$WORK/by-$workers"
-        keep "by-$workers"
-    done
+part_ranks() { small_config 12; equal_by 2 4; }
+part_ranks-bf16() {
+    local precision=bf16 arch=resnet18 width=1.0 size=32
+    ! trial || { precision=fp32; arch=resnet10; width=0.25; size=8; }
+    rm -rf "$WORK/one" "$WORK"/by-*
+    cat >"$WORK/small.cfg" <<END
+campaign = { name = "ranks"; seed = 0; trials = 1; threads = 1; retries = 0; };
+datasets = ( { name = "shapes"; format = "procedural"; classes = 10; count = 1024; size = $size; },
+             { name = "members"; of = "shapes"; begin = 0; count = 512; },
+             { name = "outside"; of = "shapes"; begin = 512; count = 512; } );
+encoders = ( { name = "victim"; role = "victim"; train = { dataset = "members"; arch = "$arch"; width = $width; stem = "cifar";
+    loss = "infonce"; epochs = 2; batch = 128; precision = "$precision"; }; } );
+steal = ( { victim = "victim"; queries = [ "outside", "members" ]; budgets = 512; loss = [ "infonce", "mse" ];
+    query = { augment = "none"; views = 1; }; arch = "$arch"; width = $width; stem = "cifar"; epochs = 4;
+    batch = 128; precision = "$precision"; } );
+END
+    equal_by 4
 }
 
-children() { cat /proc/"$1"/task/*/children 2>/dev/null | tr ' ' '\n' | grep . || true; }
-done_tasks() { grep -c '"event":"done"' "$1/journal.jsonl" 2>/dev/null || true; }
-part_kill() {
-    need_mpirun
-    small_config
-    [ -e "$WORK/one/results.h5" ] || campaign one 0 # by the part ranks, if that ran in this call
-    local pid rank child killed=0
-    echo "\$ $DINF_MPIRUN -n 3 $DINF run $WORK/small.cfg --out $WORK/broken ..."
-    DINF_PROGRESS=plain $DINF_MPIRUN -n 3 "$DINF" run "$WORK/small.cfg" --out "$WORK/broken" --device "$DEVICE" \
-        --set campaign.ranks_per_gpu=2 >"$WORK/broken.log" 2>&1 &
-    pid=$!
-    until [ "$(done_tasks "$WORK/broken")" -ge 3 ] 2>/dev/null || ! kill -0 $pid 2>/dev/null; do sleep 0.2; done
-    while [ $killed -lt 2 ] && kill -0 $pid 2>/dev/null; do
-        for rank in $(children $pid); do
+children() { grep -ls "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status | cut -d / -f 3 || true; }
+events() { grep -c "\"event\":\"$2\"" "$1/journal.jsonl" 2>/dev/null || true; }
+# kill_children MPIRUN N: of its ranks
+kill_children() {
+    local rank child
+    killed=0
+    while [ $killed -lt "$2" ] && kill -0 "$1" 2>/dev/null; do
+        for rank in $(children "$1"); do
             child=$(children "$rank" | head -n 1)
             if [ -n "$child" ] && kill -9 "$child" 2>/dev/null; then killed=$((killed + 1)); break; fi
         done
-        sleep 1.5
+        sleep 0.2
     done
-    echo "kill -9 of $killed children, then of mpirun, after $(done_tasks "$WORK/broken") tasks"
     [ $killed -gt 0 ] || fail "no child was there to be killed"
-    kill -9 $pid 2>/dev/null || true
+}
+part_kill() {
+    need_mpirun
+    local pid killed before planned
+    small_config 240
+    campaign one 0
+    echo "\$ $DINF_MPIRUN -n 3 $DINF run $WORK/small.cfg --out $WORK/broken ..."
+    DINF_PROGRESS=plain $DINF_MPIRUN -n 3 "$DINF" run "$WORK/small.cfg" --out "$WORK/broken" --device "$DEVICE" \
+        --set campaign.ranks_per_gpu=4 >"$WORK/broken.log" 2>&1 &
+    pid=$!
+    until [ "$(events "$WORK/broken" done)" -ge 3 ] 2>/dev/null || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
+    kill_children $pid 2
+    kill -9 $pid 2>/dev/null || fail "the campaign was over before mpirun was killed"
     wait $pid 2>/dev/null || true
     sleep 3 # ranks notice that mpirun is gone
+    before=$(events "$WORK/broken" done) started=$(events "$WORK/broken" start)
+    planned=$(grep -o '"kind":' "$WORK/broken/plan.json" | wc -l)
+    echo "kill -9 of $killed children, then of mpirun: $before of $planned tasks were done"
+    [ "$before" -lt "$planned" ] || fail "the campaign was over before mpirun was killed"
     campaign broken 3
-    grep -c '"event":"run"' "$WORK/broken/journal.jsonl" | sed 's/^/launches in the journal: /'
+    started=$(($(events "$WORK/broken" start) - started))
+    echo "the resumed run started $started tasks; launches in the journal: $(events "$WORK/broken" run)"
+    [ $started -gt 0 ] || fail "the resumed run had nothing to do"
     same "$WORK/one" "$WORK/broken"
     keep broken
 }
@@ -218,28 +290,24 @@ part_kill() {
 sanitize() { # TOOL COMMAND...
     local tool=$1 code=0
     shift
-    command -v compute-sanitizer >/dev/null || skip "no compute-sanitizer"
+    command -v compute-sanitizer >/dev/null || missing "no compute-sanitizer"
     show compute-sanitizer --tool "$tool" --target-processes all --error-exitcode 3 "$@" || code=$?
     [ $code = 0 ] || fail "status $code of $tool"
 }
 two_steps() {
-    sanitize "$1" "$DINF" bench train --steps 2 --warmup 0 --device cuda --arch resnet10 --batch 16
-    sanitize "$1" "$DINF" bench train --steps 2 --warmup 0 --device cuda --arch resnet10 --batch 16 --precision bf16
+    sanitize "$1" "$DINF" bench train --steps 2 --warmup 0 --device cuda --arch resnet10 --size 16 --batch 8
+    sanitize "$1" "$DINF" bench train --steps 2 --warmup 0 --device cuda --arch resnet10 --size 16 --batch 8 --precision bf16
 }
-part_memcheck() {
-    ! trial || skip "of the GPU"
-    two_steps memcheck
-    needs device_compare
-    sanitize memcheck "$found" cuda
-}
-part_racecheck() { ! trial || skip "of the GPU"; needs device_compare; sanitize racecheck "$found" cuda; }
-part_initcheck() { ! trial || skip "of the GPU"; two_steps initcheck; }
+# a table's operations in one precision: the whole would take hours
+part_memcheck() { of_gpu; two_steps memcheck; needs device_compare; sanitize memcheck "$found" cuda 1 bf16; }
+part_racecheck() { of_gpu; needs device_compare; sanitize racecheck "$found" cuda 1 bf16; }
+part_initcheck() { of_gpu; two_steps initcheck; }
 
 part_demo() {
     local launch= start=$SECONDS config=configs/demo.cfg
     ! trial || config=tests/e2e/tiny.cfg
     ! command -v mpirun >/dev/null || launch="$DINF_MPIRUN -n 5"
-    DINF_PROGRESS=plain show $launch "$DINF" run $config --out "$WORK/demo" --device "$DEVICE" >"$WORK/demo.log" 2>&1 ||
+    DINF_PROGRESS=plain show_to "$WORK/demo.log" $launch "$DINF" run $config --out "$WORK/demo" --device "$DEVICE" ||
         { echo "status $?"; tail -n 20 "$WORK/demo.log"; exit 1; }
     head -n 1 "$WORK/demo.log"
     tail -n 1 "$WORK/demo.log"
@@ -250,55 +318,13 @@ part_demo() {
     fi
 }
 
-step() { # PRECISION PEERS...
-    local precision=$1 sizes=()
-    shift
-    has_module torch || skip "no PyTorch"
-    ! trial || sizes=(--arch resnet10 --width 0.25 --size 16 --batch 8 --steps 2 --warmup 1 --repeats 2)
-    show "$PYTHON" tests/bench/gpu/simclr_torch.py
-    show "$PYTHON" tests/bench/gpu/train_step.py --dinf "$DINF" --device "$DEVICE" --precisions "$precision" \
-        --peers "$@" --json "$WORK/json/bench-step-$precision.json" ${sizes[@]+"${sizes[@]}"}
-}
-part_bench-step-bf16() { if trial; then step bf16 eager; else step bf16 eager compile loader; fi; }
-part_bench-step-tf32() { ! trial || skip "of the GPU"; step tf32 eager compile; }
-part_bench-step-fp32() { if trial; then step fp32 eager; else step fp32 eager compile; fi; }
-
-thefts() { # NAME WORKERS... -- OPTIONS...
-    local name=$1 sizes=(--epochs 10)
-    shift
-    ! trial || sizes=(--thefts 2 --queries 64 --epochs 1 --batch 32 --arch resnet8 --width 0.125 --size 8
-        --precision fp32)
-    show "$PYTHON" tests/bench/gpu/thefts.py --dinf "$DINF" --device "$DEVICE" --json "$WORK/json/$name.json" \
-        "${sizes[@]}" "$@"
-}
-part_bench-thefts() {
-    if trial; then thefts bench-thefts --mps no --workers 1 2; else thefts bench-thefts --mps no --workers 1 2 4 8; fi
-}
-part_bench-thefts-mps() {
-    command -v nvidia-cuda-mps-control >/dev/null || skip "no nvidia-cuda-mps-control"
-    thefts bench-thefts-mps --mps yes --workers 2 4 8
-}
-
-part_bench-gmm() {
-    local sizes=()
-    ! trial || sizes=(--n 2000 --d 64 --k 5 --iterations 2)
-    show "$PYTHON" tests/bench/gpu/gmm.py --dinf "$DINF" --device "$DEVICE" --json "$WORK/json/bench-gmm.json" \
-        ${sizes[@]+"${sizes[@]}"}
-}
-
-part_bench-floor() {
-    local sizes=() files=() file
-    has_module torch || skip "no PyTorch"
-    ! trial || sizes=(--megabytes 32 --side 256)
-    for file in "$WORK"/json/bench-{step,thefts,gmm}*.json; do
-        [ ! -s "$file" ] || files+=("$file")
-    done
-    show "$PYTHON" tests/bench/gpu/floor.py --device "$DEVICE" --json "$WORK/json/bench-floor.json" \
-        ${sizes[@]+"${sizes[@]}"} ${files[@]+"${files[@]}"}
-}
-
+. tests/gpu/bench_parts.sh
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     set -euo pipefail
     cd "$ROOT"
+    case $1 in
+    bench-*) gpu_state before; trap 'gpu_state after' EXIT ;;
+    ranks* | kill) export DINF_CUDA_CHOICES=$WORK/choices ;; # measured anew, other algorithms would be other bits
+    esac
     "part_$1"
 fi

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# run.sh on a machine that is lent for some minutes and of which only the files in $OUT come back.
+#   OUT=DIR tests/gpu/remote.sh [--bundle ARCHIVE] [--limit SECONDS] [options of run.sh]
+# --bundle  an archive of containers/bundle.sh; otherwise the folder build, or run.sh's --build
+# --limit   when the machine takes its leave (600), counted from the start of this script
+# Reports of the same revision in tests/gpu/reports are gone on with: copy there what came back in $OUT, and call again.
+set -euo pipefail
+cd -P "$(dirname "$0")/../.."
+: "${OUT:?the folder that comes back}"
+begin=$SECONDS limit=600 margin=20 place=$PWD/build archive= options=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --bundle) archive=$2; shift 2 ;;
+    --limit) limit=$2; shift 2 ;;
+    --build) place=$2 options+=("$1" "$2"); shift 2 ;;
+    *) options+=("$1"); shift ;;
+    esac
+done
+dinf=$place/dinf
+if [ -n "$archive" ]; then
+    folder=$(mktemp -d "${TMPDIR:-/tmp}/dinf-bundle.XXXXXX")
+    trap 'rm -rf "$folder"' EXIT
+    tar -C "$folder" -xf "$archive"
+    place=$(echo "$folder"/dinf-*)
+    dinf=$place/bin/dinf
+    options+=(--bundle "$place")
+fi
+revision=$("$dinf" --version | sed -n 's/.*(\(.*\)).*/\1/p')
+mkdir -p "$OUT"
+for report in tests/gpu/reports/"$revision"-*.md; do
+    [ ! -f "$report" ] || cp "$report" "$OUT/"
+done
+status=0
+tests/gpu/run.sh --reports "$OUT" --budget $((limit - (SECONDS - begin) - margin)) ${options[@]+"${options[@]}"} ||
+    status=$?
+exit $status
