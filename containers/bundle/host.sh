@@ -9,16 +9,18 @@ host_say() { printf '%s\n' "$*" >&2; }
 # host_is FILE: a 64-bit library, by the fifth byte; folders of both kinds are about
 host_is() { [ -e "$1" ] && [ "$(od -An -tu1 -j4 -N1 "$1" | tr -d ' ')" = 2 ]; }
 
-# host_packages: pip's packages of NVIDIA's libraries, of DINF_PYTHON or python3: folders, one a line. Asked once.
+# host_packages: pip's packages of NVIDIA's libraries, of DINF_PYTHON or python3: folders, one a line. The programs
+# that this one starts need not ask again.
 host_packages() {
-    if [ -z "${host_packages_list+set}" ]; then
-        host_packages_list=$("${DINF_PYTHON:-python3}" -c 'import glob, os, site, sysconfig
+    if [ -z "${DINF_HOST_PACKAGES+set}" ]; then
+        DINF_HOST_PACKAGES=$("${DINF_PYTHON:-python3}" -c 'import glob, os, site, sysconfig
 paths = sysconfig.get_paths()
 for place in dict.fromkeys([paths["purelib"], paths["platlib"], *site.getsitepackages(), site.getusersitepackages()]):
     for folder in sorted(glob.glob(os.path.join(glob.escape(place), "nvidia", "*", "lib"))):
-        print(folder)' 2>/dev/null) || host_packages_list=
+        print(folder)' 2>/dev/null) || DINF_HOST_PACKAGES=
+        export DINF_HOST_PACKAGES
     fi
-    [ -z "$host_packages_list" ] || printf '%s\n' "$host_packages_list"
+    [ -z "$DINF_HOST_PACKAGES" ] || printf '%s\n' "$DINF_HOST_PACKAGES"
 }
 
 # Folders that are searched before ldconfig's cache and after it, one a line. LD_LIBRARY_PATH does not reach the

@@ -61,6 +61,11 @@ for object in "$mine"/libexec/* "$mine"/lib/*/*; do
 done
 "$mine/bin/dinf" run tests/e2e/tiny.cfg --out "$work/expected" >"$work/log" 2>&1 || fail "status $? on this machine"
 
+# and so do the parts and benchmarks of tests/gpu/run.sh that need no GPU, from the folder alone
+(cd "$mine" && PYTHONDONTWRITEBYTECODE=1 tests/gpu/run.sh --bundle . --device cpu --out "$work/report.md" \
+    --without nn-gradient nn-feed) >"$work/log" 2>&1 || fail "status $? of tests/gpu/run.sh"
+! grep -nF -e "$mine" "$work/report.md" || fail "names of this machine's folders in the report"
+
 # inside COMMAND...: in the chroot, in the bundle's folder, as $user, with only the
 # variables of a login; what it prints goes to log
 place="/opt/an odd place, ünd more"

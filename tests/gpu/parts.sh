@@ -313,7 +313,7 @@ part_demo() {
     tail -n 1 "$WORK/demo.log"
     echo "$((SECONDS - start)) s"
     keep demo
-    if has_module h5py && has_module pandas && has_module matplotlib; then
+    if ! trial && has_module h5py && has_module pandas && has_module matplotlib; then
         show "$PYTHON" analysis/all.py "$WORK/demo" || fail "no figures"
     fi
 }
