@@ -6,7 +6,8 @@ gpu_state() {
     echo "-- $1: load $(cut -d ' ' -f 1-3 /proc/loadavg)"
     command -v nvidia-smi >/dev/null || { echo "no nvidia-smi"; return 0; }
     nvidia-smi --format=csv,noheader --query-gpu=name,driver_version,pstate,clocks.sm,clocks.mem,temperature.gpu,\
-power.draw,utilization.gpu,memory.used,clocks_throttle_reasons.active || true
+power.draw,utilization.gpu,memory.used || true
+    nvidia-smi --format=csv,noheader --query-gpu=clocks_event_reasons.active | sed 's/^/reasons for lower clocks: /' || true
     nvidia-smi --format=csv,noheader --query-compute-apps=pid,process_name,used_memory |
         sed 's/^/other process: /' || true
 }

@@ -60,7 +60,8 @@ begin=$SECONDS
 
 export DINF PLACE=$place BUNDLE=$bundle DEVICE=$device ROOT=$root KEEP_RESULTS=$keep DINF_TEST_DEVICE=$device
 DINF=$(program dinf) || { echo "error: no dinf in $place" >&2; exit 2; }
-PATH=$(dirname "$DINF"):$PATH:${CUDA_HOME:-/usr/local/cuda}/bin # mpirun of a bundle, compute-sanitizer
+# mpirun of a bundle, compute-sanitizer, nvidia-smi
+PATH=$(dirname "$DINF"):$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/nvidia/bin
 for python in "${DINF_PYTHON:-}" python3 /usr/bin/python3; do
     if [ -n "$python" ] && "$python" -c 'import torch' 2>/dev/null; then break; fi
 done
