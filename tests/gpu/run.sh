@@ -104,7 +104,7 @@ run_part() {
     timeout -k 10 "$given" bash tests/gpu/parts.sh "$part" >"$WORK/log" 2>&1 </dev/null || code=$?
     case $code in
     0) status=ok ;;
-    77) status=skipped ;;
+    77) if trial; then status=skipped; else status='not shown'; fi ;;
     78) status='not shown' ;;
     124 | 137) status='out of time'; [ "$given" -ge "$limit" ] || status='cut short' ;;
     *) status=failed; echo "exit status $code" >>"$WORK/log" ;;
