@@ -18,7 +18,8 @@ expect() {
     [ "$got" = "$want" ] && return 0
     echo "FAIL: status $got instead of $want: run.sh $*"
     cat "$work/log"
-    [ ! -s "$work/report.md" ] || sed -n '/^<!-- part .* \(failed\|out of time\|not shown\) -->/,/^<!-- end/p' "$work/report.md"
+    [ ! -s "$work/report.md" ] ||
+        sed -n '/^<!-- part .* \(failed\|out of time\|not shown\) -->/,/^<!-- end/p' "$work/report.md"
     exit 1
 }
 says() { grep -q -- "$1" "${2:-$work/log}" || { echo "FAIL: no word of: $1"; cat "$work/log"; exit 1; }; }

@@ -7,7 +7,8 @@ gpu_state() {
     command -v nvidia-smi >/dev/null || { echo "no nvidia-smi"; return 0; }
     nvidia-smi --format=csv,noheader --query-gpu=name,driver_version,pstate,clocks.sm,clocks.mem,temperature.gpu,\
 power.draw,utilization.gpu,memory.used || true
-    nvidia-smi --format=csv,noheader --query-gpu=clocks_event_reasons.active | sed 's/^/reasons for lower clocks: /' || true
+    nvidia-smi --format=csv,noheader --query-gpu=clocks_event_reasons.active |
+        sed 's/^/reasons for lower clocks: /' || true
     nvidia-smi --format=csv,noheader --query-compute-apps=pid,process_name,used_memory |
         sed 's/^/other process: /' || true
 }
@@ -36,7 +37,11 @@ thefts() { # NAME OPTIONS...
     show "$PYTHON" tests/bench/gpu/thefts.py --dinf "$DINF" --device "$DEVICE" --json "$WORK/json/$name.json" \
         --mpirun "$DINF_MPIRUN" ${sizes[@]+"${sizes[@]}"} "$@"
 }
-part_bench-thefts() { if trial; then thefts bench-thefts --workers 1 2; else thefts bench-thefts --workers 1 4 8 2; fi; }
+part_bench-thefts() {
+    local workers="1 4 8 2"
+    ! trial || workers="1 2"
+    thefts bench-thefts --workers $workers
+}
 part_bench-thefts-mps() {
     of_gpu
     "$PYTHON" -c 'import sys; sys.path.insert(0, "tests/bench/gpu"); import thefts; sys.exit(not thefts.find_mps())' ||

@@ -114,8 +114,8 @@ need_mpirun() { command -v mpirun >/dev/null || missing "no mpirun"; }
 # small_config EPOCHS: tests/e2e/tiny.cfg with four thefts, the victim trained for so long, the others half of it
 small_config() {
     rm -rf "$WORK/one" "$WORK"/by-* # of other parts
-    sed "s/budgets = \[ 24, 48 \]/budgets = 48/; s/epochs = 12;/epochs = $1;/; s/epochs = [46];/epochs = $(($1 / 2));/" \
-        tests/e2e/tiny.cfg >"$WORK/small.cfg"
+    sed -e "s/budgets = \[ 24, 48 \]/budgets = 48/" -e "s/epochs = 12;/epochs = $1;/" \
+        -e "s/epochs = [46];/epochs = $(($1 / 2));/" tests/e2e/tiny.cfg >"$WORK/small.cfg"
 }
 # campaign NAME RANKS (0: no mpirun): of $WORK/small.cfg
 campaign() {
@@ -190,15 +190,13 @@ table() { needs device_compare; show "$found" "$DEVICE" 1 "$@"; }
 part_table-fp32() { table fp32; }
 part_table-tf32() { of_gpu; table tf32; }
 part_table-bf16() { of_gpu; table bf16; }
-large() {
-    of_gpu
-    needs device_compare
-    "$found" cpu 1 usage 2>&1 | grep -q large || missing "this device_compare has no large shapes"
-    table "$1" large
+part_large-fp32() { table fp32 large "$(trial && echo 1 || echo 512)"; }
+part_large-bf16() { of_gpu; table bf16 large 512; }
+part_linalg() {
+    ! trial || program gpu_linalg >/dev/null || skip "built with the cuda device only"
+    needs gpu_linalg
+    show "$found" "$DEVICE"
 }
-part_large-fp32() { large fp32; }
-part_large-bf16() { large bf16; }
-part_linalg() { of_gpu; needs gpu_linalg; show "$found" cuda; }
 part_plans() { of_gpu; needs gpu_plans; show "$found" tests/gpu/profiles/*.json; }
 nn() { needs "nn_test_$1"; show "$found"; }
 part_nn-golden() { nn golden; }
@@ -237,8 +235,8 @@ campaign = { name = "ranks"; seed = 0; trials = 1; threads = 1; retries = 0; };
 datasets = ( { name = "shapes"; format = "procedural"; classes = 10; count = 1024; size = $size; },
              { name = "members"; of = "shapes"; begin = 0; count = 512; },
              { name = "outside"; of = "shapes"; begin = 512; count = 512; } );
-encoders = ( { name = "victim"; role = "victim"; train = { dataset = "members"; arch = "$arch"; width = $width; stem = "cifar";
-    loss = "infonce"; epochs = 2; batch = 128; precision = "$precision"; }; } );
+encoders = ( { name = "victim"; role = "victim"; train = { dataset = "members"; arch = "$arch"; width = $width;
+    stem = "cifar"; loss = "infonce"; epochs = 2; batch = 128; precision = "$precision"; }; } );
 steal = ( { victim = "victim"; queries = [ "outside", "members" ]; budgets = 512; loss = [ "infonce", "mse" ];
     query = { augment = "none"; views = 1; }; arch = "$arch"; width = $width; stem = "cifar"; epochs = 4;
     batch = 128; precision = "$precision"; } );
@@ -295,8 +293,11 @@ sanitize() { # TOOL COMMAND...
     [ $code = 0 ] || fail "status $code of $tool"
 }
 two_steps() {
-    sanitize "$1" "$DINF" bench train --steps 2 --warmup 0 --device cuda --arch resnet10 --size 16 --batch 8
-    sanitize "$1" "$DINF" bench train --steps 2 --warmup 0 --device cuda --arch resnet10 --size 16 --batch 8 --precision bf16
+    local precision
+    for precision in fp32 bf16; do
+        sanitize "$1" "$DINF" bench train --steps 2 --warmup 0 --device cuda --arch resnet10 --size 16 --batch 8 \
+            --precision $precision
+    done
 }
 # a table's operations in one precision: the whole would take hours
 part_memcheck() { of_gpu; two_steps memcheck; needs device_compare; sanitize memcheck "$found" cuda 1 bf16; }

@@ -79,7 +79,8 @@ class Case:
             except (SystemExit, ValueError) as e:
                 if self.a.peer == "sklearn":
                     raise
-                print(f"scikit-learn does not work here ({str(e).splitlines()[0]}): NumPy in its place", file=sys.stderr)
+                why = str(e).splitlines()[0]
+                print(f"scikit-learn does not work here ({why}): NumPy in its place", file=sys.stderr)
         yield "NumPy", lambda: {**self.python(NUMPY), "instead_of": "scikit-learn"}
         if self.a.device != "cpu":
             yield "dinf cpu", lambda: self.dinf("cpu", self.a.peer_iterations)
