@@ -52,7 +52,7 @@ host_in() {
 host_find() {
     host_file=$(host_first | host_in "$1") && return 0
     host_file=$(printf '%s\n' "$host_cache" | sed -n "s|^$1 ||p" | head -n 1)
-    [ -z "$host_file" ] || return 0
+    [ ! -e "$host_file" ] || return 0 # the cache may be older than what it names
     host_file=$(host_last | host_in "$1") && return 0
     case $1 in libcuda.so.1) return 1 ;; esac # the driver's
     host_packages >/dev/null
