@@ -17,6 +17,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -234,6 +235,7 @@ def main():
     p.add_argument("--json")
     a = p.parse_args()
     a.dinf = os.path.abspath(a.dinf)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the multi-process service must not be left behind
     rows = Rows(a)
     with tempfile.TemporaryDirectory(prefix="dinf-thefts-") as folder:
         write_configs(a, folder)
