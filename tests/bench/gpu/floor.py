@@ -13,8 +13,8 @@ shapes, and prints floor over measured time. Two floors, in seconds:
 Operations of a convolution: 2 n h w c_in c_out k^2 forward, as many for each of its two gradients (the first has
 none at its input). They are those of direct convolutions in every precision: Winograd's need fewer.
 Least bytes, by activation: a convolution's output is written once and read once backward (batch norm's statistics
-come with the convolution, its values and the relu's mask are computed again where they are read); tensors handed
-from one kernel to the next (inputs forward, gradients, block outputs) count only if they do not fit the cache.
+come with the convolution, its values and the relu's mask are computed again where they are read); of tensors
+handed from one kernel to the next (inputs forward, gradients, block outputs) what does not fit the cache.
 Layer by layer: a convolution reads x, writes y; reads dy, writes dx; reads x and dy. Batch norm reads its input
 twice forward (the second time with the residual) and writes once; backward it reads input, output (for the relu) and
 gradient twice, writes one gradient, two with a residual.
@@ -88,9 +88,8 @@ class Count:
         self.operations += operations
 
     def passed(self, elements, times):
-        """A tensor that a cache may hold between its writer and its reader."""
-        if elements * self.element > self.cache:
-            self.least += times * elements * self.element
+        """A tensor of which a cache may hold as much as it has room for, between its writer and its reader."""
+        self.least += times * max(0, elements * self.element - self.cache)
 
     def convolution(self, n, c_in, c_out, side, kernel, stride, first=False, shares_input=False):
         out = side // stride
