@@ -32,7 +32,7 @@ expect 75 "${trial[@]}" --budget 0
 [ "$(began)" = 0 ] || { echo "FAIL: began parts in no time"; exit 1; }
 expect $good "${trial[@]}" --without $slow
 says '| bench-gmm | ok |' "$work/report.md"
-says '| EM, full 2000 x 64, 5 |' "$work/report.md"
+[ $good = 3 ] || says '| EM, full 2000 x 64, 5 |' "$work/report.md"
 says '| SimCLR step, bf16: over PyTorch, eager | 1.5x |  | not measured' "$work/report.md"
 ! grep -nF -e "$PWD/" -e "$build/" "$work/report.md" || { echo "FAIL: folders of this machine"; exit 1; }
 

@@ -182,7 +182,9 @@ except ImportError:
     local tool
     for tool in nvcc compute-sanitizer mpirun nvidia-cuda-mps-control; do
         command -v $tool >/dev/null || { echo "$tool: not here"; continue; }
-        case $tool in *-mps-*) echo "$tool: here" ;; *) show $tool --version 2>&1 | tail -n 4 ;; esac
+        if [ $tool = nvidia-cuda-mps-control ]; then echo "$tool: here"; continue; fi
+        echo "\$ $tool --version"
+        $tool --version 2>&1 | tail -n 4
     done
 }
 
@@ -262,7 +264,7 @@ kill_children() {
 part_kill() {
     need_mpirun
     local pid killed before planned
-    small_config 240
+    small_config "$(trial && echo 120 || echo 240)"
     campaign one 0
     echo "\$ $DINF_MPIRUN -n 3 $DINF run $WORK/small.cfg --out $WORK/broken ..."
     DINF_PROGRESS=plain $DINF_MPIRUN -n 3 "$DINF" run "$WORK/small.cfg" --out "$WORK/broken" --device "$DEVICE" \

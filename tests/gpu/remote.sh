@@ -5,9 +5,11 @@
 # --limit   when the machine takes its leave (600), counted from the start of this script
 # Reports of the same revision in tests/gpu/reports are gone on with: copy there what came back in $OUT, and call again.
 set -euo pipefail
-cd -P "$(dirname "$0")/../.."
 : "${OUT:?the folder that comes back}"
-begin=$SECONDS limit=600 margin=20 place=$PWD/build archive= options=()
+mkdir -p "$OUT"
+OUT=$(cd "$OUT" && pwd)
+root=$(cd -P "$(dirname "$0")/../.." && pwd)
+begin=$SECONDS limit=600 margin=20 place=$root/build archive='' options=()
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
@@ -27,11 +29,8 @@ if [ -n "$archive" ]; then
     options+=(--bundle "$place")
 fi
 revision=$("$dinf" --version | sed -n 's/.*(\(.*\)).*/\1/p')
-mkdir -p "$OUT"
-for report in tests/gpu/reports/"$revision"-*.md; do
+for report in "$root"/tests/gpu/reports/"$revision"-*.md; do
     [ ! -f "$report" ] || cp "$report" "$OUT/"
 done
-status=0
-tests/gpu/run.sh --reports "$OUT" --budget $((limit - (SECONDS - begin) - margin)) ${options[@]+"${options[@]}"} ||
-    status=$?
-exit $status
+budget=$((limit - (SECONDS - begin) - margin))
+"$root/tests/gpu/run.sh" --reports "$OUT" --budget $((budget > 0 ? budget : 0)) ${options[@]+"${options[@]}"}

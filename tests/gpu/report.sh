@@ -134,7 +134,8 @@ write_report() {
         echo "<!-- for $program_line -->"
         echo
         echo "Written by tests/gpu/run.sh, last on $(date -u '+%F %T') UTC."
-        echo "Revision $revision${bundle:+, from a bundle}; driver ${driver:-none}; processor $cpu_model, $(nproc) cores."
+        echo "Revision $revision${bundle:+, from a bundle}; driver ${driver:-none}."
+        echo "Processor $cpu_model, $(nproc) cores."
         echo "A part's time includes starting its processes. Absolute figures belong to this machine."
         echo
         table_of_parts

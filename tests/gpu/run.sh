@@ -7,8 +7,8 @@
 # --budget  when to stop starting parts, and the end of the last one (540)
 # --only    these parts, also those done; otherwise those that the report lacks, --without: but these
 # --again   failed parts, too
-# --out     the report (REVISION-GPU.md in --reports, tests/gpu/reports): given again with the same programs, GPU
-#           and driver, it is completed, wherever it was in between; another's is put aside
+# --out     the report (in --reports, tests/gpu/reports, one for each revision, GPU and driver): given again with the
+#           same programs, GPU and driver, it is completed, wherever it was in between; another's is put aside
 # --keep    a folder for the results.h5 of the campaigns, to be compared elsewhere if h5py is missing here
 # --device cpu  tries this script where there is no GPU, with small sizes; wants --out
 # DINF_PYTHON: a Python with PyTorch. Exit status, of the parts asked for: 0 every one good; 1 one failed or ran out
@@ -82,15 +82,15 @@ else
     [ -n "$out" ] || { echo "error: --device cpu wants --out: its report is none of a GPU" >&2; exit 2; }
     gpu="no GPU (a trial of the script)"
 fi
+program_line="$revision dinf $(sha_of dinf) libdinf_cuda.so $(sha_of libdinf_cuda.so) on $gpu, driver ${driver:-none}"
 name=$(printf '%s' "$gpu" | tr -cs 'A-Za-z0-9' '-' | sed 's/-$//')
-[ -n "$out" ] || out=$reports/$revision-$name.md
+[ -n "$out" ] || out=$reports/$revision-$name-$(printf '%s' "$program_line" | sha256sum | cut -c 1-6).md
 mkdir -p "$(dirname "$out")"
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/dinf-gpu.XXXXXX")
 export WORK TMPDIR=$WORK
 trap 'rm -rf "$WORK"' EXIT
 mkdir "$WORK/sections" "$WORK/json"
-program_line="$revision dinf $(sha_of dinf) libdinf_cuda.so $(sha_of libdinf_cuda.so) on $gpu, driver ${driver:-none}"
 read_report
 
 # ---- the parts
