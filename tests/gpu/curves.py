@@ -55,8 +55,8 @@ def by_bench(a, device, precision, lr):
     losses = {}
     for step in (s for s in FEW if s <= a.steps):
         out = run([a.dinf, "bench", "train", "--device", device, "--json", "--arch", a.arch, "--width", str(a.width),
-                   "--size", str(a.size), "--batch", str(a.batch), "--augment", "none", "--lr", str(lr), "--precision", precision,
-                   "--threads", str(a.threads), "--warmup", str(step - 1), "--steps", "1"])
+                   "--size", str(a.size), "--batch", str(a.batch), "--augment", "none", "--lr", str(lr),
+                   "--precision", precision, "--threads", str(a.threads), "--warmup", str(step - 1), "--steps", "1"])
         losses[step] = json.loads(out)["loss"]
     return losses
 
