@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 
-# difference at the first step, at steps 2 to 5, later
-LIMITS = {"fp32": (5e-6, 1e-4, 5e-3), "tf32": (1e-3, 5e-3, 2e-2), "bf16": (1e-2, 2e-2, 5e-2)}
+# difference at the first step, at steps 2 to 5, later: about five times what was seen on host libraries, and with
+# other instructions in oneDNN (fp32: 1e-4)
+LIMITS = {"fp32": (5e-6, 1e-3, 5e-3), "tf32": (1e-3, 1e-2, 2e-2), "bf16": (1e-2, 2e-2, 5e-2)}
 FALL = 4  # the first curve falls by at least so many times the last limit
 FEW = (1, 2, 3, 5, 10, 20)
 
