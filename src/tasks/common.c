@@ -95,6 +95,13 @@ int task_reserve(struct task_context *ctx, size_t bytes, struct err *err)
     return room_reserve(ctx, ctx->room, known_memory, &bytes, err);
 }
 
+int task_await(struct task_context *ctx, size_t bytes, struct err *err)
+{
+    int rc = task_reserve(ctx, bytes, err);
+    room_settled(ctx->room);
+    return rc;
+}
+
 void task_report_fraction(void *arg, double fraction)
 {
     const struct task_context *ctx = arg;

@@ -47,6 +47,10 @@ int task_encoder_result(const struct task_context *ctx, const struct train_resul
  * take what another task was promised; the task has it all at its first report. */
 int task_reserve(struct task_context *ctx, size_t bytes, struct err *err);
 
+/* The same for a task that takes its memory and gives it back again and again: it is not
+ * kept for it meanwhile. */
+int task_await(struct task_context *ctx, size_t bytes, struct err *err);
+
 /* Reports a fraction; usable as the callback of encoder_embed (arg: the context). */
 void task_report_fraction(void *ctx, double fraction);
 

@@ -267,7 +267,7 @@ static int inference_run(struct task_context *ctx, struct err *err)
                                             .n_fit = n_fit,
                                             .n_members = s.n_members - n_fit,
                                             .n_heldout = s.n_heldout };
-    rc = task_reserve(ctx, memory(&own, &numbers, &o), err);
+    rc = task_await(ctx, memory(&own, &numbers, &o), err);
     if (rc != 0)
         goto out;
     rc = -1;

@@ -63,12 +63,19 @@ static int is_shared(struct device *dev, bool *shared, struct err *err)
     return rc;
 }
 
+static void report(const struct task_context *ctx, bool waiting)
+{
+    struct task_progress p = { .loss = NAN, .rate = NAN, .waiting = waiting };
+    if (waiting)
+        snprintf(p.what, sizeof p.what, "waiting for the GPU");
+    if (ctx->progress != NULL)
+        ctx->progress(ctx, &p);
+}
+
 /* 0; STOPPED after a signal. */
 static int wait_a_little(const struct task_context *ctx)
 {
-    struct task_progress p = { .loss = NAN, .rate = NAN, .what = "waiting for the GPU", .waiting = true };
-    if (ctx->progress != NULL)
-        ctx->progress(ctx, &p);
+    report(ctx, true);
     clock_sleep(poll_seconds);
     return stop_requested() ? STOPPED : 0;
 }
@@ -90,9 +97,14 @@ int room_enter(const struct task_context *ctx, struct room *room, struct err *er
     *room = (struct room){ -1, -1, -1 };
     if (is_shared(ctx->device, &shared, err) != 0)
         return -1;
-    while (shared && ctx->sharing > 0 && !take_slot(ctx, room))
+    bool waited = false;
+    while (shared && ctx->sharing > 0 && !take_slot(ctx, room)) {
+        waited = true;
         if (wait_a_little(ctx) != 0)
             return STOPPED;
+    }
+    if (waited)
+        report(ctx, false); /* from here on it is the task's own time */
     return 0;
 }
 
@@ -102,7 +114,6 @@ static int enough(const struct task_context *ctx, struct room *room, size_t byte
     size_t free, total;
     if (ctx->device->ops->memory(ctx->device, &free, &total, err) != 0)
         return -1;
-    bytes += overhead;
     if (bytes > total)
         return err_set(err,
                        "this task needs about %zu MiB of GPU memory, the GPU has %zu MiB: use smaller batches or a "
@@ -110,7 +121,7 @@ static int enough(const struct task_context *ctx, struct room *room, size_t byte
                        bytes >> 20, total >> 20);
     room->user = open_lock(ctx->device, "user", 0);
     bool alone = try_lock(room->user, LOCK_EX);
-    if ((bytes <= free || alone) && try_lock(room->user, LOCK_SH))
+    if ((bytes + overhead <= free || alone) && try_lock(room->user, LOCK_SH))
         return 1;
     drop(&room->user);
     return 0;
@@ -122,15 +133,19 @@ int room_reserve(const struct task_context *ctx, struct room *room,
     bool shared;
     if (is_shared(ctx->device, &shared, err) != 0)
         return -1;
+    bool waited = false;
     while (shared) {
         size_t bytes;
         room->memory = open_lock(ctx->device, "memory", 0);
         if (try_lock(room->memory, LOCK_EX)) {
             int there = need(arg, &bytes, err) != 0 ? -1 : enough(ctx, room, bytes, err);
+            if (there > 0 && waited)
+                report(ctx, false);
             if (there != 0)
                 return there < 0 ? -1 : 0;
         }
         drop(&room->memory);
+        waited = true;
         if (wait_a_little(ctx) != 0)
             return STOPPED;
     }

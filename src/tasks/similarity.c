@@ -236,7 +236,7 @@ static int similarity_run(struct task_context *ctx, struct err *err)
     if (options_from_json(similarity_options, ctx->params, &o, err) != 0 || task_seed(o.seed, err) != 0 ||
         samples_read(ctx, &o, &s, err) != 0 || task_output_path(ctx, ".h5", path, err) != 0)
         goto out;
-    rc = task_reserve(ctx, memory(&s), err);
+    rc = task_await(ctx, memory(&s), err);
     if (rc != 0)
         goto out;
     rc = -1;

@@ -23,7 +23,7 @@ bench-thefts 420 280 - 16 thefts by 1, 4, 8, 2 workers
 bench-gmm 240 100 - mixtures beside scikit-learn or NumPy
 bench-chip 90 30 - rates of the chip, for the floors
 curves 200 60 - the same training on cpu and cuda
-nn-gradient 150 20 nn_test_gradient gradients against differences
+nn-gradient 150 20 nn_test_gradient gradients of whole networks against ref's
 ranks 300 120 - one, two and four worker ranks on the GPU: bit for bit
 ranks-bf16 200 60 - ResNet-18 in bf16 by one and by four worker ranks: bit for bit
 bench-step-tf32 240 100 - the training step beside PyTorch, tf32

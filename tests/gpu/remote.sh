@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# run.sh on a machine that is lent for some minutes and of which only the files in $OUT come back.
+# run.sh on a machine with a time limit, of which only the files in $OUT are kept.
 #   OUT=DIR tests/gpu/remote.sh [--bundle ARCHIVE] [--limit SECONDS] [options of run.sh]
 # --bundle  an archive of containers/bundle.sh; otherwise the folder build, or run.sh's --build
-# --limit   when the machine takes its leave (600), counted from the start of this script
+# --limit   seconds (600), counted from the start of this script
 # Reports of the same revision in tests/gpu/reports are gone on with: copy there what came back in $OUT, and call again.
 set -euo pipefail
-: "${OUT:?the folder that comes back}"
+: "${OUT:?the folder that is kept}"
 mkdir -p "$OUT"
 OUT=$(cd "$OUT" && pwd)
 root=$(cd -P "$(dirname "$0")/../.." && pwd)

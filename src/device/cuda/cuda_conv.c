@@ -210,7 +210,7 @@ static int prepare(struct conv *v, enum conv_pass pass, struct err *err)
 
     if (!graph)
         return -1;
-    snprintf(key, sizeof key, "%s %s %s n%d c%d h%d w%d k%d f%d s%d p%d", v->cuda->model,
+    snprintf(key, sizeof key, "%s plan %s %s n%d c%d h%d w%d k%d f%d s%d p%d", v->cuda->model,
              precision_names[v->precision], pass_names[pass], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel,
              d->stride, d->padding);
     if ((cuda_choices_find(v->cuda->choices, key, name, sizeof name) ||

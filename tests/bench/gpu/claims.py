@@ -11,7 +11,8 @@ import json
 import os
 
 STEP = {"device": "cuda", "arch": "resnet34", "width": 1, "size": 32, "batch": 256}
-THEFTS = {"device": "cuda", "thefts": 16, "queries": 5000, "epochs": 20, "arch": "resnet18", "width": 1, "size": 32}
+THEFTS = {"device": "cuda", "thefts": 16, "queries": 5000, "epochs": 20, "arch": "resnet18", "width": 1, "size": 32,
+          "precision": "bf16", "batch": 256}
 MIXTURES = {"diag": (100000, 2048, 50), "full": (25000, 512, 10)}
 TOLERANCE = 1e-5
 

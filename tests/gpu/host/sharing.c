@@ -207,7 +207,7 @@ static void test_too_much(void **state)
     assert_int_equal(room_enter(&ctx, &room, &err), 0);
     assert_int_equal(room_reserve(&ctx, &room, constant, &bytes, &err), -1);
     room_leave(&room);
-    assert_non_null(strstr(err.text, "needs about 5760 MiB of GPU memory, the GPU has 1024 MiB"));
+    assert_non_null(strstr(err.text, "needs about 5120 MiB of GPU memory, the GPU has 1024 MiB"));
     device_close(dev);
 }
 
