@@ -106,8 +106,7 @@ int cuda_avg_pool_forward(cudaStream_t stream, enum precision precision, int n, 
 }
 
 int cuda_avg_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *dy,
-                           void *dx,
-                           struct err *err)
+                           void *dx, struct err *err)
 {
     const size_t area = (size_t)h * w, count = (size_t)n * area * c;
     if (count == 0)

@@ -42,6 +42,10 @@ def has(figures, sizes):
     return all(figures.get(key) == value for key, value in sizes.items())
 
 
+def other_sizes(results, sizes):
+    return "other sizes" if results and not any(has(result, sizes) for result in results) else ""
+
+
 def judge(name, wanted, measured, note=""):
     """A row; measured: a ratio or None."""
     if measured is None:
@@ -52,7 +56,7 @@ def judge(name, wanted, measured, note=""):
 
 def speed(steps, precision, peer, wanted):
     name = f"SimCLR step, {precision}: over PyTorch, {peer}"
-    note = "other sizes" if steps else ""
+    note = other_sizes(steps, STEP)
     for result in steps:
         for r in result["rows"]:
             if (r["precision"], r["who"]) != (precision, peer) or not has(result, STEP):
@@ -68,7 +72,7 @@ def sharing(results):
             if r["workers"] > 1 and "over_one_worker" in r]
     name = "16 thefts by ranks that share a GPU: over one after another"
     if not rows:
-        return judge(name, 3, None, "other sizes" if results else "")
+        return judge(name, 3, None, other_sizes(results, THEFTS))
     best = max(rows, key=lambda r: r["over_one_worker"])
     return judge(name, 3, best["over_one_worker"], f"{best['workers']} workers{', MPS' if best['mps'] else ''}")
 
