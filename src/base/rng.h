@@ -18,19 +18,19 @@
 
 /* What draws are for. Values are part of every result's identity: append only. */
 enum rng_stream {
-    RNG_INIT = 1,       /* a: parameter index */
-    RNG_SHUFFLE = 2,    /* a: epoch */
-    RNG_AUGMENT = 3,    /* a: epoch, b: sample, c: view */
-    RNG_SUBSET = 4,     /* seeded order of a data set */
-    RNG_QUERY = 5,      /* choice of the queried images */
-    RNG_GMM = 6,        /* a: start */
-    RNG_SPLIT = 7,      /* splits of members and held-out */
-    RNG_OBFUSCATE = 8,  /* shuffle, pad, transform */
-    RNG_SAMPLE = 9,     /* samples for similarity */
-    RNG_PROCEDURAL = 10,/* a: image, b: class */
-    RNG_PERMUTE = 11,   /* permutation tests */
-    RNG_MOCK = 12,      /* mock tasks */
-    RNG_TEST = 99
+    RNG_INIT = 1,        /* a: parameter index */
+    RNG_SHUFFLE = 2,     /* a: epoch */
+    RNG_AUGMENT = 3,     /* a: epoch, b: sample, c: view */
+    RNG_SUBSET = 4,      /* seeded order of a data set */
+    RNG_QUERY = 5,       /* choice of the queried images */
+    RNG_GMM = 6,         /* a: start */
+    RNG_SPLIT = 7,       /* splits of members and held-out */
+    RNG_OBFUSCATE = 8,   /* shuffle, pad, transform */
+    RNG_SAMPLE = 9,      /* samples for similarity */
+    RNG_PROCEDURAL = 10, /* a: image, b: class */
+    RNG_PERMUTE = 11,    /* permutation tests */
+    RNG_MOCK = 12,       /* mock tasks */
+    RNG_TEST = 99,
 };
 
 struct rng_block {
@@ -38,8 +38,8 @@ struct rng_block {
 };
 
 /* The bare bijection: 10 rounds. */
-static inline DINF_HD struct rng_block philox4x32(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
-                                                  uint32_t k0, uint32_t k1)
+static inline DINF_HD struct rng_block philox4x32(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0,
+                                                  uint32_t k1)
 {
     for (int round = 0; round < 10; round++) {
         uint64_t p0 = (uint64_t)0xD2511F53u * c0;
@@ -68,8 +68,8 @@ struct rng {
  * that neighbouring seeds share nothing. */
 static inline DINF_HD struct rng rng_at(uint64_t seed, uint32_t stream, uint32_t a, uint32_t b, uint32_t c)
 {
-    struct rng_block k = philox4x32((uint32_t)seed, (uint32_t)(seed >> 32), stream, 0x64696e66u, 0x243F6A88u,
-                                    0x85A308D3u);
+    struct rng_block k =
+        philox4x32((uint32_t)seed, (uint32_t)(seed >> 32), stream, 0x64696e66u, 0x243F6A88u, 0x85A308D3u);
     struct rng r;
     r.key[0] = k.v[0];
     r.key[1] = k.v[1];

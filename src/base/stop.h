@@ -10,7 +10,7 @@ enum exit_status {
     EXIT_DONE = 0,         /* all done */
     EXIT_TASKS_FAILED = 1, /* some tasks failed, the rest finished */
     EXIT_USAGE = 2,        /* usage, config or input error; nothing was written */
-    EXIT_STOPPED = 75      /* stopped with state saved: the same command goes on */
+    EXIT_STOPPED = 75,     /* stopped with state saved: the same command goes on */
 };
 
 /* What a function that can be stopped returns besides 0 and -1. */

@@ -18,8 +18,8 @@ struct audit_options {
     bool json;
 };
 
-#define OPTION(name, type, preset, min, max, choices, help) \
-    { #name, type, offsetof(struct audit_options, name), preset, min, max, choices, NULL, help }
+#define OPTION(name, type, preset, min, max, choices, help)                                                            \
+    OPTION_OF(struct audit_options, name, type, preset, min, max, choices, NULL, help)
 static const struct option own_options[] = {
     OPTION(fit, OPTION_STRING, NULL, 0, 0, NULL, "representations of half of the members (.npy or FILE.h5:/path)"),
     OPTION(members, OPTION_STRING, NULL, 0, 0, NULL, "representations of the other half"),
@@ -36,7 +36,7 @@ static const struct option own_options[] = {
     OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, "see `dinf list devices`"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, NULL, "0: all processors"),
     OPTION(json, OPTION_BOOL, "false", 0, 0, NULL, "one JSON object on standard output"),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 struct part {

@@ -29,14 +29,14 @@ struct bench_options {
 
 static const char *const covariances[] = { "full", "diag", NULL };
 
-#define OPTION(name, type, preset, min, max, choices, unit, help) \
-    { #name, type, offsetof(struct bench_options, name), preset, min, max, choices, unit, help }
+#define OPTION(name, type, preset, min, max, choices, unit, help)                                                      \
+    OPTION_OF(struct bench_options, name, type, preset, min, max, choices, unit, help)
 static const struct option common_options[] = {
     OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, NULL, "see `dinf list devices`"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, NULL, NULL, "0: all processors"),
     OPTION(seed, OPTION_INT, "0", 0, 4294967295.0, NULL, NULL, "of the synthetic data"),
     OPTION(json, OPTION_BOOL, "false", 0, 0, NULL, NULL, "one JSON object on standard output"),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 static const struct option train_bench_options[] = {
     OPTION(arch, OPTION_STRING, "resnet18", 0, 0, NULL, NULL, "see `dinf list archs`"),
@@ -50,7 +50,7 @@ static const struct option train_bench_options[] = {
     OPTION(batch, OPTION_INT, "64", 2, 65536, NULL, "images", "images in a step, each in two views"),
     OPTION(steps, OPTION_INT, "5", 1, 1e6, NULL, NULL, "timed steps"),
     OPTION(warmup, OPTION_INT, "2", 0, 1e6, NULL, NULL, "steps before these, not timed"),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 static const struct option gmm_bench_options[] = {
     OPTION(n, OPTION_INT, "50000", 1, 1e9, NULL, NULL, "rows"),
@@ -60,24 +60,24 @@ static const struct option gmm_bench_options[] = {
     OPTION(iterations, OPTION_INT, "5", 1, 1e6, NULL, NULL, "timed iterations of EM"),
     OPTION(data, OPTION_STRING, "", 0, 0, NULL, NULL, "use this .npy instead of synthetic data"),
     OPTION(means, OPTION_STRING, "", 0, 0, NULL, NULL, "start from these means (.npy) instead of k-means++"),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 static const struct option augment_bench_options[] = {
     OPTION(size, OPTION_INT, "32", 1, 4096, NULL, "pixels", "image size, in and out"),
     OPTION(batch, OPTION_INT, "512", 1, 1e6, NULL, "images", "views at a time"),
     OPTION(steps, OPTION_INT, "20", 1, 1e6, NULL, NULL, "timed batches"),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 static const struct option mi_bench_options[] = {
     OPTION(n, OPTION_INT, "20000", 2, 1e7, NULL, NULL, "rows"),
     OPTION(dim, OPTION_INT, "512", 1, 1e6, NULL, NULL, "columns of each of the two"),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 static const struct option schedule_bench_options[] = {
     OPTION(json, OPTION_BOOL, "false", 0, 0, NULL, NULL, "one JSON object on standard output"),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
-static const struct option no_options[] = { { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
+static const struct option no_options[] = { OPTION_END };
 
 static void print_object(cJSON *j, bool json)
 {

@@ -14,7 +14,7 @@ struct collect_options {
 static const struct option table[] = {
     { "pack", OPTION_BOOL, offsetof(struct collect_options, pack), "false", 0, 0, NULL, NULL,
       "copy arrays in, in place of links: one self-contained file" },
-    { .name = NULL },
+    OPTION_END,
 };
 
 static const char usage[] = "collect DIR [--pack]";

@@ -16,13 +16,13 @@ struct compare_options {
     bool json;
 };
 
-#define OPTION(name, type, preset, min, max, help) \
-    { #name, type, offsetof(struct compare_options, name), preset, min, max, NULL, NULL, help }
+#define OPTION(name, type, preset, min, max, help)                                                                     \
+    OPTION_OF(struct compare_options, name, type, preset, min, max, NULL, NULL, help)
 static const struct option options[] = {
     OPTION(device, OPTION_STRING, "auto", 0, 0, "see `dinf list devices`"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, "0: all processors"),
     OPTION(json, OPTION_BOOL, "false", 0, 0, "one JSON object on standard output"),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 static void add_estimate(cJSON *j, const char *name, struct estimate e)
@@ -39,8 +39,7 @@ static const char *reason(const struct similarity *s, const struct information *
     return s->reason[0] != '\0' ? s->reason : mi->reason;
 }
 
-static void print_json(int64_t n, int64_t da, int64_t db, const struct similarity *s,
-                       const struct information *mi)
+static void print_json(int64_t n, int64_t da, int64_t db, const struct similarity *s, const struct information *mi)
 {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddNumberToObject(j, "n", (double)n);
@@ -64,8 +63,7 @@ static void print_estimate(const char *name, struct estimate e)
     printf("%-20s %10.6f  +- %.6f\n", name, e.value, e.ci);
 }
 
-static void print_text(int64_t n, int64_t da, int64_t db, const struct similarity *s,
-                       const struct information *mi)
+static void print_text(int64_t n, int64_t da, int64_t db, const struct similarity *s, const struct information *mi)
 {
     printf("%lld images, %lld and %lld dimensions (centred, rows normalised; 99%% intervals)\n", (long long)n,
            (long long)da, (long long)db);

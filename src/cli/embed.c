@@ -22,8 +22,8 @@ struct embed_options {
     int64_t size, batch, threads;
 };
 
-#define OPTION(name, type, preset, min, max, choices, unit, help) \
-    { #name, type, offsetof(struct embed_options, name), preset, min, max, choices, unit, help }
+#define OPTION(name, type, preset, min, max, choices, unit, help)                                                      \
+    OPTION_OF(struct embed_options, name, type, preset, min, max, choices, unit, help)
 static const struct option options[] = {
     OPTION(weights, OPTION_STRING, NULL, 0, 0, NULL, NULL, "safetensors file, torchvision's tensor names"),
     OPTION(images, OPTION_STRING, NULL, 0, 0, NULL, NULL,
@@ -39,7 +39,7 @@ static const struct option options[] = {
     OPTION(batch, OPTION_INT, "64", 1, 65536, NULL, "images", "images at a time"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, NULL, NULL, "0: all processors"),
     OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, NULL, "see `dinf list devices`"),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 

@@ -13,7 +13,7 @@ struct generate_options {
 static const struct option own_options[] = {
     { "out", OPTION_STRING, offsetof(struct generate_options, out), NULL, 0, 0, NULL, NULL,
       "folder for the files, in CIFAR-10 binary format" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 int cli_generate(int argc, char **argv)

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 
-
 void json_add_number(cJSON *object, const char *name, double value)
 {
     if (isfinite(value))

@@ -97,8 +97,8 @@ static void list_devices(void)
         struct err why;
         bool usable = device_kinds[i]->available(&why) == 0;
         char text[sizeof why.text + 256];
-        snprintf(text, sizeof text, "%s%s%s%s", device_kinds[i]->help, usable ? "" : " [not here: ",
-                 usable ? "" : why.text, usable ? "" : "]");
+        snprintf(text, sizeof text, "%s%s%s%s", device_kinds[i]->help,
+                 usable ? "" : " [not here: ", usable ? "" : why.text, usable ? "" : "]");
         print_row(device_kinds[i]->name, text, NULL);
     }
 }
@@ -130,16 +130,16 @@ static const struct {
     const char *name;
     void (*print)(void);
 } lists[] = {
-    { "losses", list_losses },         { "archs", list_archs },       { "datasets", list_datasets },
-    { "tasks", list_tasks },           { "devices", list_devices },   { "optimizers", list_optimizers },
-    { "augments", list_augments },     { "statistics", list_statistics }, { "obfuscations", list_obfuscations },
+    { "losses", list_losses },     { "archs", list_archs },           { "datasets", list_datasets },
+    { "tasks", list_tasks },       { "devices", list_devices },       { "optimizers", list_optimizers },
+    { "augments", list_augments }, { "statistics", list_statistics }, { "obfuscations", list_obfuscations },
     { "blocks", list_blocks },
 };
 enum { LISTS = sizeof lists / sizeof lists[0] };
 
 int cli_list(int argc, char **argv)
 {
-    static const struct option none[] = { { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
+    static const struct option none[] = { OPTION_END };
     struct err err;
     const char *what = NULL, *names[LISTS];
     int n, unused;

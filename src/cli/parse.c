@@ -26,8 +26,7 @@ static const struct option *find_flag(const struct option *table, const char *fl
     return option_find(table, name);
 }
 
-static int unknown_flag(const struct option *table, const char *flag, size_t length, const char *usage,
-                        struct err *err)
+static int unknown_flag(const struct option *table, const char *flag, size_t length, const char *usage, struct err *err)
 {
     enum { MOST = 64 };
     const char *names[MOST];

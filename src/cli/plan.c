@@ -17,7 +17,7 @@ static const struct option table[] = {
       "workers of the simulated makespan" },
     { "json", OPTION_BOOL, offsetof(struct plan_options, json), "false", 0, 0, NULL, NULL,
       "one JSON object on standard output" },
-    { .name = NULL },
+    OPTION_END,
 };
 
 static const char usage[] = "plan CONFIG [--ranks N] [--set PATH=VALUE]... [--json]";

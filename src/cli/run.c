@@ -18,24 +18,23 @@ struct run_options {
     bool in_process;
 };
 
-#define OPTION(name, type, preset, min, max, unit, help) \
-    { #name, type, offsetof(struct run_options, name), preset, min, max, NULL, unit, help }
+#define OPTION(name, type, preset, min, max, unit, help)                                                               \
+    OPTION_OF(struct run_options, name, type, preset, min, max, NULL, unit, help)
 static const struct option table[] = {
     OPTION(out, OPTION_STRING, "", 0, 0, NULL, "run directory; if not given, runs/ and the campaign's name"),
     OPTION(device, OPTION_STRING, "", 0, 0, NULL, "in place of the config's; see `dinf list devices`"),
     OPTION(grace, OPTION_FLOAT, "60", 0, 86400, "s", "time for a stopped task to save its state"),
     OPTION(in_process, OPTION_BOOL, "false", 0, 0, NULL, "run tasks in the ranks themselves, for debugging"),
-    { .name = NULL },
+    OPTION_END,
 };
 
 static const char usage[] = "run CONFIG [--out DIR] [--set PATH=VALUE]... [--device auto|cpu|cuda|ref]";
-static const char help[] =
-    "Runs the campaign that CONFIG describes, alone or under mpirun or srun: rank 0\n"
-    "coordinates, the others work. What is done already is not done again: the same\n"
-    "command goes on where it was stopped or killed. SIGTERM, SIGINT and SIGUSR1\n"
-    "save the state of the running tasks and end with status 75.\n\n"
-    "  --set PATH=VALUE     replaces a value of the config, such as\n"
-    "                       encoders.victim.train.epochs=50; may be given often";
+static const char help[] = "Runs the campaign that CONFIG describes, alone or under mpirun or srun: rank 0\n"
+                           "coordinates, the others work. What is done already is not done again: the same\n"
+                           "command goes on where it was stopped or killed. SIGTERM, SIGINT and SIGUSR1\n"
+                           "save the state of the running tasks and end with status 75.\n\n"
+                           "  --set PATH=VALUE     replaces a value of the config, such as\n"
+                           "                       encoders.victim.train.epochs=50; may be given often";
 
 /* EX_SOFTWARE: none of the statuses that mean something, so that the launchers in
  * jobs/ start the run again. */
@@ -47,9 +46,8 @@ static int check_world(const struct transport *t, struct err *err)
     const char *tasks = getenv("SLURM_NTASKS"), *step = getenv("SLURM_STEP_NUM_TASKS");
     long n = strtol(step != NULL ? step : tasks != NULL ? tasks : "1", NULL, 10);
     if (n > 1 && transport_size(t) == 1)
-        return err_set(err,
-                       "Slurm gave %ld tasks, but MPI sees one rank: start dinf with mpirun, or with srun --mpi=pmix",
-                       n);
+        return err_set(
+            err, "Slurm gave %ld tasks, but MPI sees one rank: start dinf with mpirun, or with srun --mpi=pmix", n);
     return 0;
 }
 

@@ -19,7 +19,7 @@ static const struct option table[] = {
     { "json", OPTION_BOOL, offsetof(struct status_options, json), "false", 0, 0, NULL, NULL,
       "one JSON object on standard output" },
     { "all", OPTION_BOOL, offsetof(struct status_options, all), "false", 0, 0, NULL, NULL, "a line for every task" },
-    { .name = NULL },
+    OPTION_END,
 };
 
 static const char usage[] = "status DIR [--json] [--all]";
@@ -143,8 +143,8 @@ int cli_status(int argc, char **argv)
     const char *dir = NULL;
     int n = 0;
     int rc = cli_parse(argc, argv, usage,
-                       "What is done, running and failed in a run directory, and how long the rest takes.",
-                       table, &o, &dir, 1, &n, &err);
+                       "What is done, running and failed in a run directory, and how long the rest takes.", table, &o,
+                       &dir, 1, &n, &err);
     if (rc == 1)
         return EXIT_DONE;
     if (rc == 0 && n != 1)

@@ -23,8 +23,8 @@ struct task_options {
     int64_t threads, ranks_per_gpu, attempt, progress_fd, spec_fd;
 };
 
-#define OPTION(name, type, preset, min, max, help) \
-    { #name, type, offsetof(struct task_options, name), preset, min, max, NULL, NULL, help }
+#define OPTION(name, type, preset, min, max, help)                                                                     \
+    OPTION_OF(struct task_options, name, type, preset, min, max, NULL, NULL, help)
 static const struct option table[] = {
     OPTION(device, OPTION_STRING, "", 0, 0, "in place of the campaign's; see `dinf list devices`"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, "in place of the campaign's; 0: the campaign's"),
@@ -33,7 +33,7 @@ static const struct option table[] = {
     OPTION(progress_fd, OPTION_INT, "-1", -1, 1000000, "for workers: descriptor for progress lines; -1: log lines"),
     OPTION(spec_fd, OPTION_INT, "-1", -1, 1000000,
            "for workers: descriptor with the task's description; -1: DIR/plan.json"),
-    { .name = NULL },
+    OPTION_END,
 };
 
 static const char usage[] = "task DIR ID [--device D] [--threads N]";
@@ -130,8 +130,13 @@ static void on_progress(const struct task_context *ctx, const struct task_progre
 
 static int run(const char *dir, const struct task_options *o, const struct task_spec *spec, struct err *err)
 {
-    struct task_context ctx = { .dir = dir, .id = spec->id, .name = spec->name, .params = spec->params,
-                                .inputs = spec->inputs, .n_inputs = spec->n_inputs, .attempt = (int)o->attempt,
+    struct task_context ctx = { .dir = dir,
+                                .id = spec->id,
+                                .name = spec->name,
+                                .params = spec->params,
+                                .inputs = spec->inputs,
+                                .n_inputs = spec->n_inputs,
+                                .attempt = (int)o->attempt,
                                 .sharing = (int)o->ranks_per_gpu,
                                 .progress = on_progress };
     if (hold_task(dir, spec->id, err) != 0)

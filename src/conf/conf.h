@@ -16,9 +16,9 @@ enum conf_type { CONF_GROUP, CONF_LIST, CONF_INT, CONF_FLOAT, CONF_BOOL, CONF_ST
 
 struct conf_node {
     enum conf_type type;
-    char *name;               /* NULL in lists */
-    const char *file;         /* owned by the conf */
-    int line;                 /* 0: from --set */
+    char *name;       /* NULL in lists */
+    const char *file; /* owned by the conf */
+    int line;         /* 0: from --set */
     union {
         int64_t integer;
         double real;
@@ -31,10 +31,10 @@ struct conf_node {
 
 struct conf {
     struct conf_node *root;
-    char *text;               /* merged, resolved config for provenance */
-    char **errors;            /* "file:line: sentence", in order */
+    char *text;    /* merged, resolved config for provenance */
+    char **errors; /* "file:line: sentence", in order */
     int n_errors;
-    char **files;             /* files read */
+    char **files; /* files read */
     int n_files;
 };
 

@@ -11,7 +11,7 @@ struct source {
     struct source_line {
         const char *file; /* owned by the conf */
         int line;
-    } *lines;             /* lines[i]: line i + 1 of the text */
+    } * lines; /* lines[i]: line i + 1 of the text */
     int n_lines, max_lines;
 };
 

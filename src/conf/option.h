@@ -25,7 +25,7 @@ enum option_type {
     OPTION_INTS,    /* struct int_list: a list that does not sweep */
     OPTION_FLOATS,  /* struct float_list */
     OPTION_STRINGS, /* struct string_list; with `choices`: at least one, and none twice */
-    OPTION_TRIPLE   /* double[3]: exactly three numbers, one a colour channel */
+    OPTION_TRIPLE,  /* double[3]: exactly three numbers, one a colour channel */
 };
 
 struct int_list {
@@ -51,6 +51,13 @@ struct option {
     const char *unit;           /* NULL: none */
     const char *help;
 };
+
+/* A row for the member `name` of the struct `of`; the row that ends a table. */
+/* clang-format off */
+#define OPTION_OF(of, name, type, preset, min, max, choices, unit, help) \
+    { #name, type, offsetof(of, name), preset, min, max, choices, unit, help }
+#define OPTION_END { NULL, OPTION_INT, 0, NULL, 0, 0, NULL, NULL, NULL }
+/* clang-format on */
 
 /* Fills `out` from the presets; a required option is left zero. */
 int options_defaults(const struct option *table, void *out, struct err *err);

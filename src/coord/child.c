@@ -75,9 +75,23 @@ int child_start(struct child *c, const struct run_settings *settings, const char
     snprintf(threads_text, sizeof threads_text, "%d", settings->threads);
     snprintf(sharing_text, sizeof sharing_text, "%d", settings->sharing);
     snprintf(pipe_text, sizeof pipe_text, "%d", PROCESS_EXTRA_FD);
-    const char *const argv[] = { "dinf", "task", settings->dir, id, "--spec-fd", "0", "--progress-fd", pipe_text,
-                                 "--attempt", attempt_text, "--threads", threads_text, "--ranks-per-gpu",
-                                 sharing_text, "--device", settings->device, NULL };
+    const char *const argv[] = { "dinf",
+                                 "task",
+                                 settings->dir,
+                                 id,
+                                 "--spec-fd",
+                                 "0",
+                                 "--progress-fd",
+                                 pipe_text,
+                                 "--attempt",
+                                 attempt_text,
+                                 "--threads",
+                                 threads_text,
+                                 "--ranks-per-gpu",
+                                 sharing_text,
+                                 "--device",
+                                 settings->device,
+                                 NULL };
     if (process_spawn(&c->pid, argv, settings->threads, input, log, ends[1], err) != 0)
         goto out;
     c->pipe = ends[0];

@@ -16,16 +16,16 @@ struct attempt_end {
 };
 
 struct child {
-    pid_t pid;               /* 0: none */
-    int pipe;                /* progress, read end; -1 after end of file */
+    pid_t pid; /* 0: none */
+    int pipe;  /* progress, read end; -1 after end of file */
     char line[512];
     size_t used;
     char log[PATH_MAX];
-    off_t log_start;         /* where this attempt's output begins */
+    off_t log_start; /* where this attempt's output begins */
     double started, limit, grace;
-    double polled;   /* last; time in which the task waits for others does not count */
-    bool waiting;    /* so it said */
-    double stop_sent;        /* clock_monotonic; 0: not yet */
+    double polled;    /* last; time in which the task waits for others does not count */
+    bool waiting;     /* so it said */
+    double stop_sent; /* clock_monotonic; 0: not yet */
     bool timed_out, killed;
 };
 

@@ -22,9 +22,9 @@
 
 /* A rank that can work. */
 struct seat {
-    bool present;            /* has said hello */
-    int task, attempt;       /* -1: idle */
-    double started;          /* clock_monotonic */
+    bool present;      /* has said hello */
+    int task, attempt; /* -1: idle */
+    double started;    /* clock_monotonic */
     struct task_report report;
     char host[64];
 };
@@ -38,14 +38,14 @@ struct leader {
     struct progress *progress;
     struct results results;
     struct snapshot snapshot;
-    struct seat *seats;      /* by rank; alone, seat 0 is this rank's */
+    struct seat *seats; /* by rank; alone, seat 0 is this rank's */
     int n_seats, first_seat;
-    int *idle, n_idle;       /* ranks without a task, a stack */
+    int *idle, n_idle; /* ranks without a task, a stack */
     int n_busy;
     bool stopping, unsynced;
-    struct runner runner;    /* when alone */
+    struct runner runner; /* when alone */
     double began, shown, show_every;
-    int attempts;            /* attempts that ended in this run */
+    int attempts; /* attempts that ended in this run */
 };
 
 static bool is_alone(const struct leader *l)
@@ -444,8 +444,9 @@ static void list_failures(const struct plan *plan)
 int coord_lead(struct transport *t, struct plan *plan, const struct run_settings *settings, int *status,
                struct err *err)
 {
-    struct leader l = { .transport = t, .plan = plan, .settings = settings, .began = clock_monotonic(),
-                        .show_every = 1 };
+    struct leader l = {
+        .transport = t, .plan = plan, .settings = settings, .began = clock_monotonic(), .show_every = 1
+    };
     int rc = prepare(&l, err);
     if (rc == 0)
         rc = lead(&l, err);

@@ -22,11 +22,23 @@ extern char **environ;
  * children of all ranks to the same cores. */
 static bool is_stripped(const char *variable)
 {
-    static const char *const prefixes[] = { "OMPI_",      "PMIX_",      "PMI_",          "ORTE_",
-                                            "OPAL_",      "SLURM_PMI",  "SLURM_MPI_TYPE=", "OMP_NUM_THREADS=",
-                                            "OMP_PROC_BIND=", "OMP_PLACES=", "OMP_DYNAMIC=", "OMP_THREAD_LIMIT=",
-                                            "GOMP_CPU_AFFINITY=", "OPENBLAS_NUM_THREADS=",
-                                            "GOTO_NUM_THREADS=", "DNNL_NUM_THREADS=", "DINF_PARENT=" };
+    static const char *const prefixes[] = { "OMPI_",
+                                            "PMIX_",
+                                            "PMI_",
+                                            "ORTE_",
+                                            "OPAL_",
+                                            "SLURM_PMI",
+                                            "SLURM_MPI_TYPE=",
+                                            "OMP_NUM_THREADS=",
+                                            "OMP_PROC_BIND=",
+                                            "OMP_PLACES=",
+                                            "OMP_DYNAMIC=",
+                                            "OMP_THREAD_LIMIT=",
+                                            "GOMP_CPU_AFFINITY=",
+                                            "OPENBLAS_NUM_THREADS=",
+                                            "GOTO_NUM_THREADS=",
+                                            "DNNL_NUM_THREADS=",
+                                            "DINF_PARENT=" };
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
@@ -106,8 +118,7 @@ static int spawn(pid_t *pid, const char *program, const char *const argv[], char
     return rc;
 }
 
-int process_spawn(pid_t *pid, const char *const argv[], int threads, int input, int output, int extra,
-                  struct err *err)
+int process_spawn(pid_t *pid, const char *const argv[], int threads, int input, int output, int extra, struct err *err)
 {
     int rc = -1, fds[3] = { lift(input), lift(output), lift(extra) };
     char **env = make_environment(threads, err);

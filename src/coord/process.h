@@ -14,8 +14,7 @@ enum { PROCESS_EXTRA_FD = 3 }; /* where the child finds `extra` */
  * become its standard input, its standard output and error, and descriptor 3; -1:
  * /dev/null, and no descriptor 3. They stay open here, and must not be inherited
  * otherwise: open them close-on-exec. */
-int process_spawn(pid_t *pid, const char *const argv[], int threads, int input, int output, int extra,
-                  struct err *err);
+int process_spawn(pid_t *pid, const char *const argv[], int threads, int input, int output, int extra, struct err *err);
 
 /* In the child: die when the process that spawned it dies, however it does. Does
  * nothing in a process that process_spawn did not start. */

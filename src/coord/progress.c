@@ -18,8 +18,8 @@
 enum { FEW_TASKS = 200, MANY_FAILURES = 50 };
 
 struct progress {
-    int terminal;            /* descriptor to ask for its size; -1: plain lines */
-    int drawn;               /* lines of the block on the screen */
+    int terminal; /* descriptor to ask for its size; -1: plain lines */
+    int drawn;    /* lines of the block on the screen */
     bool few;
     int failures;
     double next_summary, interval;

@@ -10,7 +10,7 @@ enum outcome { OUTCOME_DONE, OUTCOME_STOPPED, OUTCOME_FAILED };
 struct task_report {
     double fraction, loss, rate; /* NaN: unknown */
     char what[64], unit[16];
-    bool waiting;                /* for others: this time is not the task's */
+    bool waiting; /* for others: this time is not the task's */
 };
 
 void report_init(struct task_report *r);

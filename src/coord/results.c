@@ -69,10 +69,17 @@ int results_collect(const char *dir, const struct plan *plan, bool pack, struct 
         goto out;
     for (int i = 0; i < n; i++) {
         const struct plan_task *t = &plan->tasks[i];
-        tasks[i] = (struct collect_task){ .id = t->id, .kind = t->kind->name, .name = t->name,
-                                          .state = task_state_name(t->state), .device = plan->campaign.device,
-                                          .error = t->error, .attempt = t->attempts, .rank = t->rank,
-                                          .start = t->start, .seconds = t->seconds, .labels = t->labels };
+        tasks[i] = (struct collect_task){ .id = t->id,
+                                          .kind = t->kind->name,
+                                          .name = t->name,
+                                          .state = task_state_name(t->state),
+                                          .device = plan->campaign.device,
+                                          .error = t->error,
+                                          .attempt = t->attempts,
+                                          .rank = t->rank,
+                                          .start = t->start,
+                                          .seconds = t->seconds,
+                                          .labels = t->labels };
         if (t->state != TASK_DONE)
             continue;
         if (task_path(dir, t->id, ".h5", path, err) != 0 || (files[i] = mem_strdup(path, err)) == NULL)

@@ -17,10 +17,10 @@ int results_collect(const char *dir, const struct plan *plan, bool pack, struct 
  * and does not die of a broken file. */
 struct results {
     const char *dir;
-    pid_t pid;               /* 0: none at work */
+    pid_t pid; /* 0: none at work */
     double started, took, ended;
-    bool stale;              /* something has finished since the last rebuild began; at first
-                                nobody knows: the run before may have been killed, or the config changed */
+    bool stale; /* something has finished since the last rebuild began; at first
+                   nobody knows: the run before may have been killed, or the config changed */
 };
 
 void results_init(struct results *r, const char *dir);

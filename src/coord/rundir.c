@@ -7,7 +7,7 @@
 
 #include "base/fs.h"
 
-static const double lock_wait = 5; /* seconds: ranks of a killed launcher die within */
+static const double lock_wait = 5;      /* seconds: ranks of a killed launcher die within */
 static const double leftover_age = 600; /* seconds: a file that is still being written is younger */
 
 bool rundir_has_result(void *dir, const char *id)
@@ -27,8 +27,8 @@ static int check_foreign(const char *dir, struct err *err)
     int rc = 0;
     for (const struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;)
         if (e->d_name[0] != '.' && !lock_is_file(e->d_name) && !fs_is_temporary(e->d_name))
-            rc = err_set(err, "%s is no run directory (it has no plan.json), but is not empty: take another --out",
-                         dir);
+            rc =
+                err_set(err, "%s is no run directory (it has no plan.json), but is not empty: take another --out", dir);
     closedir(d);
     return rc;
 }

@@ -12,10 +12,10 @@ struct runner {
     void (*tick)(void *arg, const struct task_report *report);
     void *arg;
 
-    int task, attempt;       /* task: -1 when idle */
+    int task, attempt; /* task: -1 when idle */
     struct child child;
     struct task_report report;
-    bool ended;              /* in-process: `end` waits for runner_poll */
+    bool ended; /* in-process: `end` waits for runner_poll */
     struct attempt_end end;
 };
 

@@ -80,12 +80,24 @@ static double remaining_of(struct pace *p, const struct snapshot *s, const struc
 static void count(struct snapshot *s, enum task_state state)
 {
     switch (state) {
-    case TASK_WAITING: s->waiting++; break;
-    case TASK_READY: s->ready++; break;
-    case TASK_RUNNING: s->running++; break;
-    case TASK_DONE: s->done++; break;
-    case TASK_FAILED: s->failed++; break;
-    case TASK_SKIPPED: s->skipped++; break;
+    case TASK_WAITING:
+        s->waiting++;
+        break;
+    case TASK_READY:
+        s->ready++;
+        break;
+    case TASK_RUNNING:
+        s->running++;
+        break;
+    case TASK_DONE:
+        s->done++;
+        break;
+    case TASK_FAILED:
+        s->failed++;
+        break;
+    case TASK_SKIPPED:
+        s->skipped++;
+        break;
     }
 }
 
@@ -209,7 +221,8 @@ int snapshot_from_json(const cJSON *o, struct snapshot *s, struct err *err)
     s->workers = mem_alloc((size_t)cJSON_GetArraySize(list), sizeof *s->workers, err);
     if (s->workers == NULL)
         return -1;
-    cJSON_ArrayForEach(item, list) {
+    cJSON_ArrayForEach(item, list)
+    {
         struct snapshot_worker *w = &s->workers[s->n_workers++];
         w->rank = integer(item, "rank");
         w->attempt = integer(item, "attempt");

@@ -8,23 +8,23 @@
 
 struct snapshot_worker {
     int rank, attempt;
-    double seconds;          /* of this attempt so far */
+    double seconds; /* of this attempt so far */
     char host[64], task[160];
     struct task_report report;
 };
 
 struct snapshot {
     char campaign[OPTION_NAME];
-    double time;             /* seconds since the epoch */
-    double elapsed;          /* seconds of this run */
-    double left;             /* estimated seconds to the end; NaN: no idea */
-    double fraction;         /* of the estimated work */
+    double time;     /* seconds since the epoch */
+    double elapsed;  /* seconds of this run */
+    double left;     /* estimated seconds to the end; NaN: no idea */
+    double fraction; /* of the estimated work */
     int total, waiting, ready, running, done, failed, skipped;
-    int workers_total;       /* workers of this run, idle ones included */
+    int workers_total; /* workers of this run, idle ones included */
     bool stopping;
     struct snapshot_worker *workers; /* busy ones, by rank */
     int n_workers;
-    char hosts[1024];        /* of the ranks, separated by spaces; "..." ends what is cut */
+    char hosts[1024]; /* of the ranks, separated by spaces; "..." ends what is cut */
 };
 
 /* Counts and estimates from the plan's states: costs are scaled by what the

@@ -90,7 +90,8 @@ static int parse_inputs(const cJSON *list, struct task_spec *spec, struct err *e
     if (spec->inputs == NULL)
         return -1;
     const cJSON *item;
-    cJSON_ArrayForEach(item, list) {
+    cJSON_ArrayForEach(item, list)
+    {
         const char *role = string_of(item, "role"), *id = string_of(item, "id");
         if (role == NULL || id == NULL)
             return err_set(err, "a task's input lacks its role or id");

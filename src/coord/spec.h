@@ -7,20 +7,20 @@
 #include "plan/plan.h"
 
 struct run_settings {
-    char dir[PATH_MAX];      /* run directory, absolute */
+    char dir[PATH_MAX]; /* run directory, absolute */
     char device[OPTION_NAME];
-    int threads;             /* of every task */
-    int sharing;             /* tasks at a time on a GPU; 0: any number */
-    double task_seconds;     /* time limit of an attempt; 0: none */
-    double grace_seconds;    /* between asking a task to stop and killing it */
-    bool in_process;         /* run tasks in the ranks themselves: for debugging */
+    int threads;          /* of every task */
+    int sharing;          /* tasks at a time on a GPU; 0: any number */
+    double task_seconds;  /* time limit of an attempt; 0: none */
+    double grace_seconds; /* between asking a task to stop and killing it */
+    bool in_process;      /* run tasks in the ranks themselves: for debugging */
 };
 
 char *settings_print(const struct run_settings *s, struct err *err); /* mem_free */
 int settings_parse(const char *text, struct run_settings *s, struct err *err);
 
 struct task_spec {
-    cJSON *json;             /* owns what follows */
+    cJSON *json; /* owns what follows */
     const char *id, *name;
     const struct task_kind *kind;
     const cJSON *params;

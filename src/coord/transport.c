@@ -19,7 +19,7 @@ struct outgoing {
 
 struct transport {
     int rank, size, local_rank;
-    pid_t launcher;          /* 0: none: one rank, and MPI is not started */
+    pid_t launcher; /* 0: none: one rank, and MPI is not started */
     struct outgoing *outgoing;
     int n_outgoing, room;
 };
@@ -92,8 +92,7 @@ int transport_send(struct transport *t, int to, const struct message *m, const c
     finish_sends(t);
     if (t->n_outgoing == t->room) {
         int room = t->room ? 2 * t->room : 16;
-        struct outgoing *grown =
-            mem_grow(t->outgoing, (size_t)t->room, (size_t)room, sizeof *grown, err);
+        struct outgoing *grown = mem_grow(t->outgoing, (size_t)t->room, (size_t)room, sizeof *grown, err);
         if (grown == NULL)
             return -1;
         t->outgoing = grown;

@@ -11,7 +11,7 @@
 #include "base/stop.h"
 #include "coord/runner.h"
 
-static const double poll_seconds = 5e-3;   /* a running task's news are seen within */
+static const double poll_seconds = 5e-3; /* a running task's news are seen within */
 static const double longest_sleep = 5e-3;
 
 void backoff_reset(struct backoff *b)
@@ -30,8 +30,8 @@ struct worker {
     struct run_settings settings;
     struct runner runner;
     double report_every, reported;
-    bool ready;  /* has settings */
-    bool told;   /* rank 0 knows that a signal asked us to stop */
+    bool ready; /* has settings */
+    bool told;  /* rank 0 knows that a signal asked us to stop */
     bool quit;
 };
 
@@ -48,15 +48,20 @@ static int send_report(struct worker *w, struct err *err)
     if (now - w->reported < w->report_every)
         return 0;
     w->reported = now;
-    struct message m = { .kind = MESSAGE_PROGRESS, .task = w->runner.task, .attempt = w->runner.attempt,
-                         .report = w->runner.report };
+    struct message m = {
+        .kind = MESSAGE_PROGRESS, .task = w->runner.task, .attempt = w->runner.attempt, .report = w->runner.report
+    };
     return transport_send(w->transport, 0, &m, NULL, err);
 }
 
 static int send_ended(struct worker *w, int task, int attempt, const struct attempt_end *end, struct err *err)
 {
-    struct message m = { .kind = MESSAGE_ENDED, .task = task, .attempt = attempt, .outcome = (int)end->outcome,
-                         .seconds = end->seconds, .report = w->runner.report };
+    struct message m = { .kind = MESSAGE_ENDED,
+                         .task = task,
+                         .attempt = attempt,
+                         .outcome = (int)end->outcome,
+                         .seconds = end->seconds,
+                         .report = w->runner.report };
     return transport_send(w->transport, 0, &m, end->outcome == OUTCOME_FAILED ? end->error : NULL, err);
 }
 

@@ -19,14 +19,14 @@ const struct dataset_format *const dataset_formats[] = {
 #define FORMAT(name) &dataset_format_##name,
 #include "data/readers/formats.def"
 #undef FORMAT
-    NULL
+    NULL,
 };
 
 const char *const dataset_format_names[] = {
 #define FORMAT(name) #name,
 #include "data/readers/formats.def"
 #undef FORMAT
-    NULL
+    NULL,
 };
 
 int dataset_describe(const cJSON *spec, struct images *shape, struct err *err)

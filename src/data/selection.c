@@ -19,7 +19,7 @@ struct source_common {
 static const struct option source_common_options[] = {
     { "size", OPTION_INT, offsetof(struct source_common, size), "0", 0, SIZE_MAX_PIXELS, NULL, "pixels",
       "side to which images are resized; 0: as stored" },
-    { 0 }
+    OPTION_END,
 };
 
 struct subset_options {
@@ -33,7 +33,7 @@ static const struct option subset_options[] = {
       "first item in that order" },
     { "count", OPTION_INT, offsetof(struct subset_options, count), "0", 0, 0x1p40, NULL, "images",
       "number of items; 0: to the end" },
-    { 0 }
+    OPTION_END,
 };
 
 /* Every member must be one of `fixed` (NULL-terminated) or of the tables. */
@@ -223,9 +223,7 @@ static int add_union(struct selection *s, const cJSON *spec, int depth, struct e
         return -1;
     if (!cJSON_IsArray(parts) || cJSON_GetArraySize(parts) == 0)
         return err_set(err, "parts of a data set must be a list of one or more data sets");
-    cJSON_ArrayForEach(part, parts)
-        if (resolve(s, part, depth + 1, err) != 0)
-            return -1;
+    cJSON_ArrayForEach(part, parts) if (resolve(s, part, depth + 1, err) != 0) return -1;
     return 0;
 }
 

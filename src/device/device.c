@@ -15,7 +15,7 @@ const struct device_kind *const device_kinds[] = {
 #define DEVICE(name) &device_kind_##name,
 #include "device/devices.def"
 #undef DEVICE
-    NULL
+    NULL,
 };
 
 enum { DEVICE_KINDS = sizeof device_kinds / sizeof *device_kinds - 1 };

@@ -34,38 +34,38 @@ struct device_linalg; /* device/linalg.h: double-precision linear algebra for st
 struct conv;          /* private to the device */
 struct batch_norm;
 struct recording;
-struct augment_view;   /* device/augment_body.h */
+struct augment_view; /* device/augment_body.h */
 struct augment_target;
 
 enum precision {
     PRECISION_FP32, /* the only one that every device has */
     PRECISION_TF32, /* convolutions and products of matrices round their factors to 10 bits */
-    PRECISION_BF16  /* the same, and activations with their gradients are bfloat16 */
+    PRECISION_BF16, /* the same, and activations with their gradients are bfloat16 */
 };
 extern const char *const precision_names[]; /* in this order; NULL-terminated */
 
 /* Where y = the sum over inputs; see conv_create. */
 enum conv_epilogue {
-    CONV_PLAIN,        /* y = conv(x) */
-    CONV_BIAS,         /* y = conv(x) + bias            (inference, folded batch norm) */
-    CONV_BIAS_RELU,    /* y = relu(conv(x) + bias) */
-    CONV_BIAS_ADD_RELU /* y = relu(conv(x) + bias + residual) */
+    CONV_PLAIN,         /* y = conv(x) */
+    CONV_BIAS,          /* y = conv(x) + bias            (inference, folded batch norm) */
+    CONV_BIAS_RELU,     /* y = relu(conv(x) + bias) */
+    CONV_BIAS_ADD_RELU, /* y = relu(conv(x) + bias + residual) */
 };
 
 struct conv_desc {
-    int n, c_in, h, w;     /* input */
+    int n, c_in, h, w; /* input */
     int c_out;
     int kernel, stride, padding; /* square; no bias in training, dilation 1, groups 1 */
     enum conv_epilogue epilogue;
-    bool training;         /* backward_* will be called */
-    bool input_gradient;   /* backward_data will be called */
+    bool training;       /* backward_* will be called */
+    bool input_gradient; /* backward_data will be called */
 };
 /* Output size: (h + 2 padding - kernel) / stride + 1. */
 
 struct batch_norm_desc {
     int n, c, h, w;
-    bool relu; /* y = relu(bn(x) [+ residual]) */
-    bool add;  /* a residual is added before the relu */
+    bool relu;                /* y = relu(bn(x) [+ residual]) */
+    bool add;                 /* a residual is added before the relu */
     double epsilon, momentum; /* PyTorch's: running = (1 - momentum) running + momentum batch */
 };
 
@@ -154,9 +154,8 @@ struct device_ops {
      * are forward's: where there is no residual, they and x tell the ReLU's side too,
      * so that a device need not read y. */
     int (*batch_norm_backward)(struct batch_norm *, const void *x, const void *y, const void *dy, const void *dy2,
-                               const float *gamma, const float *beta, const float *save_mean,
-                               const float *save_invstd, void *dx, void *dresidual, float *dgamma, float *dbeta,
-                               struct err *);
+                               const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
+                               void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *);
 
     /* -- pooling. max: kernel 3, stride 2, padding 1 (ImageNet stem); `where`
      *    has as many int32 as y. avg: global, y plain (n, c). -- */
@@ -181,8 +180,8 @@ struct device_ops {
     /* y = x / max(|x|, 1e-12), inverse (n) = 1 / max(|x|, 1e-12) */
     int (*normalize_rows)(struct device *, int n, int d, const float *x, float *y, float *inverse, struct err *);
     /* dx = inverse (dy - y (y . dy)) */
-    int (*normalize_rows_backward)(struct device *, int n, int d, const float *y, const float *inverse,
-                                   const float *dy, float *dx, struct err *);
+    int (*normalize_rows_backward)(struct device *, int n, int d, const float *y, const float *inverse, const float *dy,
+                                   float *dx, struct err *);
     /* Softmax cross-entropy over the columns of logits (n, m), each already
      * divided by the temperature: row i has its positive at positive[i] and
      * ignores the other columns j with group[j] == row_group[i] (which is how
@@ -206,15 +205,15 @@ struct device_ops {
     /* -- optimiser: Adam as torch.optim.Adam (L2 in the gradient), one launch
      *    over the flat parameters; `at` is device memory, because it changes from
      *    step to step while a recording does not -- */
-    int (*adam)(struct device *, size_t n, float *w, const float *g, float *m, float *v,
-                const struct adam_step *at, struct err *);
+    int (*adam)(struct device *, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
+                struct err *);
 
     /* -- augmentation: view i of `views` (device memory, checked by augment_check)
      *    reads image views[i].image of `pixels` (uint8, plain (count, c, h, w),
      *    device memory) and writes row i of out (n, c, target->h, target->w) in
      *    activation layout, normalised by the target's mean and std. -- */
-    int (*augment)(struct device *, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
-                   int n, const struct augment_target *target, void *out, struct err *);
+    int (*augment)(struct device *, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views, int n,
+                   const struct augment_target *target, void *out, struct err *);
     /* As conv_needs, for n views */
     void (*augment_needs)(const struct device *, const struct augment_target *target, int n,
                           struct device_needs *needs);
@@ -239,7 +238,7 @@ struct device {
     const struct device_ops *ops;
     enum precision precision; /* as set_precision left it */
     int threads;
-    double looked; /* devices on the host: what `look` saw */
+    double looked;         /* devices on the host: what `look` saw */
     char description[128]; /* "AMD EPYC, 2 threads, oneDNN 2.6.3", for provenance */
 };
 
@@ -252,8 +251,8 @@ struct device_kind {
     struct device *(*open)(int threads, struct err *);
     /* Fills at most `max`, returns how many; NULL: no library but C's */
     int (*libraries)(struct library *out, int max);
-    unsigned precisions;     /* bit p: it has enum precision p */
-    int (*count)(void);      /* how many of it this process sees; NULL: it is the machine's one */
+    unsigned precisions; /* bit p: it has enum precision p */
+    int (*count)(void);  /* how many of it this process sees; NULL: it is the machine's one */
 };
 
 extern const struct device_kind *const device_kinds[]; /* NULL-terminated */

@@ -109,8 +109,10 @@ int host_check_conv(const struct conv_desc *d, struct err *err)
 {
     if (d->n < 1 || d->c_in < 1 || d->h < 1 || d->w < 1 || d->c_out < 1 || d->kernel < 1 || d->stride < 1 ||
         d->padding < 0 || d->padding >= d->kernel)
-        return err_set(err, "convolution: impossible shape: input %d x %d x %d x %d, %d outputs, kernel %d, stride %d, "
-                            "padding %d", d->n, d->c_in, d->h, d->w, d->c_out, d->kernel, d->stride, d->padding);
+        return err_set(err,
+                       "convolution: impossible shape: input %d x %d x %d x %d, %d outputs, kernel %d, stride %d, "
+                       "padding %d",
+                       d->n, d->c_in, d->h, d->w, d->c_out, d->kernel, d->stride, d->padding);
     if (d->h + 2 * d->padding < d->kernel || d->w + 2 * d->padding < d->kernel)
         return err_set(err, "convolution: an image of %d x %d with padding %d is smaller than the kernel of %d x %d",
                        d->h, d->w, d->padding, d->kernel, d->kernel);

@@ -23,8 +23,8 @@ struct device_linalg {
     int (*dgemm)(struct device *, enum trans ta, enum trans tb, int m, int n, int k, double alpha, const double *a,
                  int lda, const double *b, int ldb, double beta, double *c, int ldc, struct err *);
     /* C (d, d), lower triangle = alpha A^T A + beta C, A (n, d) */
-    int (*dsyrk)(struct device *, int n, int d, double alpha, const double *a, int lda, double beta, double *c,
-                 int ldc, struct err *);
+    int (*dsyrk)(struct device *, int n, int d, double alpha, const double *a, int lda, double beta, double *c, int ldc,
+                 struct err *);
     /* Lower Cholesky factor in place of the lower triangle of A (d, d); *info = 0,
      * or the order of the first minor that is not positive definite. The strict
      * upper triangle is neither read nor written. */

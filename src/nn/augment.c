@@ -3,31 +3,35 @@
 
 #include <stddef.h>
 
-#define STRENGTH(field, preset, low, high, unit, text) \
-    { #field, OPTION_FLOAT, offsetof(struct augment_strength, field), preset, low, high, NULL, unit, text }
-
-/* The strengths as options, all presets at a glance. */
-#define STRENGTHS(crop, flipped, jittered, bright, contrasted, saturated, hued, greyed, blurred)                    \
-    {                                                                                                              \
-        STRENGTH(crop_min, crop, 1e-4, 1, NULL, "smallest area of the resized crop, as a share of the image"),      \
-        STRENGTH(crop_max, "1", 1e-4, 1, NULL, "largest area of the resized crop"),                                 \
-        STRENGTH(flip, flipped, 0, 1, NULL, "probability of a horizontal flip"),                                    \
-        STRENGTH(jitter, jittered, 0, 1, NULL, "probability of colour jitter"),                                     \
-        STRENGTH(brightness, bright, 0, 10, NULL, "brightness factor lies in 1 +- this"),                           \
-        STRENGTH(contrast, contrasted, 0, 10, NULL, "contrast factor lies in 1 +- this"),                           \
-        STRENGTH(saturation, saturated, 0, 10, NULL, "saturation factor lies in 1 +- this"),                        \
-        STRENGTH(hue, hued, 0, 0.5, "turns", "hue shift lies in +- this"),                                          \
-        STRENGTH(grey, greyed, 0, 1, NULL, "probability of greyscale"),                                             \
-        STRENGTH(blur, blurred, 0, 1, NULL, "probability of Gaussian blur"),                                        \
-        { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }                                                               \
+#define STRENGTH(field, preset, low, high, unit, text)                                                                 \
+    {                                                                                                                  \
+#field, OPTION_FLOAT, offsetof(struct augment_strength, field), preset, low, high, NULL, unit, text            \
     }
 
-#define ROW(id, text, table)                                                                                       \
-    const struct augment_kind augment_kind_##id = {                                                                \
-        { .name = #id, .help = text, .options = table, .options_size = sizeof(struct augment_strength) }           \
+/* The strengths as options, all presets at a glance. */
+#define STRENGTHS(crop, flipped, jittered, bright, contrasted, saturated, hued, greyed, blurred)                       \
+    {                                                                                                                  \
+        STRENGTH(crop_min, crop, 1e-4, 1, NULL, "smallest area of the resized crop, as a share of the image"),         \
+            STRENGTH(crop_max, "1", 1e-4, 1, NULL, "largest area of the resized crop"),                                \
+            STRENGTH(flip, flipped, 0, 1, NULL, "probability of a horizontal flip"),                                   \
+            STRENGTH(jitter, jittered, 0, 1, NULL, "probability of colour jitter"),                                    \
+            STRENGTH(brightness, bright, 0, 10, NULL, "brightness factor lies in 1 +- this"),                          \
+            STRENGTH(contrast, contrasted, 0, 10, NULL, "contrast factor lies in 1 +- this"),                          \
+            STRENGTH(saturation, saturated, 0, 10, NULL, "saturation factor lies in 1 +- this"),                       \
+            STRENGTH(hue, hued, 0, 0.5, "turns", "hue shift lies in +- this"),                                         \
+            STRENGTH(grey, greyed, 0, 1, NULL, "probability of greyscale"),                                            \
+            STRENGTH(blur, blurred, 0, 1, NULL, "probability of Gaussian blur"),                                       \
+        {                                                                                                              \
+            NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL                                                                   \
+        }                                                                                                              \
+    }
+
+#define ROW(id, text, table)                                                                                           \
+    const struct augment_kind augment_kind_##id = {                                                                    \
+        { .name = #id, .help = text, .options = table, .options_size = sizeof(struct augment_strength) }               \
     };
 
-static const struct option none_options[] = { { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
+static const struct option none_options[] = { OPTION_END };
 static const struct option simclr_options[] = STRENGTHS("0.08", "0.5", "0.8", "0.8", "0.8", "0.8", "0.2", "0.2", "1");
 static const struct option weak_options[] = STRENGTHS("0.8", "0.5", "0.5", "0.2", "0.2", "0.2", "0.05", "0", "0");
 

@@ -9,8 +9,8 @@ struct network *network_build(struct device *dev, const struct encoder_config *c
         return NULL;
     int rc = arch->build(arch, config, net, err);
     if (rc == 0 && head_dim > 0) {
-        int hidden = network_linear(net, net->representation, "projector.0", net->tensors[net->representation].c, true,
-                                    err);
+        int hidden =
+            network_linear(net, net->representation, "projector.0", net->tensors[net->representation].c, true, err);
         rc = hidden < 0 ? -1 : network_linear(net, hidden, "projector.2", head_dim, false, err);
     }
     if (rc < 0 || network_allocate(net, err) != 0) {

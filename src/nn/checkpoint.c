@@ -43,8 +43,8 @@ int checkpoint_identity(const struct train_request *r, char hex[HASH_HEX], struc
     struct hash *h = block == NULL || (r->target_augment != NULL && query == NULL) ? NULL : hash_create(err);
     if (h != NULL) {
         size_t n = (size_t)im->n;
-        const int64_t shape[] = { im->n, im->h, im->w, (int64_t)r->seed, r->target != NULL, r->target_dim,
-                                  r->target_views };
+        const int64_t shape[] = { im->n,         im->h,          im->w, (int64_t)r->seed, r->target != NULL,
+                                  r->target_dim, r->target_views };
         hash_add_string(h, block);
         hash_add_string(h, query != NULL ? query : "");
         hash_add(h, shape, sizeof shape);
@@ -60,8 +60,7 @@ int checkpoint_identity(const struct train_request *r, char hex[HASH_HEX], struc
     return h == NULL ? -1 : 0;
 }
 
-static int add_position(struct tensor_list *list, const struct train_position *at, int64_t epochs_done,
-                        struct err *err)
+static int add_position(struct tensor_list *list, const struct train_position *at, int64_t epochs_done, struct err *err)
 {
     const int64_t dims[] = { epochs_done };
     return tensor_list_add(list, "progress.step", TENSOR_I64, 0, NULL, &at->step, err) != 0 ||
@@ -70,9 +69,9 @@ static int add_position(struct tensor_list *list, const struct train_position *a
                    tensor_list_add(list, "progress.seconds", TENSOR_F64, 0, NULL, &at->seconds, err) != 0 ||
                    tensor_list_add(list, "progress.curve.loss", TENSOR_F64, 1, dims, at->loss, err) != 0 ||
                    tensor_list_add(list, "progress.curve.lr", TENSOR_F64, 1, dims, at->lr, err) != 0 ||
-                   tensor_list_add(list, "progress.curve.seconds", TENSOR_F64, 1, dims, at->duration, err) != 0 ?
-               -1 :
-               0;
+                   tensor_list_add(list, "progress.curve.seconds", TENSOR_F64, 1, dims, at->duration, err) != 0
+               ? -1
+               : 0;
 }
 
 static const char *moment_name(const struct trainer *t, int i, char out[32])
@@ -81,8 +80,8 @@ static const char *moment_name(const struct trainer *t, int i, char out[32])
     return out;
 }
 
-int checkpoint_write(const char *path, const char *identity, const struct trainer *t,
-                     const struct train_position *at, int64_t epochs_done, struct err *err)
+int checkpoint_write(const char *path, const char *identity, const struct trainer *t, const struct train_position *at,
+                     int64_t epochs_done, struct err *err)
 {
     int rc = -1;
     char name[32];
@@ -131,9 +130,9 @@ static int read_position(struct weights_reader *r, struct train_position *at, in
                    take(r, "progress.seconds", TENSOR_F64, -1, &at->seconds, err) != 0 ||
                    take(r, "progress.curve.loss", TENSOR_F64, done, at->loss, err) != 0 ||
                    take(r, "progress.curve.lr", TENSOR_F64, done, at->lr, err) != 0 ||
-                   take(r, "progress.curve.seconds", TENSOR_F64, done, at->duration, err) != 0 ?
-               -1 :
-               0;
+                   take(r, "progress.curve.seconds", TENSOR_F64, done, at->duration, err) != 0
+               ? -1
+               : 0;
 }
 
 int checkpoint_read(const char *path, const char *identity, struct trainer *t, struct train_position *at,

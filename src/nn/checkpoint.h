@@ -6,8 +6,8 @@
 
 /* Where a training stands besides the trainer's own state. */
 struct train_position {
-    int64_t step;                /* done, over all epochs */
-    double loss_sum, seconds;    /* of the epoch's steps so far */
+    int64_t step;                 /* done, over all epochs */
+    double loss_sum, seconds;     /* of the epoch's steps so far */
     double *loss, *lr, *duration; /* (epochs) of those that are complete */
 };
 
@@ -15,8 +15,8 @@ struct train_position {
 int checkpoint_identity(const struct train_request *request, char hex[HASH_HEX], struct err *err);
 
 /* `epochs_done` complete epochs of the curves are stored. */
-int checkpoint_write(const char *path, const char *identity, const struct trainer *t,
-                     const struct train_position *at, int64_t epochs_done, struct err *err);
+int checkpoint_write(const char *path, const char *identity, const struct trainer *t, const struct train_position *at,
+                     int64_t epochs_done, struct err *err);
 /* The curves have room for `epochs`. */
 int checkpoint_read(const char *path, const char *identity, struct trainer *t, struct train_position *at,
                     int64_t epochs, struct err *err);

@@ -177,8 +177,8 @@ out:
     return rc;
 }
 
-int encoder_embed(struct encoder *e, const struct images *im, int batch, float *out,
-                  void (*progress)(void *, double), void *arg, struct err *err)
+int encoder_embed(struct encoder *e, const struct images *im, int batch, float *out, void (*progress)(void *, double),
+                  void *arg, struct err *err)
 {
     const struct queries plain = { .strength = { .crop_min = 1, .crop_max = 1 }, .views = 1 };
     return embed_views(e, im, &plain, batch, out, progress, arg, err);

@@ -17,10 +17,10 @@ struct encoder {
     struct device *dev; /* borrowed */
     struct encoder_config config;
     struct pipeline pipeline;
-    int head_dim;       /* of the head that was trained with it; 0: none */
+    int head_dim; /* of the head that was trained with it; 0: none */
     struct network *net;
-    struct pass *pass;  /* of the last batch size */
-    uint8_t *pixels;    /* device memory for one batch of images */
+    struct pass *pass;          /* of the last batch size */
+    uint8_t *pixels;            /* device memory for one batch of images */
     struct augment_view *views; /* likewise for pass->n views */
     size_t pixels_bytes;
 };

@@ -134,8 +134,7 @@ out:
 }
 
 struct encoder *encoder_import(struct device *dev, const char *path, const char *arch, const char *stem, double width,
-                               const char *strip, int size, const float mean[3], const float std[3],
-                               struct err *err)
+                               const char *strip, int size, const float mean[3], const float std[3], struct err *err)
 {
     struct weights_reader r;
     struct encoder *e = NULL;

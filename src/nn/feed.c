@@ -18,13 +18,13 @@ struct feed {
     int images, views;
     struct augment_strength target_strength; /* of the views that the victim was asked about */
     uint64_t target_seed;
-    char *host, *block;    /* a step's parts, on the host and on the device */
-    size_t at[PARTS], bytes; /* where each begins; of all */
-    uint8_t *pixels;       /* all images on the device, or those of the step in the block */
-    float *answers;        /* likewise the table that answers are gathered from */
-    float *gathered;       /* (images, target_dim), NULL without answers */
+    char *host, *block;              /* a step's parts, on the host and on the device */
+    size_t at[PARTS], bytes;         /* where each begins; of all */
+    uint8_t *pixels;                 /* all images on the device, or those of the step in the block */
+    float *answers;                  /* likewise the table that answers are gathered from */
+    float *gathered;                 /* (images, target_dim), NULL without answers */
     bool resident, answers_resident; /* all of them, not a step's */
-    bool borrowed;         /* device memory is the host's: they are the request's own */
+    bool borrowed;                   /* device memory is the host's: they are the request's own */
 };
 
 static size_t image_bytes(const struct feed *f)
@@ -84,9 +84,8 @@ static int place(struct feed *f, struct err *err)
     budget /= 2;
     if (keep(f, r->data->pixels, (size_t)r->data->n * image_bytes(f), &budget, &f->resident, &pixels, err) != 0)
         goto failed;
-    if (r->target != NULL &&
-        keep(f, r->target, (size_t)r->data->n * (size_t)r->target_views * dim * sizeof *r->target, &budget,
-             &f->answers_resident, &answers, err) != 0)
+    if (r->target != NULL && keep(f, r->target, (size_t)r->data->n * (size_t)r->target_views * dim * sizeof *r->target,
+                                  &budget, &f->answers_resident, &answers, err) != 0)
         goto failed;
     add_part(f, VIEWS, images * (size_t)f->views * sizeof(struct augment_view));
     add_part(f, ANSWER_ROWS, r->target != NULL ? images * sizeof(int32_t) : 0);

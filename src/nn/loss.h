@@ -9,23 +9,23 @@
 struct loss_shape {
     int images, views; /* rows of z: images * views */
     int dim;
-    bool targets;      /* each row of z has a row of target */
+    bool targets; /* each row of z has a row of target */
 };
 
 struct loss_input {
-    const float *z;          /* (rows, dim) device */
-    const float *target;     /* (rows, dim) device; NULL unless targets */
-    const int32_t *labels;   /* (images) device; NULL if the data set has none */
+    const float *z;        /* (rows, dim) device */
+    const float *target;   /* (rows, dim) device; NULL unless targets */
+    const int32_t *labels; /* (images) device; NULL if the data set has none */
 };
 
 struct loss;
 
 struct loss_kind {
     struct nn_row row;
-    int views;               /* of each image, without targets; 0: it needs targets */
+    int views; /* of each image, without targets; 0: it needs targets */
     bool accepts_targets;
     bool needs_labels;
-    int least_images;        /* of a step */
+    int least_images; /* of a step */
     /* -1 with a message if it cannot work on this shape. Device borrowed. */
     struct loss *(*create)(struct device *, const void *options, const struct loss_shape *, struct err *);
     void (*destroy)(struct loss *);

@@ -100,8 +100,7 @@ static int consume(struct network *net, int tensor, struct err *err)
 
 int network_add_layer(struct network *net, struct layer *layer, struct err *err)
 {
-    struct layer **grown =
-        mem_grow(net->layers, (size_t)net->n_layers, (size_t)net->n_layers + 1, sizeof *grown, err);
+    struct layer **grown = mem_grow(net->layers, (size_t)net->n_layers, (size_t)net->n_layers + 1, sizeof *grown, err);
     if (grown == NULL) {
         mem_free(layer);
         return -1;
@@ -141,18 +140,16 @@ int64_t network_encoder_parameters(const struct network *net)
     return n;
 }
 
-int parameter_get(const struct network *net, const struct parameter *p, const float *flat, float *host,
-                  struct err *err)
+int parameter_get(const struct network *net, const struct parameter *p, const float *flat, float *host, struct err *err)
 {
     const struct device_ops *ops = net->dev->ops;
     if (p->rank == 4)
-        return ops->conv_weight_unpack(net->dev, (int)p->dims[0], (int)p->dims[1], (int)p->dims[2],
-                                       flat + p->offset, host, err);
+        return ops->conv_weight_unpack(net->dev, (int)p->dims[0], (int)p->dims[1], (int)p->dims[2], flat + p->offset,
+                                       host, err);
     return ops->download(net->dev, host, flat + p->offset, (size_t)parameter_elements(p) * sizeof *host, err);
 }
 
-int parameter_set(const struct network *net, const struct parameter *p, float *flat, const float *host,
-                  struct err *err)
+int parameter_set(const struct network *net, const struct parameter *p, float *flat, const float *host, struct err *err)
 {
     const struct device_ops *ops = net->dev->ops;
     if (p->rank == 4)
@@ -164,9 +161,9 @@ int parameter_set(const struct network *net, const struct parameter *p, float *f
 static void draw(const struct parameter *p, struct rng rng, float *out)
 {
     int64_t n = parameter_elements(p);
-    double scale = p->init == INIT_KAIMING_NORMAL ? sqrt(2.0 / (double)p->fan) :
-                   p->init == INIT_UNIFORM        ? 1.0 / sqrt((double)p->fan) :
-                                                    0;
+    double scale = p->init == INIT_KAIMING_NORMAL ? sqrt(2.0 / (double)p->fan)
+                   : p->init == INIT_UNIFORM      ? 1.0 / sqrt((double)p->fan)
+                                                  : 0;
     for (int64_t i = 0; i < n; i++)
         switch (p->init) {
         case INIT_ZERO:

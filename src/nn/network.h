@@ -24,17 +24,17 @@ enum parameter_init {
     INIT_ZERO,
     INIT_ONE,
     INIT_KAIMING_NORMAL, /* normal, std sqrt(2 / fan), fan = outputs x kernel area */
-    INIT_UNIFORM         /* uniform in +-1 / sqrt(fan), fan = inputs: torch.nn.Linear */
+    INIT_UNIFORM,        /* uniform in +-1 / sqrt(fan), fan = inputs: torch.nn.Linear */
 };
 
 /* A named array: learned, or a running statistic. */
 struct parameter {
     char name[PARAMETER_NAME]; /* as in torchvision's state dict */
     int rank;
-    int64_t dims[4];           /* (o, i, k, k), (o, i) or (c) */
-    bool running;              /* in `running`, else in `weights` */
-    bool head;                 /* belongs to a training head, not to the encoder */
-    size_t offset;             /* floats, into its flat buffer */
+    int64_t dims[4]; /* (o, i, k, k), (o, i) or (c) */
+    bool running;    /* in `running`, else in `weights` */
+    bool head;       /* belongs to a training head, not to the encoder */
+    size_t offset;   /* floats, into its flat buffer */
     enum parameter_init init;
     int64_t fan;
 };
@@ -43,28 +43,28 @@ struct parameter {
 struct tensor {
     int c;
     bool plain;
-    int producer;                     /* layer; -1: the network's input */
-    int consumers[TENSOR_CONSUMERS];  /* layers, in their order */
+    int producer;                    /* layer; -1: the network's input */
+    int consumers[TENSOR_CONSUMERS]; /* layers, in their order */
     int n_consumers;
 };
 
 struct layer;
 
 struct network {
-    struct device *dev;               /* borrowed */
+    struct device *dev; /* borrowed */
     struct parameter *parameters;
     int n_parameters;
     struct layer **layers;
     int n_layers;
-    struct tensor *tensors;           /* 0 is the input */
+    struct tensor *tensors; /* 0 is the input */
     int n_tensors;
-    int representation;               /* tensor behind the global average pool */
-    int n_encoder_layers;             /* up to and with that pool */
-    int output;                       /* tensor of the last layer */
-    float *weights, *running;         /* device memory */
-    float *folded;                    /* as `weights`, batch norm folded in; NULL until network_fold */
-    size_t n_weights, n_running;      /* floats */
-    int64_t batches;                  /* num_batches_tracked */
+    int representation;          /* tensor behind the global average pool */
+    int n_encoder_layers;        /* up to and with that pool */
+    int output;                  /* tensor of the last layer */
+    float *weights, *running;    /* device memory */
+    float *folded;               /* as `weights`, batch norm folded in; NULL until network_fold */
+    size_t n_weights, n_running; /* floats */
+    int64_t batches;             /* num_batches_tracked */
 };
 
 struct network *network_create(struct device *dev, struct err *err);

@@ -18,9 +18,9 @@ struct nn_row {
     const struct option *options; /* ended by name = NULL; may be empty */
     size_t options_size;
 };
-struct arch_kind;  /* nn/arch.h  */
-struct loss_kind;  /* nn/loss.h  */
-struct optim_kind; /* nn/optim.h */
+struct arch_kind;    /* nn/arch.h  */
+struct loss_kind;    /* nn/loss.h  */
+struct optim_kind;   /* nn/optim.h */
 struct augment_kind; /* nn/augment.h */
 /* Each begins with its nn_row; NULL-terminated. */
 extern const struct arch_kind *const arch_kinds[];
@@ -32,25 +32,25 @@ extern const struct augment_kind *const augment_kinds[];
 extern const char *const arch_names[], *const stem_names[], *const augment_names[];
 
 /* Rows for the option tables of whoever describes an encoder. */
-#define OPTION_ROW_STEM(at)                                                                                          \
-    {                                                                                                                \
-        "stem", OPTION_CHOICE, at, "cifar", 0, 0, stem_names, NULL,                                                  \
-            "first layers: cifar for small images, imagenet for large ones"                                          \
+#define OPTION_ROW_STEM(at)                                                                                            \
+    {                                                                                                                  \
+        "stem", OPTION_CHOICE, at, "cifar", 0, 0, stem_names, NULL,                                                    \
+            "first layers: cifar for small images, imagenet for large ones"                                            \
     }
-#define OPTION_ROW_WIDTH(at)                                                                                         \
-    {                                                                                                                \
-        "width", OPTION_FLOAT, at, "1", 0.015625, 16, NULL, NULL, "multiplies the number of channels"                \
+#define OPTION_ROW_WIDTH(at)                                                                                           \
+    {                                                                                                                  \
+        "width", OPTION_FLOAT, at, "1", 0.015625, 16, NULL, NULL, "multiplies the number of channels"                  \
     }
 /* ... and the normalisation of foreign weights' input: where nothing is known, that of torchvision's models. */
-#define OPTION_ROW_MEAN(at)                                                                                          \
-    {                                                                                                                \
-        "mean", OPTION_TRIPLE, at, "0.485,0.456,0.406", -10, 10, NULL, NULL,                                         \
-            "of each channel of the images it was trained on, on the 0..1 scale; default: ImageNet's, as "           \
-            "torchvision's models want them"                                                                         \
+#define OPTION_ROW_MEAN(at)                                                                                            \
+    {                                                                                                                  \
+        "mean", OPTION_TRIPLE, at, "0.485,0.456,0.406", -10, 10, NULL, NULL,                                           \
+            "of each channel of the images it was trained on, on the 0..1 scale; default: ImageNet's, as "             \
+            "torchvision's models want them"                                                                           \
     }
-#define OPTION_ROW_STD(at)                                                                                           \
-    {                                                                                                                \
-        "std", OPTION_TRIPLE, at, "0.229,0.224,0.225", 1e-6, 10, NULL, NULL, "standard deviation of each, likewise"  \
+#define OPTION_ROW_STD(at)                                                                                             \
+    {                                                                                                                  \
+        "std", OPTION_TRIPLE, at, "0.229,0.224,0.225", 1e-6, 10, NULL, NULL, "standard deviation of each, likewise"    \
     }
 
 /* Options of an encoder: arch, stem (cifar|imagenet), width multiplier, ... */
@@ -69,8 +69,7 @@ extern const struct option self_options[], theft_options[];
  * takes its default, an unknown one the nearest or else its default: binding the
  * block to the tables reports it. block NULL: only the tables that no name chooses.
  * At most `max` tables are written, their number returned; -1 if there are more. */
-int train_option_tables(enum training way, const cJSON *block, const struct option **tables, int max,
-                        struct err *err);
+int train_option_tables(enum training way, const cJSON *block, const struct option **tables, int max, struct err *err);
 
 /* Is it `augment` or an option of some augmentation? */
 bool augment_takes(const char *option);
@@ -90,8 +89,7 @@ struct encoder *encoder_load(struct device *dev, const char *path, struct err *e
 /* Foreign weights: arch and stem given, `strip` prefix removed from names ("" none),
  * input size, mean and std given; classifier `fc.*` ignored; else strict. */
 struct encoder *encoder_import(struct device *dev, const char *path, const char *arch, const char *stem, double width,
-                               const char *strip, int size, const float mean[3], const float std[3],
-                               struct err *err);
+                               const char *strip, int size, const float mean[3], const float std[3], struct err *err);
 /* Freshly initialised from the seed (PyTorch's default initialisers of torchvision's
  * ResNet), for the random-init bound of the mutual-information score. */
 struct encoder *encoder_random(struct device *dev, const cJSON *block, uint64_t seed, int size, const float mean[3],
@@ -100,8 +98,8 @@ struct encoder *encoder_random(struct device *dev, const cJSON *block, uint64_t 
  * is copied into the metadata. */
 int encoder_save(const struct encoder *e, const char *path, const cJSON *provenance, struct err *err);
 void encoder_destroy(struct encoder *e);
-int encoder_dim(const struct encoder *e);      /* representation, before heads */
-int encoder_size(const struct encoder *e);     /* input size */
+int encoder_dim(const struct encoder *e);  /* representation, before heads */
+int encoder_size(const struct encoder *e); /* input size */
 /* Normalisation of the input on the 0..1 scale. */
 void encoder_moments(const struct encoder *e, float mean[3], float std[3]);
 int64_t encoder_parameters(const struct encoder *e); /* learnable, heads excluded */
@@ -131,7 +129,7 @@ struct train_progress {
 
 /* What is to be trained on what. */
 struct train_request {
-    const cJSON *block;       /* options: encoder_options, train_options, loss, optimiser, augmentation */
+    const cJSON *block; /* options: encoder_options, train_options, loss, optimiser, augmentation */
     const struct images *data;
     /* Theft: target (data->n * views, dim) host, the victim's answers for view v of image
      * i at row i * views + v; NULL: self-supervised, two views. */
@@ -140,9 +138,9 @@ struct train_request {
     const cJSON *target_augment; /* how the victim's views were augmented: "augment", its options, "seed" */
     const int64_t *target_index; /* (data->n) the images' keys in encoder_answer; NULL: 0.. */
     uint64_t seed;
-    const char *checkpoint;   /* state is saved here and taken up from here if it exists */
-    const char *out;          /* finished encoder, safetensors */
-    const cJSON *provenance;  /* copied into the metadata */
+    const char *checkpoint;  /* state is saved here and taken up from here if it exists */
+    const char *out;         /* finished encoder, safetensors */
+    const cJSON *provenance; /* copied into the metadata */
     void (*progress)(void *arg, const struct train_progress *); /* after every step */
     void *arg;
 };
@@ -153,7 +151,7 @@ struct train_result {
     double *loss, *lr, *seconds; /* (epochs): mean loss, learning rate, duration */
     double images_per_second;    /* augmented views; of this process's share */
     int dim;
-    int64_t parameters;          /* of the encoder, heads excluded */
+    int64_t parameters; /* of the encoder, heads excluded */
 };
 
 /* 0, STOPPED (checkpoint written) or -1. Interrupted and resumed as often as you

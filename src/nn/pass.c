@@ -49,17 +49,15 @@ int pass_claim(struct pass *pass, void *where, size_t bytes, int first, int last
 {
     if (pass->n_claims == pass->max_claims) {
         int more = pass->max_claims == 0 ? 64 : 2 * pass->max_claims;
-        struct claim *grown =
-            mem_grow(pass->claims, (size_t)pass->max_claims, (size_t)more, sizeof *grown, err);
+        struct claim *grown = mem_grow(pass->claims, (size_t)pass->max_claims, (size_t)more, sizeof *grown, err);
         if (grown == NULL)
             return -1;
         pass->claims = grown;
         pass->max_claims = more;
     }
-    pass->claims[pass->n_claims++] = (struct claim){ .where = where,
-                                                     .bytes = (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES,
-                                                     .first = first,
-                                                     .last = last };
+    pass->claims[pass->n_claims++] = (struct claim){
+        .where = where, .bytes = (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES, .first = first, .last = last
+    };
     return 0;
 }
 
@@ -109,8 +107,7 @@ static int claim_gradients(struct pass *pass, struct err *err)
             if (pass_claim_like(pass, &pass->gradients[t][k], t, 2 * pass->n_layers - 1 - tensor->consumers[k], last,
                                 err) != 0)
                 return -1;
-        if (t == net->output &&
-            pass_claim_like(pass, &pass->gradients[t][0], t, pass->n_layers, last, err) != 0)
+        if (t == net->output && pass_claim_like(pass, &pass->gradients[t][0], t, pass->n_layers, last, err) != 0)
             return -1;
     }
     return 0;

@@ -9,9 +9,9 @@
 #include "nn/network.h"
 
 enum pass_mode {
-    PASS_TRAIN, /* batch statistics, gradients, heads */
-    PASS_INFER, /* running statistics; ends at the representation */
-    PASS_FOLDED /* the same with batch norm folded into the convolutions */
+    PASS_TRAIN,  /* batch statistics, gradients, heads */
+    PASS_INFER,  /* running statistics; ends at the representation */
+    PASS_FOLDED, /* the same with batch norm folded into the convolutions */
 };
 
 struct shape {
@@ -24,12 +24,12 @@ struct pass {
     struct network *net; /* borrowed */
     enum pass_mode mode;
     int n;
-    int n_layers;            /* of the network's, that run */
-    struct shape *shapes;    /* (tensors) */
-    void **values;           /* (tensors) activations, or floats where a tensor is plain */
-    void *(*gradients)[TENSOR_CONSUMERS];  /* (tensors) what each consumer contributes; NULL beyond */
-    float *weight_gradients; /* flat, as net->weights */
-    void **states;           /* (layers) */
+    int n_layers;                         /* of the network's, that run */
+    struct shape *shapes;                 /* (tensors) */
+    void **values;                        /* (tensors) activations, or floats where a tensor is plain */
+    void *(*gradients)[TENSOR_CONSUMERS]; /* (tensors) what each consumer contributes; NULL beyond */
+    float *weight_gradients;              /* flat, as net->weights */
+    void **states;                        /* (layers) */
     void *arena;
     size_t arena_bytes;
     struct claim *claims;

@@ -24,50 +24,50 @@ const struct arch_kind *const arch_kinds[] = {
 #define ARCH(id) &arch_kind_##id,
 #include "nn/archs.def"
 #undef ARCH
-    NULL
+    NULL,
 };
 const struct loss_kind *const loss_kinds[] = {
 #define LOSS(id) &loss_kind_##id,
 #include "nn/losses.def"
 #undef LOSS
-    NULL
+    NULL,
 };
 const struct optim_kind *const optim_kinds[] = {
 #define OPTIMIZER(id) &optim_kind_##id,
 #include "nn/optimizers.def"
 #undef OPTIMIZER
-    NULL
+    NULL,
 };
 const struct augment_kind *const augment_kinds[] = {
 #define AUGMENT(id) &augment_kind_##id,
 #include "nn/augments.def"
 #undef AUGMENT
-    NULL
+    NULL,
 };
 
 const char *const arch_names[] = {
 #define ARCH(id) #id,
 #include "nn/archs.def"
 #undef ARCH
-    NULL
+    NULL,
 };
 static const char *const loss_names[] = {
 #define LOSS(id) #id,
 #include "nn/losses.def"
 #undef LOSS
-    NULL
+    NULL,
 };
 static const char *const optim_names[] = {
 #define OPTIMIZER(id) #id,
 #include "nn/optimizers.def"
 #undef OPTIMIZER
-    NULL
+    NULL,
 };
 const char *const augment_names[] = {
 #define AUGMENT(id) #id,
 #include "nn/augments.def"
 #undef AUGMENT
-    NULL
+    NULL,
 };
 const char *const stem_names[] = { "cifar", "imagenet", NULL };
 static const char *const head_names[] = { "none", "mlp", NULL };
@@ -77,7 +77,7 @@ const struct option encoder_options[] = {
     { "arch", OPTION_CHOICE, FIELD(arch), "resnet18", 0, 0, arch_names, NULL, "architecture" },
     OPTION_ROW_STEM(FIELD(stem)),
     OPTION_ROW_WIDTH(FIELD(width)),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 #undef FIELD
 
@@ -103,7 +103,7 @@ const struct option train_options[] = {
     { "max_steps", OPTION_INT, FIELD(max_steps), "0", 0, 1e12, NULL, "steps", "stop after so many; 0: never" },
     { "checkpoint_seconds", OPTION_FLOAT, FIELD(checkpoint_seconds), "60", 0, 1e9, NULL, "s",
       "least time between two checkpoints" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 const struct option self_options[] = {
     { "augment", OPTION_CHOICE, FIELD(augment), "simclr", 0, 0, augment_names, NULL,
@@ -111,12 +111,12 @@ const struct option self_options[] = {
     { "projector", OPTION_CHOICE, FIELD(projector), "mlp", 0, 0, head_names, NULL,
       "head while it is trained: Linear-ReLU-Linear or none" },
     { "projector_dim", OPTION_INT, FIELD(projector_dim), "128", 1, 65536, NULL, NULL, "outputs of the projector" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 const struct option theft_options[] = {
     { "head", OPTION_CHOICE, FIELD(head), "none", 0, 0, head_names, NULL,
       "the thief's own head between its representation and the victim's answers" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 #undef FIELD
 

@@ -16,13 +16,13 @@ struct run {
     struct trainer *trainer;
     struct train_position at;
     char identity[HASH_HEX];
-    int64_t steps_per_epoch, steps; /* steps: of the whole training */
-    uint32_t *order;                /* (n) of the current epoch */
-    int64_t ordered_epoch;          /* that `order` belongs to; -1: none */
+    int64_t steps_per_epoch, steps;  /* steps: of the whole training */
+    uint32_t *order;                 /* (n) of the current epoch */
+    int64_t ordered_epoch;           /* that `order` belongs to; -1: none */
     double begin, step_begin, saved; /* clock_monotonic: this process's start, the step's, the last checkpoint */
     int64_t first_step;
-    int64_t asked;                  /* step after which the total was asked for; 0: no question is open */
-    double loss;                    /* mean of the epoch up to the last answer; NaN before the first */
+    int64_t asked; /* step after which the total was asked for; 0: no question is open */
+    double loss;   /* mean of the epoch up to the last answer; NaN before the first */
 };
 
 void train_result_fini(struct train_result *r)

@@ -121,7 +121,10 @@ struct trainer *trainer_create(struct device *dev, const struct train_request *r
     if (t->pass == NULL)
         goto fail;
     const struct loss_shape shape = {
-        .images = t->images, .views = t->views, .dim = t->net->tensors[t->net->output].c, .targets = theft
+        .images = t->images,
+        .views = t->views,
+        .dim = t->net->tensors[t->net->output].c,
+        .targets = theft,
     };
     t->loss = t->config.loss->create(dev, t->config.loss_options, &shape, err);
     if (t->loss == NULL)

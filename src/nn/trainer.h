@@ -12,7 +12,7 @@ struct trainer {
     struct train_config config;
     struct pipeline pipeline;
     int head_dim;
-    int images, views;          /* of a step */
+    int images, views; /* of a step */
     struct network *net;
     struct pass *pass;
     struct loss *loss;

@@ -16,8 +16,7 @@ int tensor_list_add(struct tensor_list *list, const char *name, enum tensor_type
 {
     if (list->n == list->max) {
         int more = list->max == 0 ? 64 : 2 * list->max;
-        struct tensor_view *grown =
-            mem_grow(list->views, (size_t)list->max, (size_t)more, sizeof *grown, err);
+        struct tensor_view *grown = mem_grow(list->views, (size_t)list->max, (size_t)more, sizeof *grown, err);
         if (grown == NULL)
             return -1;
         list->views = grown;
@@ -68,9 +67,9 @@ static int add_parameter(struct tensor_list *list, const struct network *net, co
     float *host = mem_alloc((size_t)parameter_elements(p), sizeof *host, err);
     int rc = host == NULL || parameter_get(net, p, flat, host, err) != 0 ||
                      check_finite(net, p, flat, host, name, err) != 0 ||
-                     tensor_list_add(list, name, TENSOR_F32, p->rank, p->dims, host, err) != 0 ?
-                 -1 :
-                 0;
+                     tensor_list_add(list, name, TENSOR_F32, p->rank, p->dims, host, err) != 0
+                 ? -1
+                 : 0;
     mem_free(host);
     return rc;
 }
@@ -93,8 +92,7 @@ int tensor_list_add_network(struct tensor_list *list, const struct network *net,
         const struct parameter *p = &net->parameters[i];
         if (add_parameter(list, net, p, p->running ? net->running : net->weights, p->name, err) != 0)
             return -1;
-        if (counter_name(p, counter) &&
-            tensor_list_add(list, counter, TENSOR_I64, 0, NULL, &net->batches, err) != 0)
+        if (counter_name(p, counter) && tensor_list_add(list, counter, TENSOR_I64, 0, NULL, &net->batches, err) != 0)
             return -1;
     }
     return 0;
@@ -177,8 +175,7 @@ static int read_parameter(struct weights_reader *r, const struct network *net, c
     return rc;
 }
 
-static int read_counter(struct weights_reader *r, struct network *net, const char *name, bool optional,
-                        struct err *err)
+static int read_counter(struct weights_reader *r, struct network *net, const char *name, bool optional, struct err *err)
 {
     if (optional && safetensors_find(&r->file, name) == NULL)
         return 0;

@@ -14,9 +14,11 @@ struct shape {
     int victims, thefts, evaluations; /* thefts a victim; evaluations a theft */
 };
 
-static const struct shape shapes[] = { { "wide", "10 victims, 200 thefts each, 4 evaluations a theft", 10, 200, 4 },
-                                       { "deep", "40 victims, 20 thefts each, 11 evaluations a theft", 40, 20, 11 },
-                                       { "single", "1 victim, 3333 thefts, 2 evaluations a theft", 1, 3333, 2 } };
+static const struct shape shapes[] = {
+    { "wide", "10 victims, 200 thefts each, 4 evaluations a theft", 10, 200, 4 },
+    { "deep", "40 victims, 20 thefts each, 11 evaluations a theft", 40, 20, 11 },
+    { "single", "1 victim, 3333 thefts, 2 evaluations a theft", 1, 3333, 2 },
+};
 
 static void add(struct plan *plan, int input, double cost, struct task_input *inputs, int *input_tasks)
 {

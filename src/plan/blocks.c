@@ -18,5 +18,5 @@ const struct plan_block plan_blocks[] = {
       NULL },
     { "evaluate", "dataset_inference = { ... }, similarity = { ... }: see `dinf list tasks`", NULL },
     { "mock", "name, after (an earlier block's name), the options of the task mock, and", mock_block_options },
-    { NULL, NULL, NULL }
+    { NULL, NULL, NULL },
 };

@@ -23,7 +23,7 @@ const struct option campaign_options[] = {
     { "ranks_per_gpu", OPTION_INT, AT(ranks_per_gpu), "0", 0, 4096, NULL, NULL,
       "tasks that a GPU works on at a time, further ranks wait; 0: as many as ranks share it" },
     { "device", OPTION_CHOICE, AT(device), "auto", 0, 0, devices, NULL, "that computes" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 static int load_campaign(struct builder *b, const struct conf_node *node)

@@ -10,14 +10,15 @@
 struct subset_options {
     int64_t seed, begin, count;
 };
-const struct option subset_options[] = { { "seed", OPTION_INT, offsetof(struct subset_options, seed), "-2", -2,
-                                                  4294967295.0, NULL, NULL,
-                                                  "of the random order; -1: stored order; default: the campaign's" },
-                                                { "begin", OPTION_INT, offsetof(struct subset_options, begin), "0", 0,
-                                                  1e12, NULL, "images", "first item of the order" },
-                                                { "count", OPTION_INT, offsetof(struct subset_options, count), "0", 0,
-                                                  1e12, NULL, "images", "number of items; 0: to the end" },
-                                                { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
+const struct option subset_options[] = {
+    { "seed", OPTION_INT, offsetof(struct subset_options, seed), "-2", -2, 4294967295.0, NULL, NULL,
+      "of the random order; -1: stored order; default: the campaign's" },
+    { "begin", OPTION_INT, offsetof(struct subset_options, begin), "0", 0, 1e12, NULL, "images",
+      "first item of the order" },
+    { "count", OPTION_INT, offsetof(struct subset_options, count), "0", 0, 1e12, NULL, "images",
+      "number of items; 0: to the end" },
+    OPTION_END,
+};
 
 struct source_options {
     char format[OPTION_NAME];
@@ -28,7 +29,7 @@ const struct option source_options[] = {
       "of the files; its options go beside it" },
     { "size", OPTION_INT, offsetof(struct source_options, size), "0", 0, 4096, NULL, "pixels",
       "resize to size x size; 0: as stored" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 /* Options of formats that are paths. */

@@ -17,7 +17,7 @@ const struct option encoder_block_options[] = {
     { "members", OPTION_STRING, 0, "", 0, 0, NULL, NULL, "of an imported victim: its training set" },
     { "allow_overlap", OPTION_BOOL, 0, "false", 0, 0, NULL, NULL,
       "of an independent: its training set may share images with a victim's" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 /* One entry of the block while it is turned into tasks. */
@@ -54,8 +54,8 @@ static cJSON *encoder_labels(const char *name, const char *role, const cJSON *pa
         cJSON_AddStringToObject(o, "dataset", dataset) != NULL &&
         cJSON_AddStringToObject(o, "loss", json_text(params, "loss", "")) != NULL &&
         cJSON_AddStringToObject(o, "queries", "") != NULL && cJSON_AddNumberToObject(o, "budget", 0) != NULL &&
-        cJSON_AddNumberToObject(o, "overlap", -1) != NULL &&
-        cJSON_AddNumberToObject(o, "set_overlap", -1) != NULL && cJSON_AddNumberToObject(o, "seed", -1) != NULL &&
+        cJSON_AddNumberToObject(o, "overlap", -1) != NULL && cJSON_AddNumberToObject(o, "set_overlap", -1) != NULL &&
+        cJSON_AddNumberToObject(o, "seed", -1) != NULL &&
         cJSON_AddNumberToObject(o, "trial", trial < 0 ? 0 : trial) != NULL)
         return o;
     cJSON_Delete(o);

@@ -164,7 +164,8 @@ static int evaluate_all(struct builder *b, const struct task_kind *kind, const s
         if (strcmp(b->encoders[v].role, "victim") != 0)
             continue;
         const struct task_facts facts = {
-            .params = e->params, .images = b->encoders[v].members < 0 ? 0 : b->sets[b->encoders[v].members].shape.n
+            .params = e->params,
+            .images = b->encoders[v].members < 0 ? 0 : b->sets[b->encoders[v].members].shape.n,
         };
         kind_check(b, kind, e->group, NULL, &facts);
         for (int s = 0; s < b->n_encoders; s++) {

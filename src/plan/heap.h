@@ -8,7 +8,7 @@ struct heap {
     struct heap_item {
         double key;
         int index;
-    } *items;
+    } * items;
     int n, max;
 };
 

@@ -12,7 +12,7 @@ struct table {
     struct table_entry {
         char *key;
         int value;
-    } *entries;
+    } * entries;
     int used, size;
 };
 int table_find(const struct table *t, const char *key); /* -1: not there */
@@ -21,9 +21,9 @@ void table_fini(struct table *t);
 
 /* An entry of `datasets`. */
 struct named_set {
-    const char *name;               /* borrowed from the config */
+    const char *name; /* borrowed from the config */
     const struct conf_node *node;
-    cJSON *spec;                    /* dataset.h's object */
+    cJSON *spec; /* dataset.h's object */
     struct images shape;
     char fingerprint[HASH_HEX];
     enum { SET_UNSEEN, SET_OPEN, SET_GOOD, SET_BROKEN } state;
@@ -31,49 +31,49 @@ struct named_set {
 
 /* An encoder that a task makes: of `encoders` or a theft. */
 struct encoder_entry {
-    char *name;                     /* with the trial's suffix if there are several */
-    const char *base;               /* without; borrowed: the part of the config's name */
-    const char *role;               /* "victim", "independent", "suspect", "thief" */
+    char *name;       /* with the trial's suffix if there are several */
+    const char *base; /* without; borrowed: the part of the config's name */
+    const char *role; /* "victim", "independent", "suspect", "thief" */
     const struct conf_node *node;
-    int trial;                      /* -1: the same in all trials */
+    int trial; /* -1: the same in all trials */
     int task;
-    int members, heldout;           /* sets; -1: none */
-    int victim;                     /* of a theft: entry of the victim; else -1 */
-    int random;                     /* init task for a victim; -1: none yet */
+    int members, heldout; /* sets; -1: none */
+    int victim;           /* of a theft: entry of the victim; else -1 */
+    int random;           /* init task for a victim; -1: none yet */
 };
 
 struct builder {
     struct conf *conf;
     struct plan *plan;
-    struct err *err;                /* of the last fatal failure */
+    struct err *err; /* of the last fatal failure */
     struct named_set *sets;
     int n_sets;
     struct encoder_entry *encoders;
     int n_encoders, max_encoders, max_tasks;
-    struct table ids, names;        /* of tasks */
-    struct table overlaps;          /* "a b" -> index into common */
+    struct table ids, names; /* of tasks */
+    struct table overlaps;   /* "a b" -> index into common */
     int64_t *common;
     int n_common, max_common;
-    char (*identities)[HASH_HEX];   /* of tasks: what hashes into their dependants */
-    struct task_extent *extents;    /* of tasks: what the estimates of their dependants look at */
+    char (*identities)[HASH_HEX]; /* of tasks: what hashes into their dependants */
+    struct task_extent *extents;  /* of tasks: what the estimates of their dependants look at */
 };
 
 /* One task to be added. params and labels are taken over (also on failure). */
 struct task_spec {
     const struct task_kind *kind;
-    const char *name;               /* without the kind */
+    const char *name; /* without the kind */
     cJSON *params, *labels;
-    int set;                        /* goes into params as "dataset"; -1: none */
-    const char *budget_free;        /* parameter that is no part of the identity (but of the id); NULL */
-    const char *file_key;           /* parameter that is a path: its contents count; NULL */
-    int trial;                      /* goes into derived seeds */
-    bool seeded;                    /* params.seed = -1 or absent is to be derived */
+    int set;                 /* goes into params as "dataset"; -1: none */
+    const char *budget_free; /* parameter that is no part of the identity (but of the id); NULL */
+    const char *file_key;    /* parameter that is a path: its contents count; NULL */
+    int trial;               /* goes into derived seeds */
+    bool seeded;             /* params.seed = -1 or absent is to be derived */
     int n_inputs;
     struct {
         const char *role;
         int task;
     } inputs[TASK_INPUTS_MAX];
-    const struct conf_node *node;   /* for messages */
+    const struct conf_node *node; /* for messages */
 };
 
 /* All return 0, or -1 for what no user caused (out of memory). What a user caused
@@ -109,13 +109,13 @@ int check_disjoint(struct builder *b, const struct conf_node *node, int a, int c
 /* One combination of a swept block. */
 struct expansion {
     const struct conf_node *group;
-    cJSON *params;                  /* every option of the kind's tables */
-    char suffix[256];               /* ".value" for each swept option that is not in `quiet` */
+    cJSON *params;    /* every option of the kind's tables */
+    char suffix[256]; /* ".value" for each swept option that is not in `quiet` */
 };
 struct expansions {
     struct expansion *items;
     int n;
-    struct conf_sweep *sweeps;      /* own the groups */
+    struct conf_sweep *sweeps; /* own the groups */
     int n_sweeps;
 };
 /* Sweeps and binds `group` against the kind's tables. Keys in `extra` are not

@@ -41,11 +41,11 @@ int journal_sync(struct journal *j, struct err *err);
 
 /* What a reader (status, collect) may want besides the tasks' states. */
 struct journal_summary {
-    int runs;              /* how often a run began */
-    bool running;          /* the last run has no end */
-    double first, last;    /* time of the first and last event */
-    double run_start;      /* of the last run */
-    int ranks;             /* of the last run */
+    int runs;           /* how often a run began */
+    bool running;       /* the last run has no end */
+    double first, last; /* time of the first and last event */
+    double run_start;   /* of the last run */
+    int ranks;          /* of the last run */
     char host[256], revision[64];
 };
 

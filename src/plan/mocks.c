@@ -9,9 +9,10 @@
 struct mock_block {
     int64_t count;
 };
-const struct option mock_block_options[] = { { "count", OPTION_INT, offsetof(struct mock_block, count), "1", 1,
-                                                      1e6, NULL, NULL, "number of tasks" },
-                                                    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
+const struct option mock_block_options[] = {
+    { "count", OPTION_INT, offsetof(struct mock_block, count), "1", 1, 1e6, NULL, NULL, "number of tasks" },
+    OPTION_END,
+};
 
 struct mock {
     const char *name;

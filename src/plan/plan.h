@@ -17,49 +17,49 @@ enum task_state {
     TASK_RUNNING,
     TASK_DONE,
     TASK_FAILED,  /* attempts used up */
-    TASK_SKIPPED  /* something it depends on failed */
+    TASK_SKIPPED, /* something it depends on failed */
 };
 
 struct plan_task {
-    char id[TASK_ID];         /* hash of kind, params less paths, data fingerprints, inputs' identities */
+    char id[TASK_ID]; /* hash of kind, params less paths, data fingerprints, inputs' identities */
     const struct task_kind *kind;
-    char *name;               /* for people, unique in the plan: "steal:victim.svhn.500.infonce" */
-    cJSON *params;            /* every option present, data sets inline */
-    cJSON *labels;            /* string and number columns that `collect` adds to this task's rows: encoder, victim,
-                                 role, ...; no part of the identity */
+    char *name;    /* for people, unique in the plan: "steal:victim.svhn.500.infonce" */
+    cJSON *params; /* every option present, data sets inline */
+    cJSON *labels; /* string and number columns that `collect` adds to this task's rows: encoder, victim,
+                      role, ...; no part of the identity */
     struct task_input *inputs;
-    int *input_tasks;         /* index of the task behind each input */
+    int *input_tasks; /* index of the task behind each input */
     int n_inputs;
-    int ranks;                /* 1 for now */
-    double cost;              /* estimated seconds */
-    double path;              /* longest remaining path, this task included */
+    int ranks;   /* 1 for now */
+    double cost; /* estimated seconds */
+    double path; /* longest remaining path, this task included */
 
     /* state: replay of the journal, never anything else */
     enum task_state state;
     int attempts;
     int rank;
     double start, seconds;
-    double saved;             /* share of the work that stopped attempts have left in the task's folder */
-    char *error;              /* last failure, or NULL */
+    double saved; /* share of the work that stopped attempts have left in the task's folder */
+    char *error;  /* last failure, or NULL */
 };
 
 /* `campaign` block. */
 struct campaign {
     char name[OPTION_NAME];
     int64_t seed, trials;
-    int64_t ranks_per_gpu;    /* tasks at a time on a GPU; 0: any number */
-    int64_t threads;          /* of every task: part of the results, never derived from ranks */
-    int64_t retries;          /* further attempts after the first */
-    double task_seconds;      /* time limit of one attempt; 0: none */
+    int64_t ranks_per_gpu; /* tasks at a time on a GPU; 0: any number */
+    int64_t threads;       /* of every task: part of the results, never derived from ranks */
+    int64_t retries;       /* further attempts after the first */
+    double task_seconds;   /* time limit of one attempt; 0: none */
     char device[OPTION_NAME];
 };
 
 struct plan {
     struct campaign campaign;
-    struct plan_task *tasks;  /* topological order */
+    struct plan_task *tasks; /* topological order */
     int n_tasks;
-    int *by_id;               /* indices sorted by id: see plan_index */
-    char *config;             /* resolved config text, for provenance */
+    int *by_id;   /* indices sorted by id: see plan_index */
+    char *config; /* resolved config text, for provenance */
     char config_hash[65];
 };
 

@@ -16,7 +16,7 @@ struct query {
     cJSON *params;         /* budget as large as any theft wants */
     int victim, set, task; /* encoder entry, set, task once it is added */
     int64_t budget;
-    uint32_t *members;     /* (images) entry k: of the first k + 1 queries, in the victim's training set; or NULL */
+    uint32_t *members; /* (images) entry k: of the first k + 1 queries, in the victim's training set; or NULL */
     char suffix[256];
     const struct conf_node *node;
 };
@@ -275,8 +275,7 @@ static int combine(struct thefts *t, const struct conf_node *node, const struct 
         if (sets_common(b, set, set, &unique) != 0)
             return -1;
         if (unique < b->sets[set].shape.n)
-            conf_error(b->conf, set_node, "\"%s\" repeats images, but a budget counts unique ones",
-                       b->sets[set].name);
+            conf_error(b->conf, set_node, "\"%s\" repeats images, but a budget counts unique ones", b->sets[set].name);
         check_budgets(b, budgets, set);
         for (int v = 0; v < elements(victims); v++) {
             const struct conf_node *victim = element(victims, v);

@@ -243,8 +243,8 @@ static int em_expect(struct em *em, bool sums, struct err *err)
     double **b = em->buffer;
     int d = (int)em->d, k = (int)em->k;
     if (em->covariance == COVARIANCE_FULL)
-        return la->gmm_full_logprob(dev, em->n, d, k, em->rows.x, b[EM_SHAPE], b[EM_PLACE], b[EM_OFFSET],
-                                    b[EM_LOGLIK], b[EM_RESP], err);
+        return la->gmm_full_logprob(dev, em->n, d, k, em->rows.x, b[EM_SHAPE], b[EM_PLACE], b[EM_OFFSET], b[EM_LOGLIK],
+                                    b[EM_RESP], err);
     return la->gmm_diag_pass(dev, em->n, d, k, em->rows.x, b[EM_SHAPE], b[EM_PLACE], b[EM_OFFSET], b[EM_LOGLIK],
                              sums ? b[EM_COUNT] : NULL, b[EM_SUM], b[EM_SQUARE], err);
 }
@@ -326,8 +326,8 @@ static int full_maximize(struct em *em, double regularization, struct gmm *g, st
         goto out;
     for (int64_t j = 0; j < k; j++) {
         double *scatter = b[EM_SHAPE], *cov = g->cov + j * dd;
-        if (la->weighted_scatter(dev, n, (int)d, em->rows.x, b[EM_RESP] + j, (int)k, b[EM_SUM] + j * d, scatter,
-                                 err) != 0 ||
+        if (la->weighted_scatter(dev, n, (int)d, em->rows.x, b[EM_RESP] + j, (int)k, b[EM_SUM] + j * d, scatter, err) !=
+                0 ||
             dev->ops->download(dev, cov, scatter, (size_t)dd * sizeof *cov, err) != 0)
             goto out;
         for (int64_t r = 0; r < d; r++) {
@@ -488,8 +488,8 @@ double gmm_fit_seconds(int64_t n, int64_t d, const struct gmm_options *options)
     double nkd = (double)n * (double)options->components * (double)d;
     double kd3 = (double)options->components * (double)d * (double)d * (double)d;
     double start = (2 * LLOYD_ITERATIONS + 4) * per_distance * nkd;
-    double iteration = options->covariance == COVARIANCE_FULL ? per_product * nkd * (double)d + per_factor * kd3
-                                                              : per_distance * nkd;
+    double iteration =
+        options->covariance == COVARIANCE_FULL ? per_product * nkd * (double)d + per_factor * kd3 : per_distance * nkd;
     return (double)options->starts * (start + fmin(usual_iterations, (double)options->max_iterations) * iteration);
 }
 
@@ -558,9 +558,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int gmm_bench(struct device *dev, const double *x, int64_t n, int64_t d, int64_t components,
-              enum covariance covariance, int64_t iterations, uint64_t seed, const double *means,
-              struct gmm_bench_result *out, struct err *err)
+int gmm_bench(struct device *dev, const double *x, int64_t n, int64_t d, int64_t components, enum covariance covariance,
+              int64_t iterations, uint64_t seed, const double *means, struct gmm_bench_result *out, struct err *err)
 {
     const double regularization = 1e-6;
     struct em em;
@@ -568,8 +567,7 @@ int gmm_bench(struct device *dev, const double *x, int64_t n, int64_t d, int64_t
     int rc = -1;
     if (iterations < 1)
         return err_set(err, "the number of iterations must be at least 1, not %lld", (long long)iterations);
-    if (check_data(x, n, d, components, err) != 0 ||
-        em_init(&em, dev, x, n, d, NULL, components, covariance, err) != 0)
+    if (check_data(x, n, d, components, err) != 0 || em_init(&em, dev, x, n, d, NULL, components, covariance, err) != 0)
         return -1;
     double *seconds = mem_alloc((size_t)iterations, sizeof *seconds, err);
     double *moving = mem_alloc((size_t)components, (size_t)d * sizeof *moving, err);

@@ -18,20 +18,20 @@ struct gmm_options {
     int64_t components;
     enum covariance covariance;
     uint64_t seed;
-    int64_t starts;           /* >= 1; the start with the best log-likelihood wins */
-    int64_t max_iterations;   /* >= 1, per start */
-    double tolerance;         /* stops when the mean log-likelihood changes by less */
-    double regularization;    /* added to the diagonal of every covariance, >= 0 */
+    int64_t starts;         /* >= 1; the start with the best log-likelihood wins */
+    int64_t max_iterations; /* >= 1, per start */
+    double tolerance;       /* stops when the mean log-likelihood changes by less */
+    double regularization;  /* added to the diagonal of every covariance, >= 0 */
 };
 
 struct gmm {
     int64_t components, d;
     enum covariance covariance;
-    double *weight;      /* (components), sum 1 */
-    double *mean;        /* (components, d) */
-    double *cov;         /* diag: (components, d) variances; full: (components, d, d) symmetric */
-    double loglik;       /* mean over rows at the last E step, before the last M step */
-    int64_t iterations;  /* of the winning start */
+    double *weight;     /* (components), sum 1 */
+    double *mean;       /* (components, d) */
+    double *cov;        /* diag: (components, d) variances; full: (components, d, d) symmetric */
+    double loglik;      /* mean over rows at the last E step, before the last M step */
+    int64_t iterations; /* of the winning start */
     bool converged;
 };
 
@@ -56,9 +56,8 @@ int gmm_init(struct gmm *out, int64_t components, int64_t d, enum covariance cov
 
 /* A mixture from a hard assignment of every row to the nearest of the given
  * means (components, d): the M step after k-means. */
-int gmm_init_means(struct device *dev, const double *x, int64_t n, int64_t d, const double *mean,
-                   int64_t components, enum covariance covariance, double regularization, struct gmm *out,
-                   struct err *err);
+int gmm_init_means(struct device *dev, const double *x, int64_t n, int64_t d, const double *mean, int64_t components,
+                   enum covariance covariance, double regularization, struct gmm *out, struct err *err);
 
 /* Exactly `iterations` iterations of EM from where g stands. loglik (iterations)
  * gets the mean log-likelihood of every E step, before its M step (NULL: not
@@ -73,13 +72,12 @@ int gmm_score(struct device *dev, const struct gmm *g, const double *x, int64_t 
 struct gmm_bench_result {
     double seconds_per_iteration; /* median over the iterations, E and M step, without the start */
     int64_t iterations;
-    double loglik;                /* mean log-likelihood under the final parameters */
+    double loglik; /* mean log-likelihood under the final parameters */
 };
 
 /* `iterations` timed iterations of EM from `means` (components, d; NULL: from
  * one k-means++ start by the seed), regularisation 1e-6. */
-int gmm_bench(struct device *dev, const double *x, int64_t n, int64_t d, int64_t components,
-              enum covariance covariance, int64_t iterations, uint64_t seed, const double *means,
-              struct gmm_bench_result *out, struct err *err);
+int gmm_bench(struct device *dev, const double *x, int64_t n, int64_t d, int64_t components, enum covariance covariance,
+              int64_t iterations, uint64_t seed, const double *means, struct gmm_bench_result *out, struct err *err);
 
 #endif

@@ -29,7 +29,7 @@ const struct option inference_options_table[] = {
       "EM stops when the mean log-likelihood changes by less" },
     { "regularization", OPTION_FLOAT, AT(regularization), "1e-6", 0, 1e9, NULL, NULL,
       "added to the diagonal of covariances" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL },
+    OPTION_END,
 };
 
 #define STATISTIC(name) extern const struct statistic statistic_##name;
@@ -190,8 +190,8 @@ static int check_disjoint(const char *name_a, const double *a, int64_t na, const
     if (shared < 0)
         return -1;
     if (shared * 100 > na && !out->reason[0])
-        snprintf(out->reason, sizeof out->reason, "%lld of %lld rows of the %s are also in the %s",
-                 (long long)shared, (long long)na, name_a, name_b);
+        snprintf(out->reason, sizeof out->reason, "%lld of %lld rows of the %s are also in the %s", (long long)shared,
+                 (long long)na, name_a, name_b);
     return 0;
 }
 
@@ -200,8 +200,18 @@ int inference_untested(const struct inference_data *data, const struct inference
 {
     va_list args;
     *out = (struct inference_result){
-        .dim = data->d, .components = -1, .loglik_members = NAN, .loglik_heldout = NAN, .gap = NAN, .t = NAN, .df = NAN,
-        .p_value = NAN, .log10_p = NAN, .cohen_d = NAN, .alpha = options->alpha, .verdict = VIOLATED,
+        .dim = data->d,
+        .components = -1,
+        .loglik_members = NAN,
+        .loglik_heldout = NAN,
+        .gap = NAN,
+        .t = NAN,
+        .df = NAN,
+        .p_value = NAN,
+        .log10_p = NAN,
+        .cohen_d = NAN,
+        .alpha = options->alpha,
+        .verdict = VIOLATED,
     };
     va_start(args, reason);
     vsnprintf(out->reason, sizeof out->reason, reason, args);
@@ -214,14 +224,16 @@ int inference_untested(const struct inference_data *data, const struct inference
     return -1;
 }
 
-int inference_decide(const struct inference_data *data, const struct inference_options *options,
-                     double *scores_members, int64_t n_members, double *scores_heldout, int64_t n_heldout,
-                     struct inference_result *out, struct err *err)
+int inference_decide(const struct inference_data *data, const struct inference_options *options, double *scores_members,
+                     int64_t n_members, double *scores_heldout, int64_t n_heldout, struct inference_result *out,
+                     struct err *err)
 {
     struct t_test test;
     struct err why;
     *out = (struct inference_result){
-        .components = out->components, .mixtures = out->mixtures, .unconverged = out->unconverged,
+        .components = out->components,
+        .mixtures = out->mixtures,
+        .unconverged = out->unconverged,
     };
     out->n_members = n_members;
     out->n_heldout = n_heldout;
@@ -235,8 +247,8 @@ int inference_decide(const struct inference_data *data, const struct inference_o
                  (long long)n_members, (long long)n_heldout);
     if (check_disjoint("held-out rows", data->heldout, data->n_heldout, "members", data->members, data->n_members,
                        data->d, out, err) != 0 ||
-        check_disjoint("held-out rows", data->heldout, data->n_heldout, "rows to fit", data->fit, data->n_fit,
-                       data->d, out, err) != 0 ||
+        check_disjoint("held-out rows", data->heldout, data->n_heldout, "rows to fit", data->fit, data->n_fit, data->d,
+                       out, err) != 0 ||
         check_disjoint("members", data->members, data->n_members, "rows to fit", data->fit, data->n_fit, data->d, out,
                        err) != 0)
         return -1;

@@ -16,32 +16,32 @@
 struct inference_data {
     int64_t d;
     int64_t n_fit, n_members, n_heldout;
-    const double *fit;        /* members, first half */
-    const double *members;    /* members, second half */
+    const double *fit;     /* members, first half */
+    const double *members; /* members, second half */
     const double *heldout;
 };
 
 struct inference_options {
     int64_t components;
     char covariance[OPTION_NAME]; /* "full" | "diag" */
-    int64_t seed;             /* of cuts and of the mixtures' starts, >= 0; not in the table: where it comes from
-                               * is the caller's */
+    int64_t seed;                 /* of cuts and of the mixtures' starts, >= 0; not in the table: where it comes from
+                                   * is the caller's */
     double alpha;
-    int64_t starts;           /* k-means++ starts; the best likelihood wins */
+    int64_t starts; /* k-means++ starts; the best likelihood wins */
     int64_t max_iterations;
-    double tolerance;         /* of the mean log-likelihood per iteration */
-    double regularization;    /* added to the covariances' diagonal */
+    double tolerance;      /* of the mean log-likelihood per iteration */
+    double regularization; /* added to the covariances' diagonal */
 };
 extern const struct option inference_options_table[];
 
 struct inference_result {
-    int64_t n_members, n_heldout, dim; /* images that were tested */
-    int64_t components;       /* of the mixture; -1: the statistic fits several */
-    int64_t mixtures, unconverged; /* fitted, and those of them that EM left at max_iterations */
-    double loglik_members, loglik_heldout; /* means of the score that was tested */
+    int64_t n_members, n_heldout, dim;                   /* images that were tested */
+    int64_t components;                                  /* of the mixture; -1: the statistic fits several */
+    int64_t mixtures, unconverged;                       /* fitted, and those of them that EM left at max_iterations */
+    double loglik_members, loglik_heldout;               /* means of the score that was tested */
     double gap, t, df, p_value, log10_p, cohen_d, alpha; /* NAN where the test could not be computed */
-    const char *verdict;      /* "stolen", "inconclusive", "assumptions violated" */
-    char reason[256];         /* why assumptions are violated, one sentence; else "" */
+    const char *verdict;                                 /* "stolen", "inconclusive", "assumptions violated" */
+    char reason[256];                                    /* why assumptions are violated, one sentence; else "" */
     double *scores_members, *scores_heldout; /* (n_members), (n_heldout): mem_free by inference_result_fini */
 };
 
@@ -55,7 +55,7 @@ enum { INFERENCE_MINIMUM = 10 };
 
 struct statistic {
     const char *name, *help;
-    const char *score;        /* what is tested of each image, for descriptions */
+    const char *score; /* what is tested of each image, for descriptions */
     int (*run)(struct device *, const struct inference_data *, const struct inference_options *,
                struct inference_result *, struct err *);
     /* Estimated seconds of a run on one thread; of the data only the numbers are looked at. */
@@ -64,7 +64,7 @@ struct statistic {
     size_t (*memory)(const struct inference_data *, const struct inference_options *);
 };
 extern const struct statistic *const statistics[]; /* NULL-terminated */
-extern const char *const statistic_names[];         /* likewise, for options */
+extern const char *const statistic_names[];        /* likewise, for options */
 
 const struct statistic *statistic_find(const char *name); /* NULL if there is none */
 
@@ -101,8 +101,8 @@ void inference_gmm_options(const struct inference_options *options, int64_t comp
 
 /* One-sided Welch test of the scores, which `out` takes over (also on error),
  * and the verdict. `components` and the count of mixtures are left alone. */
-int inference_decide(const struct inference_data *data, const struct inference_options *options,
-                     double *scores_members, int64_t n_members, double *scores_heldout, int64_t n_heldout,
-                     struct inference_result *out, struct err *err);
+int inference_decide(const struct inference_data *data, const struct inference_options *options, double *scores_members,
+                     int64_t n_members, double *scores_heldout, int64_t n_heldout, struct inference_result *out,
+                     struct err *err);
 
 #endif

@@ -9,8 +9,7 @@
 #include "device/linalg.h"
 
 /* distance (n, m), host, = squared distances of the rows to m centres (m, d). */
-static int distances(const struct device_rows *rows, const double *centre, int64_t m, double *distance,
-                     struct err *err)
+static int distances(const struct device_rows *rows, const double *centre, int64_t m, double *distance, struct err *err)
 {
     struct device *dev = rows->dev;
     const struct device_ops *ops = dev->ops;

@@ -33,8 +33,7 @@ const struct obfuscation *obfuscation_find(const char *name)
     return NULL;
 }
 
-static int none_run(const double *x, int64_t n, int64_t d, uint64_t seed, double **out, int64_t *d_out,
-                    struct err *err)
+static int none_run(const double *x, int64_t n, int64_t d, uint64_t seed, double **out, int64_t *d_out, struct err *err)
 {
     (void)seed;
     *d_out = d;
@@ -73,8 +72,7 @@ static int shuffle_run(const double *x, int64_t n, int64_t d, uint64_t seed, dou
 /* The paper pads with zeros, the published scripts with 2.5 at random positions;
  * similarity centres every column, which makes the two equal. Positions are
  * random, as only then the published cosine (0.007) comes about. */
-static int pad_run(const double *x, int64_t n, int64_t d, uint64_t seed, double **out, int64_t *d_out,
-                   struct err *err)
+static int pad_run(const double *x, int64_t n, int64_t d, uint64_t seed, double **out, int64_t *d_out, struct err *err)
 {
     struct rng rng = rng_at(seed, RNG_OBFUSCATE, 1, 0, 0);
     uint32_t *to = mem_alloc((size_t)(2 * d), sizeof *to, err);
@@ -128,5 +126,7 @@ const struct obfuscation obfuscation_transform = { "transform",
                                                    "scale and offset from U(-10, 10), the same for all dimensions",
                                                    transform_run };
 const struct obfuscation obfuscation_transform_each = {
-    "transform_each", "scale and offset from U(-10, 10), drawn for each dimension", transform_each_run
+    "transform_each",
+    "scale and offset from U(-10, 10), drawn for each dimension",
+    transform_each_run,
 };

@@ -60,8 +60,7 @@ static bool collapsed(const double *a, int64_t da, const double *b, int64_t db, 
     return first || second;
 }
 
-int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, struct similarity *out,
-                       struct err *err)
+int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, struct similarity *out, struct err *err)
 {
     enum { COSINE, COSINE_ABS, L1, L2, LINF, L2_SCORE, MEASURES };
     double *pa = prepared(a, n, d, "the first representations", err);
@@ -91,8 +90,7 @@ int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, s
         rows[LINF * n + i] = linf;
         rows[L2_SCORE * n + i] = 1.0 - 0.5 * sqrt(square);
     }
-    struct estimate *to[MEASURES] = { &out->cosine, &out->cosine_abs, &out->l1, &out->l2, &out->linf,
-                                      &out->l2_score };
+    struct estimate *to[MEASURES] = { &out->cosine, &out->cosine_abs, &out->l1, &out->l2, &out->linf, &out->l2_score };
     for (int m = 0; m < MEASURES; m++)
         *to[m] = estimate(rows + m * n, n);
     rc = 0;
@@ -175,8 +173,7 @@ static double *without_constants(const double *x, int64_t n, int64_t least, int6
 }
 
 /* As prepared(), of a side that may be padded beyond the other side's `least` columns. */
-static double *prepared_narrow(const double *x, int64_t n, int64_t *d, int64_t least, const char *what,
-                               struct err *err)
+static double *prepared_narrow(const double *x, int64_t n, int64_t *d, int64_t least, const char *what, struct err *err)
 {
     if (n < 2 || *d <= least)
         return prepared(x, n, *d, what, err);

@@ -17,7 +17,7 @@ enum { SIMILARITY_REASON = 160 };
 
 struct similarity {
     struct estimate cosine, cosine_abs, l1, l2, linf, l2_score; /* l2_score = 1 - d / 2 on normalised rows */
-    char reason[SIMILARITY_REASON]; /* why all are NAN, one sentence; else "" */
+    char reason[SIMILARITY_REASON];                             /* why all are NAN, one sentence; else "" */
 };
 
 /* a, b: (n, d) row-major, the same n >= 2 images; not modified. Preprocessing as
@@ -26,12 +26,11 @@ struct similarity {
  * [0, 2]. Values that are not finite are an error; NAN and a reason where one side
  * has the same row for all images (rows_constant): what centring leaves of it is
  * rounding, and normalised rounding looks like agreement. */
-int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, struct similarity *out,
-                       struct err *err);
+int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, struct similarity *out, struct err *err);
 
 struct information {
     struct estimate nats;
-    int64_t duplicates;       /* images left out of it: see below */
+    int64_t duplicates;             /* images left out of it: see below */
     char reason[SIMILARITY_REASON]; /* why it is NAN, one sentence; else "" */
 };
 

@@ -25,7 +25,7 @@ enum {
     COMPONENTS_MAX = 5,
     POPULATIONS = 3, /* members, held-out, both */
     FEATURES = POPULATIONS * COMPONENTS_MAX,
-    LEARN_MINIMUM = 4 * COMPONENTS_MAX /* rows of each kind to learn from: twice the components in each half */
+    LEARN_MINIMUM = 4 * COMPONENTS_MAX, /* rows of each kind to learn from: twice the components in each half */
 };
 
 /* Weight of the penalty on standardised features: a prior of standard deviation
@@ -179,8 +179,8 @@ static void standardize(struct featured *sets, int n_sets, int n_reference)
     }
 }
 
-static int learned_run(struct device *dev, const struct inference_data *data,
-                       const struct inference_options *options, struct inference_result *out, struct err *err)
+static int learned_run(struct device *dev, const struct inference_data *data, const struct inference_options *options,
+                       struct inference_result *out, struct err *err)
 {
     enum { LEARN_MEMBERS, LEARN_HELDOUT, TEST_MEMBERS, TEST_HELDOUT, SETS };
     struct cut cut;

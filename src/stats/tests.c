@@ -98,8 +98,8 @@ static int t_test(bool equal_variances, const double *a, int64_t na, const doubl
                   struct err *err)
 {
     if (na < 2 || nb < 2)
-        return err_set(err, "a t-test needs at least 2 values in each sample; there are %lld and %lld",
-                       (long long)na, (long long)nb);
+        return err_set(err, "a t-test needs at least 2 values in each sample; there are %lld and %lld", (long long)na,
+                       (long long)nb);
     struct moments ma = moments(a, na), mb = moments(b, nb);
     double n1 = (double)na, n2 = (double)nb, pooled = (ma.square + mb.square) / (n1 + n2 - 2.0);
     if (!isfinite(pooled))

@@ -9,7 +9,7 @@
 
 struct t_test {
     double mean_a, mean_b;
-    double gap;     /* mean_a - mean_b */
+    double gap; /* mean_a - mean_b */
     double t, df;
     double p;       /* upper tail; may underflow to 0 */
     double log10_p; /* does not underflow */

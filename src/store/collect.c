@@ -18,17 +18,17 @@
 
 struct collector {
     hid_t out;
-    char folder[PATH_MAX];    /* of the file being written, absolute */
+    char folder[PATH_MAX]; /* of the file being written, absolute */
     const struct collect_task *tasks;
-    bool *first_victim;       /* per task: is its victim the first that its encoder was held against? */
-    char **devices;           /* per task: as its file says; NULL: no file, or none said */
+    bool *first_victim; /* per task: is its victim the first that its encoder was held against? */
+    char **devices;     /* per task: as its file says; NULL: no file, or none said */
     struct frames *frames;
     bool pack;
     /* the task being taken in */
     const struct collect_task *task;
     hid_t file;
-    char link[PATH_MAX];      /* its file, relative to folder */
-    char loglik[1024];        /* its group under /loglik, "" until needed */
+    char link[PATH_MAX]; /* its file, relative to folder */
+    char loglik[1024];   /* its group under /loglik, "" until needed */
     struct err *err;
 };
 
@@ -284,7 +284,7 @@ static const struct column task_columns[] = {
     { "start", COLUMN_FLOAT, offsetof(struct task_row, start), "s", "start of the last attempt since 1970-01-01 UTC" },
     { "seconds", COLUMN_FLOAT, offsetof(struct task_row, seconds), "s", "duration of the last attempt" },
     { "error", COLUMN_STRING, offsetof(struct task_row, error), NULL, "last failure" },
-    { NULL, COLUMN_INT, 0, NULL, NULL }
+    { NULL, COLUMN_INT, 0, NULL, NULL },
 };
 
 static int write_tasks(const struct collector *c, int n, struct err *err)
@@ -295,8 +295,10 @@ static int write_tasks(const struct collector *c, int n, struct err *err)
     for (int i = 0; i < n; i++) {
         const struct collect_task *t = &c->tasks[i];
         const char *device = c->devices[i] != NULL ? c->devices[i] : t->device;
-        rows[i] = (struct task_row){ t->id, t->kind, t->name, t->state, device == NULL ? "" : device,
-                                     t->error == NULL ? "" : t->error, t->attempt, t->rank, t->start, t->seconds };
+        rows[i] = (struct task_row){
+            t->id,      t->kind, t->name,  t->state,  device == NULL ? "" : device, t->error == NULL ? "" : t->error,
+            t->attempt, t->rank, t->start, t->seconds
+        };
     }
     int rc = h5_write_table(c->out, "/tasks", "the campaign's tasks", task_columns, rows, sizeof *rows, (size_t)n, err);
     mem_free(rows);

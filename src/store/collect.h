@@ -10,12 +10,12 @@
 /* One row of /tasks and, if done, a result file to take in. */
 struct collect_task {
     const char *id, *kind, *name, *state, *error;
-    const char *device;       /* asked for; the file's attribute "device" beats it */
+    const char *device; /* asked for; the file's attribute "device" beats it */
     int attempt, rank;
     double start, seconds;
-    const char *file;         /* result file, NULL unless done */
-    const cJSON *labels;      /* strings and numbers: first columns of this task's table rows. "encoder" and "set"
-                                 also say where its arrays go: /curves/ENCODER, /loglik/ENCODER/..., ... */
+    const char *file;    /* result file, NULL unless done */
+    const cJSON *labels; /* strings and numbers: first columns of this task's table rows. "encoder" and "set"
+                            also say where its arrays go: /curves/ENCODER, /loglik/ENCODER/..., ... */
 };
 
 /* Tables of equal path are concatenated in the tasks' order (labels first, then

@@ -170,8 +170,7 @@ static int unify(const struct frame *frame, struct frame_column *c, enum column_
     if (type == c->type)
         return 0;
     if (type == COLUMN_STRING || c->type == COLUMN_STRING)
-        return err_set(err, "column %s of %s holds text here and numbers in another task's file", c->name,
-                       frame->path);
+        return err_set(err, "column %s of %s holds text here and numbers in another task's file", c->name, frame->path);
     if (type == COLUMN_INT) {
         value->f = (double)value->i;
         return 0;
@@ -205,8 +204,7 @@ static int put_cell(const struct frame *frame, struct frame_column *c, size_t ro
     return 0;
 }
 
-static struct frame_column *label_column(struct frame *frame, const char *name, enum column_type type,
-                                         struct err *err)
+static struct frame_column *label_column(struct frame *frame, const char *name, enum column_type type, struct err *err)
 {
     struct frame_column *c = find_column(frame, name);
     if (c != NULL)
@@ -272,8 +270,9 @@ static struct column *describe_members(struct frames *f, hid_t type, size_t *n, 
         char *name = H5Tget_member_name(type, (unsigned)i);
         H5T_class_t class = H5Tget_member_class(type, (unsigned)i);
         columns[i] = (struct column){ arena_add(f, name, err),
-                                      class == H5T_INTEGER ? COLUMN_INT : class == H5T_FLOAT ? COLUMN_FLOAT
-                                                                                             : COLUMN_STRING,
+                                      class == H5T_INTEGER ? COLUMN_INT
+                                      : class == H5T_FLOAT ? COLUMN_FLOAT
+                                                           : COLUMN_STRING,
                                       8 * i, NULL, NULL };
         bool readable = class == H5T_INTEGER || class == H5T_FLOAT || class == H5T_STRING;
         if (!readable)

@@ -118,8 +118,7 @@ int h5_put_object(hid_t object, const cJSON *values, struct err *err)
             rc = h5_put_string(object, v->string, v->valuestring, err);
         } else if (cJSON_IsNumber(v) && v->valuedouble == rint(v->valuedouble) && fabs(v->valuedouble) <= 0x1p53) {
             int64_t whole = (int64_t)v->valuedouble;
-            rc = put_attribute(object, v->string, H5T_STD_I64LE, H5T_NATIVE_INT64, H5Screate(H5S_SCALAR), &whole,
-                               err);
+            rc = put_attribute(object, v->string, H5T_STD_I64LE, H5T_NATIVE_INT64, H5Screate(H5S_SCALAR), &whole, err);
         } else if (cJSON_IsNumber(v)) {
             rc = put_attribute(object, v->string, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, H5Screate(H5S_SCALAR),
                                &v->valuedouble, err);

@@ -17,7 +17,7 @@ struct npy {
     enum npy_type type;
     int rank;
     int64_t dims[NPY_RANK_MAX];
-    void *data;   /* row-major, native byte order; mem_free */
+    void *data; /* row-major, native byte order; mem_free */
     size_t bytes;
 };
 /* Formats 1.0 to 3.0 of numpy.lib.format. Files of the other byte order are

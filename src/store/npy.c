@@ -106,10 +106,10 @@ static int parse_header(const char *text, size_t n, struct npy *out, bool *swapp
     while (!take(&s, "}")) {
         if (!take_string(&s, key, sizeof key) || !take(&s, ":"))
             return err_set(err, "the header is not a dictionary of descr, fortran_order and shape");
-        int bit = strcmp(key, "descr") == 0 ? DESCR
+        int bit = strcmp(key, "descr") == 0           ? DESCR
                   : strcmp(key, "fortran_order") == 0 ? ORDER
-                  : strcmp(key, "shape") == 0 ? SHAPE
-                                              : 0;
+                  : strcmp(key, "shape") == 0         ? SHAPE
+                                                      : 0;
         if (bit == 0 || (seen & bit) != 0)
             return err_set(err, "the header has %s key '%s'", bit == 0 ? "the unknown" : "twice the", key);
         seen |= bit;
@@ -288,8 +288,9 @@ int npy_write_float(const char *path, const float *data, int rank, const int64_t
     /* version 1.0: the data begin at a multiple of 64, and a newline ends the header */
     int length = snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", shape);
     int padded = (10 + length + 1 + 63) / 64 * 64 - 10;
-    unsigned char prefix[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(padded & 0xFF),
-                                 (unsigned char)(padded >> 8) };
+    unsigned char prefix[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(padded & 0xFF), (unsigned char)(padded >> 8)
+    };
     if (fs_temporary(path, tmp, sizeof tmp, err) != 0)
         return -1;
     FILE *f = fopen(tmp, "wbe");

@@ -18,11 +18,16 @@
 enum column_type { COLUMN_INT, COLUMN_FLOAT, COLUMN_STRING }; /* int64, float64, variable-length UTF-8 */
 
 struct column {
-    const char *name;         /* NULL ends a list of columns */
+    const char *name; /* NULL ends a list of columns */
     enum column_type type;
-    size_t offset;            /* of int64_t, double or const char * in a row struct */
+    size_t offset; /* of int64_t, double or const char * in a row struct */
     const char *unit, *help;
 };
+
+/* A column for the member `name` of the struct `of`. */
+/* clang-format off */
+#define COLUMN_OF(of, name, type, unit, help) { #name, type, offsetof(of, name), unit, help }
+/* clang-format on */
 
 struct result; /* being written */
 

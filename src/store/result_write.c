@@ -49,22 +49,22 @@ int result_table(struct result *r, const char *path, const char *description, co
 int result_float(struct result *r, const char *path, const char *description, const char *unit, const float *data,
                  int rank, const int64_t *dims, struct err *err)
 {
-    return named(r, h5_write(r->file, path, description, unit, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, data, rank, dims,
-                             err), err);
+    return named(r, h5_write(r->file, path, description, unit, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, data, rank, dims, err),
+                 err);
 }
 
 int result_double(struct result *r, const char *path, const char *description, const char *unit, const double *data,
                   int rank, const int64_t *dims, struct err *err)
 {
-    return named(r, h5_write(r->file, path, description, unit, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, data, rank, dims,
-                             err), err);
+    return named(
+        r, h5_write(r->file, path, description, unit, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, data, rank, dims, err), err);
 }
 
 int result_int(struct result *r, const char *path, const char *description, const char *unit, const int64_t *data,
                int rank, const int64_t *dims, struct err *err)
 {
-    return named(r, h5_write(r->file, path, description, unit, H5T_STD_I64LE, H5T_NATIVE_INT64, data, rank, dims,
-                             err), err);
+    return named(r, h5_write(r->file, path, description, unit, H5T_STD_I64LE, H5T_NATIVE_INT64, data, rank, dims, err),
+                 err);
 }
 
 int result_commit(struct result *r, struct err *err)

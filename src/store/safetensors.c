@@ -107,7 +107,7 @@ const struct tensor_view *safetensors_find(const struct safetensors *s, const ch
 
 struct reader {
     struct json_scan scan;
-    const char *data;         /* behind the header */
+    const char *data; /* behind the header */
     int64_t data_bytes;
     int capacity;
     struct safetensors *out;
@@ -210,9 +210,9 @@ static int read_entry(struct reader *r, struct tensor_view *t, struct err *err)
             return -1;
         if (bit == SHAPE && read_shape(s, t, err) != 0)
             return -1;
-        if (bit == OFFSETS && (json_expect(s, '[', err) != 0 || json_count(s, &begin, err) != 0 ||
-                               json_expect(s, ',', err) != 0 || json_count(s, &end, err) != 0 ||
-                               json_expect(s, ']', err) != 0))
+        if (bit == OFFSETS &&
+            (json_expect(s, '[', err) != 0 || json_count(s, &begin, err) != 0 || json_expect(s, ',', err) != 0 ||
+             json_count(s, &end, err) != 0 || json_expect(s, ']', err) != 0))
             return -1;
     } while (json_take(s, ','));
     if (json_expect(s, '}', err) != 0)
@@ -496,8 +496,8 @@ static char *header_text(const struct tensor_view *tensors, int n, const int64_t
 {
     cJSON *header = cJSON_CreateObject();
     char *text = NULL;
-    if (header == NULL || (metadata != NULL && !cJSON_AddItemToObject(header, "__metadata__",
-                                                                     cJSON_Duplicate(metadata, true)))) {
+    if (header == NULL ||
+        (metadata != NULL && !cJSON_AddItemToObject(header, "__metadata__", cJSON_Duplicate(metadata, true)))) {
         err_set(err, "out of memory");
         goto out;
     }
@@ -524,8 +524,8 @@ out:
 static int check_writable(const struct tensor_view *tensors, int n, const cJSON *metadata, struct err *err)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, metadata) if (!cJSON_IsString(item) || item->string == NULL)
-        return err_set(err, "metadata \"%s\" is not a string", item->string == NULL ? "" : item->string);
+    cJSON_ArrayForEach(item, metadata) if (!cJSON_IsString(item) || item->string == NULL) return err_set(
+        err, "metadata \"%s\" is not a string", item->string == NULL ? "" : item->string);
     for (int i = 0; i < n; i++) {
         const struct tensor_view *t = &tensors[i];
         int64_t bytes;
@@ -541,8 +541,7 @@ static int check_writable(const struct tensor_view *tensors, int n, const cJSON 
     return 0;
 }
 
-static int write_file(const char *path, const char *header, const struct tensor_view *tensors, int n,
-                      struct err *err)
+static int write_file(const char *path, const char *header, const struct tensor_view *tensors, int n, struct err *err)
 {
     size_t length = strlen(header), padded = (length + 7) / 8 * 8;
     if (padded > (size_t)header_cap)

@@ -19,7 +19,7 @@ struct tensor_view {
     enum tensor_type type;
     int rank;
     int64_t dims[TENSOR_RANK_MAX];
-    const void *data;         /* aligned to the element's size (when read: always, whatever the file's layout) */
+    const void *data; /* aligned to the element's size (when read: always, whatever the file's layout) */
     size_t bytes;
 };
 
@@ -32,10 +32,10 @@ int safetensors_write(const char *path, const struct tensor_view *tensors, int n
 struct safetensors {
     struct tensor_view *tensors; /* in the header's order; data points into the map */
     int n;
-    cJSON *metadata;             /* object of strings, or NULL */
+    cJSON *metadata;              /* object of strings, or NULL */
     void *map, *strings, *copies; /* private */
     size_t map_bytes;
-    int *by_name;                /* private: order of names, for safetensors_find */
+    int *by_name; /* private: order of names, for safetensors_find */
 };
 int safetensors_open(const char *path, struct safetensors *out, struct err *err);
 /* From memory (fuzzing): `bytes` is borrowed until safetensors_close; `what` names it in messages. */

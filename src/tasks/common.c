@@ -136,7 +136,7 @@ static void report_training(void *arg, const struct train_progress *t)
 static const struct option seed_options[] = {
     { "seed", OPTION_INT, 0, "-1", -1, 4294967295.0, NULL, NULL,
       "of initialisation, order and augmentation; -1: derived from the campaign's" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 int task_training_tables(enum training way, const cJSON *block, const struct option **tables, int max, struct err *err)
@@ -192,7 +192,7 @@ static const struct column encoder_columns[] = {
       "augmented views trained on per second" },
     { "checkpoint", COLUMN_STRING, offsetof(struct encoder_row, checkpoint), NULL,
       "weights, relative to the run directory" },
-    { NULL, COLUMN_INT, 0, NULL, NULL }
+    { NULL, COLUMN_INT, 0, NULL, NULL },
 };
 
 struct curve_row {
@@ -205,7 +205,7 @@ static const struct column curve_columns[] = {
     { "loss", COLUMN_FLOAT, offsetof(struct curve_row, loss), NULL, "mean loss of the epoch" },
     { "lr", COLUMN_FLOAT, offsetof(struct curve_row, lr), NULL, "learning rate" },
     { "seconds", COLUMN_FLOAT, offsetof(struct curve_row, seconds), "s", "duration of the epoch" },
-    { NULL, COLUMN_INT, 0, NULL, NULL }
+    { NULL, COLUMN_INT, 0, NULL, NULL },
 };
 
 int task_encoder_result(const struct task_context *ctx, const struct train_result *t, int64_t images, struct err *err)

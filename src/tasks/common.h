@@ -31,8 +31,7 @@ int task_representations(const struct task_context *ctx, const char *role, int64
                          struct err *err);
 
 /* Tables of train and steal: nn's for this way of training, and the seed. */
-int task_training_tables(enum training way, const cJSON *block, const struct option **tables, int max,
-                         struct err *err);
+int task_training_tables(enum training way, const cJSON *block, const struct option **tables, int max, struct err *err);
 
 /* Trains, then writes the encoder, its row in /encoders and its /curves.
  * `request`: data, block, target* and seed are the caller's; the rest is filled. */

@@ -27,7 +27,7 @@ static const struct option own_options[] = {
       "share of the members that mixtures are fitted on; the rest is tested" },
     { "normalize", OPTION_CHOICE, offsetof(struct own_options, normalize), "l2", 0, 0, rows_preparations, NULL,
       "of representations: l2; standardize each dimension and then l2; none" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 static int inference_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
@@ -70,7 +70,7 @@ static const struct column columns[] = {
     { "alpha", COLUMN_FLOAT, offsetof(struct row, alpha), NULL, "level of the test" },
     { "verdict", COLUMN_STRING, offsetof(struct row, verdict), NULL, "stolen, inconclusive or assumptions violated" },
     { "reason", COLUMN_STRING, offsetof(struct row, reason), NULL, "why assumptions are violated" },
-    { NULL, COLUMN_INT, 0, NULL, NULL }
+    { NULL, COLUMN_INT, 0, NULL, NULL },
 };
 
 /* Representations of the suspect, and the members of one seed's split. */
@@ -123,8 +123,10 @@ static int write_scores(struct result *r, const char *group, const struct statis
         const char *name, *what;
         const double *scores;
         const int64_t *n;
-    } sides[] = { { "members", "tested member", v->scores_members, &v->n_members },
-                  { "heldout", "tested held-out image", v->scores_heldout, &v->n_heldout } };
+    } sides[] = {
+        { "members", "tested member", v->scores_members, &v->n_members },
+        { "heldout", "tested held-out image", v->scores_heldout, &v->n_heldout },
+    };
     for (int i = 0; i < 2; i++) {
         char path[2 * OPTION_NAME], text[512];
         snprintf(path, sizeof path, "%s/%s", group, sides[i].name);
@@ -253,9 +255,8 @@ static int inference_run(struct task_context *ctx, struct err *err)
     struct row *rows = NULL;
     struct result *r = NULL;
     if (options_from_json(own_options, ctx->params, &own, err) != 0 ||
-        options_from_json(inference_options_table, ctx->params, &o, err) != 0 ||
-        task_seed(own.seed, err) != 0 || samples_read(ctx, &own, &s, err) != 0 ||
-        task_output_path(ctx, ".h5", path, err) != 0)
+        options_from_json(inference_options_table, ctx->params, &o, err) != 0 || task_seed(own.seed, err) != 0 ||
+        samples_read(ctx, &own, &s, err) != 0 || task_output_path(ctx, ".h5", path, err) != 0)
         goto out;
     int64_t n_fit = fitted_members(&own, s.n_members);
     size_t n_rows = (size_t)(own.seeds * own.statistics.n), at = 0;
@@ -263,10 +264,9 @@ static int inference_run(struct task_context *ctx, struct err *err)
     r = rows != NULL ? result_create(path, ctx->provenance, err) : NULL;
     if (r == NULL)
         goto out;
-    const struct inference_data numbers = { .d = s.d,
-                                            .n_fit = n_fit,
-                                            .n_members = s.n_members - n_fit,
-                                            .n_heldout = s.n_heldout };
+    const struct inference_data numbers = {
+        .d = s.d, .n_fit = n_fit, .n_members = s.n_members - n_fit, .n_heldout = s.n_heldout
+    };
     rc = task_await(ctx, memory(&own, &numbers, &o), err);
     if (rc != 0)
         goto out;
@@ -300,9 +300,11 @@ out:
     return rc;
 }
 
-static const struct task_need needs[] = { { "members", NEED_SUSPECT, NEED_MEMBERS },
-                                          { "heldout", NEED_SUSPECT, NEED_HELDOUT },
-                                          { NULL, NEED_SUSPECT, NEED_MEMBERS } };
+static const struct task_need needs[] = {
+    { "members", NEED_SUSPECT, NEED_MEMBERS },
+    { "heldout", NEED_SUSPECT, NEED_HELDOUT },
+    { NULL, NEED_SUSPECT, NEED_MEMBERS },
+};
 
 const struct task_kind task_kind_dataset_inference = { .name = "dataset_inference",
                                                        .help = "does the suspect derive from the victim?",

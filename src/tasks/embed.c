@@ -8,9 +8,8 @@ struct embed_options {
 };
 
 static const struct option embed_options[] = {
-    { "batch", OPTION_INT, offsetof(struct embed_options, batch), "256", 1, 65536, NULL, "images",
-      "images at a time" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    { "batch", OPTION_INT, offsetof(struct embed_options, batch), "256", 1, 65536, NULL, "images", "images at a time" },
+    OPTION_END,
 };
 
 static double embed_cost(const struct task_sizing *s, struct task_extent *out)

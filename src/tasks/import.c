@@ -22,7 +22,7 @@ static const struct option import_options[] = {
       "input size the encoder was trained with" },
     OPTION_ROW_MEAN(offsetof(struct import_options, mean)),
     OPTION_ROW_STD(offsetof(struct import_options, std)),
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 static double import_cost(const struct task_sizing *s, struct task_extent *out)

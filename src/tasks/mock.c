@@ -35,7 +35,7 @@ static const struct option mock_table[] = {
       "1: never ends, but can be stopped; 2: cannot even be stopped" },
     { "in_process", OPTION_BOOL, AT(in_process), "false", 0, 0, NULL, NULL,
       "run in the worker itself, without a child" },
-    { .name = NULL },
+    OPTION_END,
 };
 
 struct mock_state {
@@ -161,7 +161,9 @@ static int mock_run(struct task_context *ctx, struct err *err)
             return -1;
         if (ctx->progress != NULL) {
             struct task_progress p = { .fraction = (double)state.step / (double)o.steps,
-                                       .loss = state.value / (double)state.step, .rate = NAN, .unit = "steps" };
+                                       .loss = state.value / (double)state.step,
+                                       .rate = NAN,
+                                       .unit = "steps" };
             snprintf(p.what, sizeof p.what, "step %lld/%lld", (long long)state.step, (long long)o.steps);
             ctx->progress(ctx, &p);
         }

@@ -61,8 +61,7 @@ cJSON *provenance_create(const struct task_context *ctx, const struct task_kind 
         add_string(o, "device", dev != NULL ? dev->description : "none") != 0 ||
         add_number(o, "threads", threads) != 0 || add_string(o, "task", ctx->id) != 0 ||
         add_string(o, "kind", kind->name) != 0 || add_string(o, "name", ctx->name) != 0 ||
-        add_string(o, "params", params) != 0 ||
-        add_inputs(o, ctx, err) != 0 || provenance_libraries(o) != 0) {
+        add_string(o, "params", params) != 0 || add_inputs(o, ctx, err) != 0 || provenance_libraries(o) != 0) {
         err_set(err, "out of memory");
         cJSON_Delete(o);
         o = NULL;

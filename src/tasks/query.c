@@ -23,7 +23,7 @@ struct query_options {
 static const struct option budget_options[] = {
     { "budget", OPTION_INT, offsetof(struct query_options, budget), NULL, 1, 1e9, NULL, "images",
       "number of unique images the victim is asked about" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 static const struct option query_options[] = {
@@ -31,11 +31,10 @@ static const struct option query_options[] = {
       "augmented views of each image the victim is asked about" },
     { "augment", OPTION_CHOICE, offsetof(struct query_options, augment), "none", 0, 0, augment_names, NULL,
       "augmentation of the queries; its options go beside it" },
-    { "batch", OPTION_INT, offsetof(struct query_options, batch), "256", 1, 65536, NULL, "images",
-      "images at a time" },
+    { "batch", OPTION_INT, offsetof(struct query_options, batch), "256", 1, 65536, NULL, "images", "images at a time" },
     { "seed", OPTION_INT, offsetof(struct query_options, seed), "-1", -1, 4294967295.0, NULL, NULL,
       "choice of the images and their views; -1: derived from the campaign's" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 static int query_tables(const cJSON *block, const struct option **tables, int max, struct err *err)
@@ -145,10 +144,9 @@ static int query_run(struct task_context *ctx, struct err *err)
     struct encoder *victim = NULL;
     int64_t *chosen = NULL;
     float *answers = NULL;
-    if (query_parse(ctx->params, &o, err) != 0 ||
-        task_input_path(ctx, "victim", ".safetensors", weights, err) != 0 || task_images(ctx, &all, err) != 0 ||
-        query_check_set(ctx, all.n, err) != 0 || query_choose(&o, all.n, &chosen, err) != 0 ||
-        task_take_images(&all, chosen, o.budget, &asked, err) != 0)
+    if (query_parse(ctx->params, &o, err) != 0 || task_input_path(ctx, "victim", ".safetensors", weights, err) != 0 ||
+        task_images(ctx, &all, err) != 0 || query_check_set(ctx, all.n, err) != 0 ||
+        query_choose(&o, all.n, &chosen, err) != 0 || task_take_images(&all, chosen, o.budget, &asked, err) != 0)
         goto out;
     victim = encoder_load(ctx->device, weights, err);
     if (victim == NULL || images_resize(&asked, encoder_size(victim), err) != 0)

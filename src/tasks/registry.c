@@ -12,7 +12,7 @@
 #define TASK(name) &task_kind_##name,
 const struct task_kind *const task_kinds[] = {
 #include "tasks/tasks.def"
-    NULL
+    NULL,
 };
 #undef TASK
 

@@ -23,7 +23,7 @@ static const struct option similarity_options[] = {
     { "obfuscations", OPTION_STRINGS, offsetof(struct similarity_options, obfuscations), "none,shuffle,pad,transform",
       0, 0, obfuscation_names, NULL,
       "what a thief may do to the representations before they are compared; each is a row" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 struct row {
@@ -34,7 +34,7 @@ struct row {
     char reason_text[SIMILARITY_REASON + 32]; /* what `reason` points to */
 };
 
-#define NUMBER(name, unit, help) { #name, COLUMN_FLOAT, offsetof(struct row, name), unit, help }
+#define NUMBER(name, unit, help) COLUMN_OF(struct row, name, COLUMN_FLOAT, unit, help)
 static const struct column columns[] = {
     { "obfuscation", COLUMN_STRING, offsetof(struct row, obfuscation), NULL, "of the suspect's representations" },
     { "seed", COLUMN_INT, offsetof(struct row, seed), NULL, "seed of the sample and of the obfuscation" },
@@ -67,7 +67,7 @@ static const struct column columns[] = {
            "as exact"),
     { "reason", COLUMN_STRING, offsetof(struct row, reason), NULL,
       "why there is no number, of the victim's (first) and the suspect's (second) representations" },
-    { NULL, COLUMN_INT, 0, NULL, NULL }
+    { NULL, COLUMN_INT, 0, NULL, NULL },
 };
 
 /* Representations of the same images: victim (n, dv), suspect (n, ds), random (n, dr). */
@@ -148,10 +148,12 @@ static void fill_reason(struct row *row, const struct similarity *sim, const str
 {
     const struct {
         const char *whose, *text;
-    } reasons[] = { { "", sim->reason },
-                    { "", mi->reason },
-                    { "victim with itself: ", ends->self.reason },
-                    { "victim with a random encoder: ", ends->random.reason } };
+    } reasons[] = {
+        { "", sim->reason },
+        { "", mi->reason },
+        { "victim with itself: ", ends->self.reason },
+        { "victim with a random encoder: ", ends->random.reason },
+    };
     size_t i = 0, n = sizeof reasons / sizeof *reasons;
     while (i < n && reasons[i].text[0] == '\0')
         i++;
@@ -270,10 +272,12 @@ out:
     return rc;
 }
 
-static const struct task_need needs[] = { { "suspect", NEED_SUSPECT, NEED_MEMBERS },
-                                          { "victim", NEED_VICTIM, NEED_MEMBERS },
-                                          { "random", NEED_RANDOM, NEED_MEMBERS },
-                                          { NULL, NEED_SUSPECT, NEED_MEMBERS } };
+static const struct task_need needs[] = {
+    { "suspect", NEED_SUSPECT, NEED_MEMBERS },
+    { "victim", NEED_VICTIM, NEED_MEMBERS },
+    { "random", NEED_RANDOM, NEED_MEMBERS },
+    { NULL, NEED_SUSPECT, NEED_MEMBERS },
+};
 
 const struct task_kind task_kind_similarity = { .name = "similarity",
                                                 .help = "distances and mutual information to the victim",

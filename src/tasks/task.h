@@ -21,31 +21,31 @@ struct device;
 struct room;
 
 struct task_progress {
-    double fraction;          /* 0 .. 1 */
-    double loss;              /* NaN: none */
-    double rate;              /* per second; NaN: none */
-    const char *unit;         /* of the rate: "images" */
-    char what[64];            /* "epoch 3/150" */
-    bool waiting;             /* for others: this time is not the task's */
+    double fraction;  /* 0 .. 1 */
+    double loss;      /* NaN: none */
+    double rate;      /* per second; NaN: none */
+    const char *unit; /* of the rate: "images" */
+    char what[64];    /* "epoch 3/150" */
+    bool waiting;     /* for others: this time is not the task's */
 };
 
 struct task_input {
-    char role[32];            /* "encoder", "members", "heldout", "victim.members", ... */
+    char role[32]; /* "encoder", "members", "heldout", "victim.members", ... */
     char id[TASK_ID];
 };
 
 struct task_context {
-    const char *dir;          /* run directory */
+    const char *dir; /* run directory */
     const char *id, *name;
-    const cJSON *params;      /* canonical: every option present */
+    const cJSON *params; /* canonical: every option present */
     const struct task_input *inputs;
     int n_inputs;
-    char work[PATH_MAX];      /* this task's own folder; survives failed attempts, removed when done */
+    char work[PATH_MAX]; /* this task's own folder; survives failed attempts, removed when done */
     struct device *device;
-    struct room *room;        /* on the device, if that is shared: room.h */
-    int attempt;              /* from 1 */
-    int sharing;              /* tasks at a time on a GPU; 0: any number */
-    const cJSON *provenance;  /* goes into every file */
+    struct room *room;       /* on the device, if that is shared: room.h */
+    int attempt;             /* from 1 */
+    int sharing;             /* tasks at a time on a GPU; 0: any number */
+    const cJSON *provenance; /* goes into every file */
     void (*progress)(const struct task_context *, const struct task_progress *);
 };
 
@@ -54,17 +54,17 @@ struct task_context {
 enum need_encoder { NEED_SUSPECT, NEED_VICTIM, NEED_RANDOM /* the victim's architecture, freshly initialised */ };
 enum need_set { NEED_MEMBERS /* the victim's training set */, NEED_HELDOUT /* the victim's `heldout` */ };
 struct task_need {
-    const char *role;         /* NULL ends the list */
+    const char *role; /* NULL ends the list */
     enum need_encoder encoder;
     enum need_set set;
 };
 
 /* What can be known of a task's result before it runs; 0: unknown, or it has none. */
 struct task_extent {
-    int64_t rows;             /* representations */
-    int dim;                  /* length of each; of an encoder: of those it makes */
-    int size;                 /* pixels: input of the encoder that it makes or asks */
-    double image_seconds;     /* estimate: one image forward through the encoder that it makes */
+    int64_t rows;         /* representations */
+    int dim;              /* length of each; of an encoder: of those it makes */
+    int size;             /* pixels: input of the encoder that it makes or asks */
+    double image_seconds; /* estimate: one image forward through the encoder that it makes */
 };
 
 /* What an estimate looks at. */
@@ -80,10 +80,10 @@ const struct task_extent *task_sizing_input(const struct task_sizing *, const ch
 
 /* What is known about a task before it runs. */
 struct task_facts {
-    const cJSON *params;      /* options that are invalid by themselves are missing */
-    int64_t images;           /* that it trains on, or of the members that it tests; 0: not known (yet) */
-    int h, w;                 /* of these images; 0: not known */
-    const cJSON *victim;      /* parameters of the victim's encoder; NULL: not known, or there is none */
+    const cJSON *params; /* options that are invalid by themselves are missing */
+    int64_t images;      /* that it trains on, or of the members that it tests; 0: not known (yet) */
+    int h, w;            /* of these images; 0: not known */
+    const cJSON *victim; /* parameters of the victim's encoder; NULL: not known, or there is none */
 };
 
 struct task_kind {
@@ -102,8 +102,8 @@ struct task_kind {
      * is just unknown. A NULL function: so are all. */
     const char *(*elsewhere)(const char *option);
     const struct task_need *needs; /* NULL: not an evaluation kind */
-    bool needs_device;        /* ctx->device is opened before run */
-    bool resumes;             /* a stopped attempt's share of the work stands in its folder */
+    bool needs_device;             /* ctx->device is opened before run */
+    bool resumes;                  /* a stopped attempt's share of the work stands in its folder */
     /* Estimated seconds on one thread of a present-day core (calibration: cost.c);
      * only the ratios matter for the schedule. `out`, zeroed, gets the extent. */
     double (*cost)(const struct task_sizing *, struct task_extent *out);

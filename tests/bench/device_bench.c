@@ -44,22 +44,23 @@ static float *activation(struct device *dev, int n, int c, int h, int w)
 }
 
 /* The shortest of the repeats of CALL, in seconds. */
-#define BEST(seconds, call)                             \
-    do {                                                \
-        (seconds) = 1e9;                                \
-        for (int r = 0; r < REPEATS; r++) {             \
-            double start = clock_monotonic();           \
-            check((call), &err);                        \
-            check(dev->ops->sync(dev, &err), &err);     \
-            double took = clock_monotonic() - start;    \
-            (seconds) = took < (seconds) ? took : (seconds); \
-        }                                               \
+#define BEST(seconds, call)                                                                                            \
+    do {                                                                                                               \
+        (seconds) = 1e9;                                                                                               \
+        for (int r = 0; r < REPEATS; r++) {                                                                            \
+            double start = clock_monotonic();                                                                          \
+            check((call), &err);                                                                                       \
+            check(dev->ops->sync(dev, &err), &err);                                                                    \
+            double took = clock_monotonic() - start;                                                                   \
+            (seconds) = took < (seconds) ? took : (seconds);                                                           \
+        }                                                                                                              \
     } while (0)
 
 static void convolution(struct device *dev, struct conv_desc d)
 {
     struct err err;
-    const int oh = (d.h + 2 * d.padding - d.kernel) / d.stride + 1, ow = (d.w + 2 * d.padding - d.kernel) / d.stride + 1;
+    const int oh = (d.h + 2 * d.padding - d.kernel) / d.stride + 1,
+              ow = (d.w + 2 * d.padding - d.kernel) / d.stride + 1;
     const size_t weight_bytes = dev->ops->conv_weight_bytes(dev, d.c_out, d.c_in, d.kernel);
     float *x = activation(dev, d.n, d.c_in, d.h, d.w), *y = activation(dev, d.n, d.c_out, oh, ow);
     float *weight = dev->ops->alloc(dev, weight_bytes, &err);
@@ -93,8 +94,9 @@ static void convolution(struct device *dev, struct conv_desc d)
 static void batch_norm(struct device *dev, int n, int c, int h, int w, bool add)
 {
     struct err err;
-    const struct batch_norm_desc d = { .n = n, .c = c, .h = h, .w = w, .relu = true, .add = add, .epsilon = 1e-5,
-                                       .momentum = 0.1 };
+    const struct batch_norm_desc d = {
+        .n = n, .c = c, .h = h, .w = w, .relu = true, .add = add, .epsilon = 1e-5, .momentum = 0.1
+    };
     float *t[6], *v = dev->ops->alloc(dev, (size_t)c * sizeof *v, &err);
     double seconds[2];
 
@@ -104,12 +106,12 @@ static void batch_norm(struct device *dev, int n, int c, int h, int w, bool add)
     struct batch_norm *bn = dev->ops->batch_norm_create(dev, &d, &err);
     check(bn ? 0 : -1, &err);
     BEST(seconds[0], dev->ops->batch_norm_forward(bn, t[0], add ? t[1] : NULL, v, v, v, v, v, v, t[2], &err));
-    BEST(seconds[1], dev->ops->batch_norm_backward(bn, t[0], t[2], t[3], NULL, v, v, v, v, t[4], add ? t[5] : NULL, v,
-                                                   v, &err));
+    BEST(seconds[1],
+         dev->ops->batch_norm_backward(bn, t[0], t[2], t[3], NULL, v, v, v, v, t[4], add ? t[5] : NULL, v, v, &err));
     const double bytes = 4e-9 * n * c * h * w;
-    printf("batch norm %3d x %3d x %2d x %2d%s:  forward %6.2f ms %5.1f GB/s  backward %6.2f ms %5.1f GB/s\n", n, c, h, w,
-           add ? " + residual" : "           ", seconds[0] * 1e3, bytes * (add ? 3 : 2) / seconds[0], seconds[1] * 1e3,
-           bytes * (add ? 5 : 4) / seconds[1]);
+    printf("batch norm %3d x %3d x %2d x %2d%s:  forward %6.2f ms %5.1f GB/s  backward %6.2f ms %5.1f GB/s\n", n, c, h,
+           w, add ? " + residual" : "           ", seconds[0] * 1e3, bytes * (add ? 3 : 2) / seconds[0],
+           seconds[1] * 1e3, bytes * (add ? 5 : 4) / seconds[1]);
     dev->ops->batch_norm_destroy(bn);
     for (int i = 0; i < 6; i++)
         dev->ops->free(dev, t[i]);
@@ -142,8 +144,7 @@ static void losses(struct device *dev, int n, int d)
     float *z = dev->ops->alloc(dev, (size_t)n * d * sizeof *z, &err),
           *logits = dev->ops->alloc(dev, (size_t)n * n * sizeof *logits, &err),
           *loss = dev->ops->alloc(dev, (size_t)n * sizeof *loss, &err);
-    int32_t *index = dev->ops->alloc(dev, (size_t)n * sizeof *index, &err),
-            *host = calloc((size_t)n, sizeof *host);
+    int32_t *index = dev->ops->alloc(dev, (size_t)n * sizeof *index, &err), *host = calloc((size_t)n, sizeof *host);
     double product, rows;
 
     check(z && logits && loss && index && host ? 0 : -1, &err);

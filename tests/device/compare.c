@@ -297,11 +297,14 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(struct compare *);
     } tables[] = {
-        { "convolution", compare_conv }, { "batch norm", compare_batch_norm }, { "pooling", compare_pool },
-        { "matrices", compare_matrix },  { "rows", compare_rows },             { "determinism", compare_determinism },
+        { "convolution", compare_conv }, { "batch norm", compare_batch_norm },
+        { "pooling", compare_pool },     { "matrices", compare_matrix },
+        { "rows", compare_rows },        { "determinism", compare_determinism },
     };
     static const double specifications[] = {
-        [PRECISION_FP32] = 1e-4, [PRECISION_TF32] = 1e-3, [PRECISION_BF16] = 1e-2
+        [PRECISION_FP32] = 1e-4,
+        [PRECISION_TF32] = 1e-3,
+        [PRECISION_BF16] = 1e-2,
     };
     struct compare cmp = { .draw = 0 };
     struct err err;

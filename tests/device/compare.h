@@ -10,14 +10,14 @@ struct compare {
     char what[160];         /* operation and shape, for messages */
     uint32_t draw;          /* counter of random arrays */
     int checks, failures;
-    int over;               /* checks beyond their own limit, but within the specification */
-    double worst;           /* largest error over its limit */
-    double largest;         /* largest relative error of what need not be exact */
-    double scale;           /* results smaller than this are judged as if they were this large */
-    double specification;   /* largest relative error allowed in the precision under test */
-    bool lenient;           /* what is over its own limit, within the specification, is only reported */
-    bool exact_inputs;      /* drawn values have 8 significant bits, which no precision rounds */
-    bool rounded;           /* activations are, and products of them: their limit is the specification's */
+    int over;             /* checks beyond their own limit, but within the specification */
+    double worst;         /* largest error over its limit */
+    double largest;       /* largest relative error of what need not be exact */
+    double scale;         /* results smaller than this are judged as if they were this large */
+    double specification; /* largest relative error allowed in the precision under test */
+    bool lenient;         /* what is over its own limit, within the specification, is only reported */
+    bool exact_inputs;    /* drawn values have 8 significant bits, which no precision rounds */
+    bool rounded;         /* activations are, and products of them: their limit is the specification's */
 };
 
 /* An array on both sides. c > 0: an activation (n, c, h, w) in each side's own
@@ -25,8 +25,8 @@ struct compare {
 struct array {
     struct compare *cmp;
     int n, c, h, w;
-    size_t count;    /* plain elements */
-    void *data[2];   /* device memory */
+    size_t count;  /* plain elements */
+    void *data[2]; /* device memory */
 };
 
 /* `value` as it is drawn: rounded if inputs are to be exact. */

@@ -5,9 +5,10 @@
 
 #include "device/compare.h"
 
-static const int shapes[][4] = { /* n, c, h, w */
-    { 2, 16, 8, 8 }, { 33, 3, 7, 7 }, { 5, 5, 2, 2 }, { 2, 24, 1, 1 },    { 5, 48, 16, 16 },
-    { 2, 64, 33, 33 }, { 1, 64, 8, 8 }, { 33, 16, 1, 1 }, { 3, 1, 5, 5 }, { 16, 80, 16, 16 },
+static const int shapes[][4] = {
+    /* n, c, h, w */
+    { 2, 16, 8, 8 },   { 33, 3, 7, 7 }, { 5, 5, 2, 2 },   { 2, 24, 1, 1 }, { 5, 48, 16, 16 },
+    { 2, 64, 33, 33 }, { 1, 64, 8, 8 }, { 33, 16, 1, 1 }, { 3, 1, 5, 5 },  { 16, 80, 16, 16 },
 };
 
 static const double tolerance = 3e-6;
@@ -33,8 +34,9 @@ static void copy_from_ref(struct compare *cmp, const struct array *a)
 static void one(struct compare *cmp, const int *s, bool relu, bool add, bool second, bool in_place)
 {
     const int n = s[0], c = s[1], h = s[2], w = s[3];
-    const struct batch_norm_desc d = { .n = n, .c = c, .h = h, .w = w, .relu = relu, .add = add, .epsilon = 1e-5,
-                                       .momentum = 0.1 };
+    const struct batch_norm_desc d = {
+        .n = n, .c = c, .h = h, .w = w, .relu = relu, .add = add, .epsilon = 1e-5, .momentum = 0.1
+    };
     struct err err;
 
     snprintf(cmp->what, sizeof cmp->what, "batch norm %d x %d x %d x %d%s%s%s%s", n, c, h, w, relu ? ", relu" : "",
@@ -58,10 +60,13 @@ static void one(struct compare *cmp, const int *s, bool relu, bool add, bool sec
         const float *extra = add ? residual.data[i] : NULL;
         bn[i] = dev->ops->batch_norm_create(dev, &d, &err);
         must(cmp, bn[i] ? 0 : -1, &err);
-        must(cmp, dev->ops->batch_norm_infer(bn[i], x.data[i], extra, gamma.data[i], beta.data[i], mean.data[i],
-                                             var.data[i], inferred.data[i], &err), &err);
-        must(cmp, dev->ops->batch_norm_forward(bn[i], x.data[i], extra, gamma.data[i], beta.data[i], mean.data[i],
-                                               var.data[i], save_mean.data[i], save_invstd.data[i], y.data[i], &err),
+        must(cmp,
+             dev->ops->batch_norm_infer(bn[i], x.data[i], extra, gamma.data[i], beta.data[i], mean.data[i], var.data[i],
+                                        inferred.data[i], &err),
+             &err);
+        must(cmp,
+             dev->ops->batch_norm_forward(bn[i], x.data[i], extra, gamma.data[i], beta.data[i], mean.data[i],
+                                          var.data[i], save_mean.data[i], save_invstd.data[i], y.data[i], &err),
              &err);
     }
     compare_arrays(&inferred, "inferred y", tolerance);
@@ -73,10 +78,12 @@ static void one(struct compare *cmp, const int *s, bool relu, bool add, bool sec
     copy_from_ref(cmp, &y);
     for (int i = 0; i < 2; i++) {
         struct device *dev = cmp->side[i];
-        must(cmp, dev->ops->batch_norm_backward(bn[i], x.data[i], y.data[i], dy.data[i], second ? dy2.data[i] : NULL,
-                                                gamma.data[i], beta.data[i], save_mean.data[i], save_invstd.data[i],
-                                                in_place ? dy.data[i] : dx.data[i], add ? dresidual.data[i] : NULL,
-                                                dgamma.data[i], dbeta.data[i], &err), &err);
+        must(cmp,
+             dev->ops->batch_norm_backward(bn[i], x.data[i], y.data[i], dy.data[i], second ? dy2.data[i] : NULL,
+                                           gamma.data[i], beta.data[i], save_mean.data[i], save_invstd.data[i],
+                                           in_place ? dy.data[i] : dx.data[i], add ? dresidual.data[i] : NULL,
+                                           dgamma.data[i], dbeta.data[i], &err),
+             &err);
         dev->ops->batch_norm_destroy(bn[i]);
     }
     if (n * h * w == 2) /* the gradient is a difference of nearly equal numbers of this size */
@@ -89,8 +96,8 @@ static void one(struct compare *cmp, const int *s, bool relu, bool add, bool sec
     cmp->scale = 1;
     if (add)
         compare_arrays(&dresidual, "dresidual", tolerance);
-    struct array *all[] = { &x,   &residual, &dy, &dy2,       &gamma,     &beta,        &mean,   &var,
-                            &y,   &inferred, &dx, &dresidual, &save_mean, &save_invstd, &dgamma, &dbeta };
+    struct array *all[] = { &x, &residual, &dy, &dy2,       &gamma,     &beta,        &mean,   &var,
+                            &y, &inferred, &dx, &dresidual, &save_mean, &save_invstd, &dgamma, &dbeta };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         array_free(all[i]);
     free(variance);

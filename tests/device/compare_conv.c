@@ -10,25 +10,48 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    { 2, 3, 8, 8, 16, 3, 1 },      { 5, 3, 33, 33, 64, 7, 2 },   { 1, 3, 7, 7, 5, 3, 1 },     { 2, 3, 16, 16, 24, 1, 1 },
-    { 2, 5, 7, 7, 24, 3, 1 },      { 1, 16, 1, 1, 16, 3, 1 },    { 2, 16, 2, 2, 48, 3, 2 },   { 33, 16, 8, 8, 16, 3, 1 },
-    { 2, 24, 7, 7, 48, 3, 2 },     { 2, 48, 16, 16, 24, 1, 2 },  { 5, 64, 8, 8, 64, 3, 1 },   { 1, 64, 33, 33, 64, 3, 1 },
-    { 3, 64, 7, 9, 128, 3, 1 },    { 2, 128, 4, 4, 128, 3, 1 },  { 2, 64, 16, 16, 128, 3, 2 }, { 2, 64, 8, 8, 256, 1, 1 },
-    { 2, 256, 8, 8, 64, 1, 1 },    { 5, 64, 16, 16, 128, 1, 2 }, { 2, 32, 5, 5, 3, 3, 1 },    { 2, 3, 5, 5, 3, 3, 1 },
-    { 1, 1, 9, 9, 16, 3, 1 },      { 1, 512, 2, 2, 512, 3, 1 },  { 2, 17, 15, 13, 19, 3, 2 },
+    { 2, 3, 8, 8, 16, 3, 1 },   { 5, 3, 33, 33, 64, 7, 2 },   { 1, 3, 7, 7, 5, 3, 1 },      { 2, 3, 16, 16, 24, 1, 1 },
+    { 2, 5, 7, 7, 24, 3, 1 },   { 1, 16, 1, 1, 16, 3, 1 },    { 2, 16, 2, 2, 48, 3, 2 },    { 33, 16, 8, 8, 16, 3, 1 },
+    { 2, 24, 7, 7, 48, 3, 2 },  { 2, 48, 16, 16, 24, 1, 2 },  { 5, 64, 8, 8, 64, 3, 1 },    { 1, 64, 33, 33, 64, 3, 1 },
+    { 3, 64, 7, 9, 128, 3, 1 }, { 2, 128, 4, 4, 128, 3, 1 },  { 2, 64, 16, 16, 128, 3, 2 }, { 2, 64, 8, 8, 256, 1, 1 },
+    { 2, 256, 8, 8, 64, 1, 1 }, { 5, 64, 16, 16, 128, 1, 2 }, { 2, 32, 5, 5, 3, 3, 1 },     { 2, 3, 5, 5, 3, 3, 1 },
+    { 1, 1, 9, 9, 16, 3, 1 },   { 1, 512, 2, 2, 512, 3, 1 },  { 2, 17, 15, 13, 19, 3, 2 },
 };
 
 static const struct shape narrow[] = {
     /* narrower than a block of channels, where libraries take layers for images */
-    { 3, 4, 8, 8, 4, 3, 1 }, { 2, 4, 9, 7, 8, 3, 2 }, { 5, 8, 8, 8, 8, 3, 1 }, { 2, 8, 16, 16, 16, 3, 2 },
-    { 2, 8, 8, 8, 20, 1, 2 }, { 3, 12, 7, 9, 12, 3, 1 }, { 2, 13, 8, 8, 26, 3, 2 }, { 2, 14, 4, 4, 14, 3, 1 },
-    { 4, 10, 8, 8, 40, 1, 1 }, { 2, 40, 8, 8, 10, 1, 1 }, { 3, 20, 8, 8, 20, 3, 1 }, { 2, 9, 6, 6, 24, 3, 1 },
-    { 2, 24, 8, 8, 24, 3, 1 }, { 1, 15, 5, 5, 1, 3, 1 }, { 2, 40, 8, 8, 36, 3, 1 }, { 2, 8, 2, 2, 8, 3, 1 },
-    { 3, 12, 2, 2, 24, 3, 2 }, { 3, 64, 1, 1, 64, 3, 1 }, { 2, 4, 32, 32, 12, 7, 2 },
+    { 3, 4, 8, 8, 4, 3, 1 },
+    { 2, 4, 9, 7, 8, 3, 2 },
+    { 5, 8, 8, 8, 8, 3, 1 },
+    { 2, 8, 16, 16, 16, 3, 2 },
+    { 2, 8, 8, 8, 20, 1, 2 },
+    { 3, 12, 7, 9, 12, 3, 1 },
+    { 2, 13, 8, 8, 26, 3, 2 },
+    { 2, 14, 4, 4, 14, 3, 1 },
+    { 4, 10, 8, 8, 40, 1, 1 },
+    { 2, 40, 8, 8, 10, 1, 1 },
+    { 3, 20, 8, 8, 20, 3, 1 },
+    { 2, 9, 6, 6, 24, 3, 1 },
+    { 2, 24, 8, 8, 24, 3, 1 },
+    { 1, 15, 5, 5, 1, 3, 1 },
+    { 2, 40, 8, 8, 36, 3, 1 },
+    { 2, 8, 2, 2, 8, 3, 1 },
+    { 3, 12, 2, 2, 24, 3, 2 },
+    { 3, 64, 1, 1, 64, 3, 1 },
+    { 2, 4, 32, 32, 12, 7, 2 },
     /* images of one and two channels, layers of at most three, kernels wider than the image */
-    { 3, 1, 28, 28, 8, 3, 1 }, { 2, 1, 28, 28, 64, 7, 2 }, { 2, 2, 8, 8, 12, 3, 1 }, { 2, 3, 8, 8, 8, 3, 1 },
-    { 4, 2, 8, 8, 2, 3, 1 }, { 2, 1, 6, 6, 1, 3, 1 }, { 2, 2, 8, 8, 4, 1, 2 }, { 2, 12, 8, 8, 3, 3, 2 },
-    { 5, 2, 1, 1, 1, 3, 1 }, { 5, 1, 1, 1, 2, 3, 1 }, { 2, 3, 4, 4, 20, 7, 2 }, { 2, 3, 2, 2, 64, 7, 2 },
+    { 3, 1, 28, 28, 8, 3, 1 },
+    { 2, 1, 28, 28, 64, 7, 2 },
+    { 2, 2, 8, 8, 12, 3, 1 },
+    { 2, 3, 8, 8, 8, 3, 1 },
+    { 4, 2, 8, 8, 2, 3, 1 },
+    { 2, 1, 6, 6, 1, 3, 1 },
+    { 2, 2, 8, 8, 4, 1, 2 },
+    { 2, 12, 8, 8, 3, 3, 2 },
+    { 5, 2, 1, 1, 1, 3, 1 },
+    { 5, 1, 1, 1, 2, 3, 1 },
+    { 2, 3, 4, 4, 20, 7, 2 },
+    { 2, 3, 2, 2, 64, 7, 2 },
 };
 
 /* Winograd's transform, see the cpu device, costs digits of the training pass. */
@@ -92,8 +115,16 @@ static void fill(struct compare *cmp, int side, float *packed, size_t bytes)
 
 static void one(struct compare *cmp, const struct shape *s, enum conv_epilogue epilogue, bool training)
 {
-    struct conv_desc d = { .n = s->n, .c_in = s->c_in, .h = s->h, .w = s->w, .c_out = s->c_out, .kernel = s->kernel,
-                           .stride = s->stride, .padding = s->kernel / 2, .epilogue = epilogue, .training = training,
+    struct conv_desc d = { .n = s->n,
+                           .c_in = s->c_in,
+                           .h = s->h,
+                           .w = s->w,
+                           .c_out = s->c_out,
+                           .kernel = s->kernel,
+                           .stride = s->stride,
+                           .padding = s->kernel / 2,
+                           .epilogue = epilogue,
+                           .training = training,
                            .input_gradient = training };
     const int oh = (s->h + 2 * d.padding - s->kernel) / s->stride + 1,
               ow = (s->w + 2 * d.padding - s->kernel) / s->stride + 1;
@@ -121,8 +152,9 @@ static void one(struct compare *cmp, const struct shape *s, enum conv_epilogue e
         struct device *dev = cmp->side[i];
         struct conv *conv = dev->ops->conv_create(dev, &d, &err);
         must(cmp, conv ? 0 : -1, &err);
-        must(cmp, dev->ops->conv_forward(conv, x.data[i], weight[i], epilogue != CONV_PLAIN ? bias.data[i] : NULL,
-                                         epilogue == CONV_BIAS_ADD_RELU ? residual.data[i] : NULL, y.data[i], &err),
+        must(cmp,
+             dev->ops->conv_forward(conv, x.data[i], weight[i], epilogue != CONV_PLAIN ? bias.data[i] : NULL,
+                                    epilogue == CONV_BIAS_ADD_RELU ? residual.data[i] : NULL, y.data[i], &err),
              &err);
         if (training) {
             must(cmp, dev->ops->conv_backward_data(conv, dy.data[i], weight[i], dx.data[i], &err), &err);
@@ -152,8 +184,16 @@ static void refused(struct compare *cmp)
         { .n = 0, .c_in = 3, .h = 8, .w = 8, .c_out = 4, .kernel = 3, .stride = 1, .padding = 1 },
         { .n = 1, .c_in = 3, .h = 8, .w = 8, .c_out = 4, .kernel = 3, .stride = 0, .padding = 1 },
         { .n = 1, .c_in = 3, .h = 2, .w = 2, .c_out = 4, .kernel = 3, .stride = 1, .padding = 0 },
-        { .n = 1, .c_in = 3, .h = 8, .w = 8, .c_out = 4, .kernel = 3, .stride = 1, .padding = 1,
-          .epilogue = CONV_BIAS, .training = true },
+        { .n = 1,
+          .c_in = 3,
+          .h = 8,
+          .w = 8,
+          .c_out = 4,
+          .kernel = 3,
+          .stride = 1,
+          .padding = 1,
+          .epilogue = CONV_BIAS,
+          .training = true },
     };
     struct device *dev = cmp->side[1];
 

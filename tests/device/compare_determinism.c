@@ -16,12 +16,22 @@ static const struct channels {
 static void fingerprint(struct compare *cmp, const struct channels *c, char hex[HASH_HEX])
 {
     struct device *dev = cmp->side[1];
-    const struct conv_desc cd = { .n = N, .c_in = c->in, .h = SIZE, .w = SIZE, .c_out = c->out, .kernel = 3,
-                                  .stride = 1, .padding = 1, .training = true, .input_gradient = true };
-    const struct batch_norm_desc bd = { .n = N, .c = c->out, .h = SIZE, .w = SIZE, .relu = true, .epsilon = 1e-5,
-                                        .momentum = 0.1 };
+    const struct conv_desc cd = { .n = N,
+                                  .c_in = c->in,
+                                  .h = SIZE,
+                                  .w = SIZE,
+                                  .c_out = c->out,
+                                  .kernel = 3,
+                                  .stride = 1,
+                                  .padding = 1,
+                                  .training = true,
+                                  .input_gradient = true };
+    const struct batch_norm_desc bd = {
+        .n = N, .c = c->out, .h = SIZE, .w = SIZE, .relu = true, .epsilon = 1e-5, .momentum = 0.1
+    };
     const size_t weight_bytes = dev->ops->conv_weight_bytes(dev, c->out, c->in, 3);
-    float *oihw = malloc((size_t)c->out * c->in * 9 * sizeof *oihw), *bytes = malloc(weight_bytes + (size_t)c->out * c->out * sizeof *bytes);
+    float *oihw = malloc((size_t)c->out * c->in * 9 * sizeof *oihw),
+          *bytes = malloc(weight_bytes + (size_t)c->out * c->out * sizeof *bytes);
     struct err err;
 
     if (!oihw || !bytes)
@@ -44,15 +54,21 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
     must(cmp, bn ? 0 : -1, &err);
     must(cmp, dev->ops->conv_weight_pack(dev, c->out, c->in, 3, oihw, weight, &err), &err);
     must(cmp, dev->ops->conv_forward(conv, x.data[1], weight, NULL, NULL, y.data[1], &err), &err);
-    must(cmp, dev->ops->batch_norm_forward(bn, y.data[1], NULL, gamma.data[1], beta.data[1], mean.data[1], var.data[1],
-                                           saved.data[1], invstd.data[1], z.data[1], &err), &err);
-    must(cmp, dev->ops->batch_norm_backward(bn, y.data[1], z.data[1], dz.data[1], NULL, gamma.data[1], beta.data[1],
-                                            saved.data[1], invstd.data[1], dz.data[1], NULL, dgamma.data[1], dbeta.data[1], &err),
+    must(cmp,
+         dev->ops->batch_norm_forward(bn, y.data[1], NULL, gamma.data[1], beta.data[1], mean.data[1], var.data[1],
+                                      saved.data[1], invstd.data[1], z.data[1], &err),
+         &err);
+    must(cmp,
+         dev->ops->batch_norm_backward(bn, y.data[1], z.data[1], dz.data[1], NULL, gamma.data[1], beta.data[1],
+                                       saved.data[1], invstd.data[1], dz.data[1], NULL, dgamma.data[1], dbeta.data[1],
+                                       &err),
          &err);
     must(cmp, dev->ops->conv_backward_weight(conv, x.data[1], dz.data[1], dweight, &err), &err);
     must(cmp, dev->ops->conv_backward_data(conv, dz.data[1], weight, dx.data[1], &err), &err);
-    must(cmp, dev->ops->gemm(dev, TRANS_YES, TRANS_NO, c->out, c->out, N * SIZE * SIZE, 1, left.data[1], c->out,
-                             right.data[1], c->out, 0, product.data[1], c->out, &err), &err);
+    must(cmp,
+         dev->ops->gemm(dev, TRANS_YES, TRANS_NO, c->out, c->out, N * SIZE * SIZE, 1, left.data[1], c->out,
+                        right.data[1], c->out, 0, product.data[1], c->out, &err),
+         &err);
     must(cmp, dev->ops->sync(dev, &err), &err);
 
     struct hash *hash = hash_create(&err);
@@ -77,7 +93,8 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
     dev->ops->free(dev, dweight);
     dev->ops->conv_destroy(conv);
     dev->ops->batch_norm_destroy(bn);
-    struct array *all[] = { &x, &y, &z, &dz, &dx, &gamma, &beta, &mean, &var, &saved, &invstd, &dgamma, &dbeta, &product, &left, &right };
+    struct array *all[] = { &x,   &y,     &z,      &dz,     &dx,    &gamma,   &beta, &mean,
+                            &var, &saved, &invstd, &dgamma, &dbeta, &product, &left, &right };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         array_free(all[i]);
     free(back);

@@ -17,8 +17,10 @@ static void gemm(struct compare *cmp, int m, int n, int k)
                          b = array_normal(cmp, (tb == TRANS_YES ? n : k) * ldb, 0, 1, 1),
                          c = array_normal(cmp, m * ldc, 0, 1, 1);
             for (int s = 0; s < 2; s++)
-                must(cmp, cmp->side[s]->ops->gemm(cmp->side[s], ta, tb, m, n, k, 1.25f, a.data[s], lda, b.data[s], ldb,
-                                                  with_beta ? 0.5f : 0, c.data[s], ldc, &err), &err);
+                must(cmp,
+                     cmp->side[s]->ops->gemm(cmp->side[s], ta, tb, m, n, k, 1.25f, a.data[s], lda, b.data[s], ldb,
+                                             with_beta ? 0.5f : 0, c.data[s], ldc, &err),
+                     &err);
             compare_arrays(&c, "c", 2e-6);
             array_free(&a);
             array_free(&b);
@@ -38,8 +40,9 @@ static void linear(struct compare *cmp, int n, int out, int in, bool dbias, bool
     for (int s = 0; s < 2; s++) {
         struct device *dev = cmp->side[s];
         must(cmp, dev->ops->linear(dev, n, out, in, x.data[s], w.data[s], b.data[s], relu, y.data[s], &err), &err);
-        must(cmp, dev->ops->bias_relu_backward(dev, n, out, mask.data[s], dy.data[s], dbias ? db.data[s] : NULL, relu,
-                                               &err), &err);
+        must(cmp,
+             dev->ops->bias_relu_backward(dev, n, out, mask.data[s], dy.data[s], dbias ? db.data[s] : NULL, relu, &err),
+             &err);
     }
     compare_arrays(&y, "y", 2e-6);
     compare_arrays(&dy, "dy", 1e-6);
@@ -59,9 +62,9 @@ static void flat(struct compare *cmp, int n)
 
     snprintf(cmp->what, sizeof cmp->what, "flat, %d values", n);
     cmp->exact_inputs = false; /* sums of few digits can vanish, and Adam makes steps of what is left */
-    struct array x = array_normal(cmp, n, 0, 1, 1), y = array_normal(cmp, n, 0, 1, 1), g = array_normal(cmp, n, 0, 1, 1),
-                 zeros = array_normal(cmp, n, 0, 1, 1), m = array_normal(cmp, n, 0, 1, 1),
-                 v = array_normal(cmp, n, 0, 1, 1);
+    struct array x = array_normal(cmp, n, 0, 1, 1), y = array_normal(cmp, n, 0, 1, 1),
+                 g = array_normal(cmp, n, 0, 1, 1), zeros = array_normal(cmp, n, 0, 1, 1),
+                 m = array_normal(cmp, n, 0, 1, 1), v = array_normal(cmp, n, 0, 1, 1);
     for (int s = 0; s < 2; s++) {
         struct device *dev = cmp->side[s];
         double sum = 1, *total = dev->ops->alloc(dev, sizeof *total, &err);

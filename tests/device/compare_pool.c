@@ -3,8 +3,10 @@
 
 #include "device/compare.h"
 
-static const int shapes[][4] = { /* n, c, h, w */
-    { 2, 16, 8, 8 }, { 3, 3, 7, 7 }, { 5, 5, 2, 2 }, { 2, 24, 1, 1 }, { 2, 64, 33, 31 }, { 33, 48, 16, 16 }, { 1, 64, 1, 5 },
+static const int shapes[][4] = {
+    /* n, c, h, w */
+    { 2, 16, 8, 8 },   { 3, 3, 7, 7 },     { 5, 5, 2, 2 },  { 2, 24, 1, 1 },
+    { 2, 64, 33, 31 }, { 33, 48, 16, 16 }, { 1, 64, 1, 5 },
 };
 
 void compare_pool(struct compare *cmp)
@@ -25,8 +27,10 @@ void compare_pool(struct compare *cmp)
             for (int s = 0; s < 2; s++) {
                 struct device *dev = cmp->side[s];
                 must(cmp, dev->ops->max_pool_forward(dev, n, c, h, w, x.data[s], y.data[s], where[s], &err), &err);
-                must(cmp, dev->ops->max_pool_backward(dev, n, c, h, w, dy.data[s], second ? dy2.data[s] : NULL,
-                                                      where[s], dx.data[s], &err), &err);
+                must(cmp,
+                     dev->ops->max_pool_backward(dev, n, c, h, w, dy.data[s], second ? dy2.data[s] : NULL, where[s],
+                                                 dx.data[s], &err),
+                     &err);
                 must(cmp, dev->ops->avg_pool_forward(dev, n, c, h, w, x.data[s], mean.data[s], &err), &err);
                 must(cmp, dev->ops->avg_pool_backward(dev, n, c, h, w, dmean.data[s], spread.data[s], &err), &err);
             }

@@ -18,7 +18,8 @@ static void normalize_and_mse(struct compare *cmp, int n, int d)
     for (int s = 0; s < 2; s++) {
         struct device *dev = cmp->side[s];
         must(cmp, dev->ops->normalize_rows(dev, n, d, x.data[s], y.data[s], inverse.data[s], &err), &err);
-        must(cmp, dev->ops->normalize_rows_backward(dev, n, d, y.data[s], inverse.data[s], dy.data[s], dx.data[s], &err),
+        must(cmp,
+             dev->ops->normalize_rows_backward(dev, n, d, y.data[s], inverse.data[s], dy.data[s], dx.data[s], &err),
              &err);
         must(cmp, dev->ops->mse_rows(dev, n, d, x.data[s], dy.data[s], 0.125f, dz.data[s], loss.data[s], &err), &err);
     }

@@ -29,7 +29,7 @@ static const struct option table[] = {
     { "choice", OPTION_CHOICE, offsetof(struct options, choice), "one", 0, 0, choices, NULL, "a choice" },
     { "numbers", OPTION_INTS, offsetof(struct options, numbers), "1,2", 0, 9, NULL, NULL, "numbers" },
     { "names", OPTION_STRINGS, offsetof(struct options, names), "", 0, 0, NULL, NULL, "names" },
-    { 0 }
+    OPTION_END,
 };
 
 static void bind_and_sweep(struct conf *conf, const struct conf_node *group, struct err *err)

@@ -120,13 +120,13 @@ static void expect(const char *name, bool holds)
 }
 
 /* Both devices run the slot; `dev`, `la` and `s` are theirs. */
-#define EACH(name, call)                                                         \
-    for (int s = 0; s < SIDES; s++) {                                            \
-        struct device *dev = side[s];                                            \
-        const struct device_linalg *la = dev->ops->linalg;                       \
-        struct err err;                                                          \
-        if ((call) != 0)                                                         \
-            die(name, &err);                                                     \
+#define EACH(name, call)                                                                                               \
+    for (int s = 0; s < SIDES; s++) {                                                                                  \
+        struct device *dev = side[s];                                                                                  \
+        const struct device_linalg *la = dev->ops->linalg;                                                             \
+        struct err err;                                                                                                \
+        if ((call) != 0)                                                                                               \
+            die(name, &err);                                                                                           \
     }
 
 static void products(void)
@@ -136,10 +136,10 @@ static void products(void)
     for (int t = 0; t < 4; t++) {
         enum trans ta = t & 1, tb = t >> 1;
         struct both c = normal(m * n), fresh = result(m * n);
-        EACH("dgemm", la->dgemm(dev, ta, tb, m, n, k, 0.7, a.at[s], ta ? m : k, b.at[s], tb ? k : n, -0.5, c.at[s], n,
-                                &err))
-        EACH("dgemm", la->dgemm(dev, ta, tb, m, n, k, 1.0, a.at[s], ta ? m : k, b.at[s], tb ? k : n, 0.0, fresh.at[s],
-                                n, &err))
+        EACH("dgemm",
+             la->dgemm(dev, ta, tb, m, n, k, 0.7, a.at[s], ta ? m : k, b.at[s], tb ? k : n, -0.5, c.at[s], n, &err))
+        EACH("dgemm",
+             la->dgemm(dev, ta, tb, m, n, k, 1.0, a.at[s], ta ? m : k, b.at[s], tb ? k : n, 0.0, fresh.at[s], n, &err))
         check("dgemm", &c, 1e-13, 10);
         check("dgemm, beta 0", &fresh, 1e-13, 10);
         both_free(&fresh);
@@ -300,8 +300,8 @@ static void full(int64_t n, int d, int k)
     for (int64_t i = 0; i < 3 * n; i++)
         positive[i] = fabs(positive[i]);
     struct both weight = from_host(positive, (size_t)n * 3);
-    EACH("weighted_scatter", la->weighted_scatter(dev, n, d, x.at[s], weight.at[s] + 2, 3, centre.at[s], scatter.at[s],
-                                                  &err))
+    EACH("weighted_scatter",
+         la->weighted_scatter(dev, n, d, x.at[s], weight.at[s] + 2, 3, centre.at[s], scatter.at[s], &err))
     check_part("weighted_scatter", &scatter, (size_t)d, 1e-12, (double)n); /* above it anything may be */
     struct both *all[] = { &x, &whiten, &centre, &offset, &loglik, &resp, &scatter, &weight };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -331,8 +331,9 @@ int main(int argc, char **argv)
     static const int pairs[][2] = { { 2, 1 }, { 100, 7 }, { 513, 20 }, { 1100, 33 }, { 4100, 2 } };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         neighbours(pairs[i][0], pairs[i][1]);
-    static const int sizes[][3] = { { 1, 1, 1 }, { 50, 3, 2 }, { 1000, 70, 5 }, { 130, 1030, 7 },
-                                   { 8300, 1030, 2 } };
+    static const int sizes[][3] = {
+        { 1, 1, 1 }, { 50, 3, 2 }, { 1000, 70, 5 }, { 130, 1030, 7 }, { 8300, 1030, 2 },
+    };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         diagonal(sizes[i][0], sizes[i][1], sizes[i][2]);
     static const int fulls[][3] = { { 3, 1, 1 }, { 300, 10, 4 }, { 257, 64, 3 }, { 520, 150, 5 }, { 56000, 150, 1 } };

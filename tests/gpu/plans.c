@@ -54,9 +54,18 @@ static void check(const struct conv_target *target, int n, int c_in, int size, i
     const int padding = kernel / 2, out = (size + 2 * padding - kernel) / stride + 1;
     for (enum precision precision = 0; precision <= PRECISION_BF16; precision++)
         for (enum conv_pass pass = 0; pass < CONV_PASSES; pass++) {
-            const struct conv_problem p = { .pass = pass, .precision = precision, .n = n, .h = size, .w = size,
-                                            .c_in = conv_channels(precision, c_in), .oh = out, .ow = out,
-                                            .c_out = c_out, .kernel = kernel, .stride = stride, .padding = padding };
+            const struct conv_problem p = { .pass = pass,
+                                            .precision = precision,
+                                            .n = n,
+                                            .h = size,
+                                            .w = size,
+                                            .c_in = conv_channels(precision, c_in),
+                                            .oh = out,
+                                            .ow = out,
+                                            .c_out = c_out,
+                                            .kernel = kernel,
+                                            .stride = stride,
+                                            .padding = padding };
             check_problem(target, &p);
         }
 }

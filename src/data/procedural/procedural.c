@@ -30,7 +30,7 @@ const struct option procedural_option_table[] = {
       "seed of everything that varies within a class" },
     { "family", OPTION_INT, offsetof(struct procedural_options, family), "0", 0, 1000000, NULL, NULL,
       "which world of classes; even and odd ones share no shape and no texture" },
-    { 0 }
+    OPTION_END,
 };
 
 struct colour {

@@ -67,8 +67,8 @@ static int check_label(int label, int classes, const char *what, int64_t number,
 {
     if (label < classes)
         return 0;
-    return err_set(err, "%s: record %" PRId64 " has label %d, but the set has classes = %d", what, number,
-                   label, classes);
+    return err_set(err, "%s: record %" PRId64 " has label %d, but the set has classes = %d", what, number, label,
+                   classes);
 }
 
 static int take_record(const uint8_t *record, int label_bytes, int classes, const char *what, int64_t number,
@@ -180,8 +180,8 @@ static bool labels_known(const struct cifar_files *f, const char *hex, bool add)
     bool found = false;
     pthread_mutex_lock(&lock);
     for (unsigned i = 0; i < used && i < REMEMBERED && !found; i++)
-        found = known[i].label_bytes == f->label_bytes && known[i].classes == f->classes &&
-                strcmp(known[i].hex, hex) == 0;
+        found =
+            known[i].label_bytes == f->label_bytes && known[i].classes == f->classes && strcmp(known[i].hex, hex) == 0;
     if (add && !found) {
         struct known *k = &known[used++ % REMEMBERED];
         *k = (struct known){ .label_bytes = f->label_bytes, .classes = f->classes };

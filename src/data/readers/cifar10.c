@@ -11,12 +11,11 @@ static const struct option options[] = {
       "which files; all: those of train, then those of test" },
     { "classes", OPTION_INT, offsetof(struct cifar_options, classes), "10", 1, 256, NULL, NULL,
       "labels must be below this; more than 10 for sets in the same form" },
-    { 0 }
+    OPTION_END,
 };
 
 static const struct cifar_variant variant = {
-    .train = { "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
-               "data_batch_4.bin", "data_batch_5.bin" },
+    .train = { "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin" },
     .n_train = 5,
     .test = "test_batch.bin",
     .label_bytes = 1,

@@ -11,7 +11,7 @@ static const struct option options[] = {
       "which files; all: those of train, then those of test" },
     { "classes", OPTION_INT, offsetof(struct cifar_options, classes), "100", 1, 256, NULL, NULL,
       "fine labels must be below this" },
-    { 0 }
+    OPTION_END,
 };
 
 static const struct cifar_variant variant = {

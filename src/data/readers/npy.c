@@ -23,7 +23,7 @@ static const struct option options[] = {
       "int64 or uint8 array (n) of labels; empty: none" },
     { "layout", OPTION_CHOICE, offsetof(struct options, layout), "chw", 0, 0, layouts, NULL,
       "order of the axes after the first" },
-    { 0 }
+    OPTION_END,
 };
 
 enum { SIDE_MAX = 4096 };

@@ -14,8 +14,8 @@
 
 enum {
     BLOCK_MAX = 16,
-    STRETCH = 64,           /* pixels summed in float at a time */
-    CACHE_BYTES = 4 << 20   /* what one round of both passes may touch */
+    STRETCH = 64,          /* pixels summed in float at a time */
+    CACHE_BYTES = 4 << 20, /* what one round of both passes may touch */
 };
 
 /* Constants of one block of channels. */
@@ -27,8 +27,8 @@ struct plane_kernels {
     void (*add_moments)(int area, const float *x, const float *center, double *sum, double *squares);
     void (*apply)(int area, const float *restrict x, const float *restrict residual, const struct channels *k,
                   bool relu, float *restrict y);
-    void (*add_products)(int area, const float *x, const float *y, const float *dy, const float *dy2,
-                         const float *mean, float *keep, double *sum, double *product);
+    void (*add_products)(int area, const float *x, const float *y, const float *dy, const float *dy2, const float *mean,
+                         float *keep, double *sum, double *product);
     void (*input_gradient)(int area, const float *x, const float *y, const float *dy, const float *dy2,
                            const struct channels *k, float *dx);
 };
@@ -241,9 +241,8 @@ int cpu_batch_norm_backward(struct batch_norm *bn, const void *x_act, const void
                 memcpy(mean, save_mean + k * bn->block, (size_t)channels_of(bn, k) * sizeof *mean);
                 for (int i = first; i < last; i++) {
                     const size_t at = plane(bn, i, k);
-                    bn->kernels->add_products(bn->area, x + at, d->relu ? y + at : NULL, dy + at,
-                                              dy2 ? dy2 + at : NULL, mean, d->add ? dresidual + at : NULL, mine.first,
-                                              mine.second);
+                    bn->kernels->add_products(bn->area, x + at, d->relu ? y + at : NULL, dy + at, dy2 ? dy2 + at : NULL,
+                                              mean, d->add ? dresidual + at : NULL, mine.first, mine.second);
                 }
                 bn->partials[(size_t)k * bn->threads + t] = mine;
             }

@@ -72,9 +72,10 @@ static inline __attribute__((always_inline)) void BLOCKED(gradient)(const lanes 
 }
 
 /* sum += sum of g, product += sum of g (x - mean); g is kept in `keep` if not NULL */
-static inline __attribute__((always_inline)) void
-BLOCKED(add_products_as)(int area, const lanes *x, const lanes *y, const lanes *dy, const lanes *dy2,
-                         const lanes *mean, lanes *keep, double *sum, double *product)
+static inline __attribute__((always_inline)) void BLOCKED(add_products_as)(int area, const lanes *x, const lanes *y,
+                                                                           const lanes *dy, const lanes *dy2,
+                                                                           const lanes *mean, lanes *keep, double *sum,
+                                                                           double *product)
 {
     const lanes center = *mean;
 

@@ -14,8 +14,8 @@ int cpu_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int
     omp_set_num_threads(dev->threads);
     if (openblas_get_num_threads() != dev->threads)
         openblas_set_num_threads(dev->threads);
-    cblas_sgemm(CblasRowMajor, ta == TRANS_YES ? CblasTrans : CblasNoTrans,
-                tb == TRANS_YES ? CblasTrans : CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    cblas_sgemm(CblasRowMajor, ta == TRANS_YES ? CblasTrans : CblasNoTrans, tb == TRANS_YES ? CblasTrans : CblasNoTrans,
+                m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     return 0;
 }
 
@@ -95,8 +95,8 @@ int cpu_axpy(struct device *dev, size_t n, float alpha, const float *x, float *y
     return 0;
 }
 
-int cpu_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v,
-             const struct adam_step *at, struct err *err)
+int cpu_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
+             struct err *err)
 {
     (void)err;
     const struct kernel_adam k = kernel_adam_constants(at);

@@ -113,8 +113,7 @@ static void add_dense(int rows, int d, int k, const double *x, const double *res
 }
 
 static void block_pass(int rows, int d, int k, const double *x, const double *linear, const double *curve,
-                       const double *offset, double *square, double *resp, double *loglik, double *count,
-                       double *sums)
+                       const double *offset, double *square, double *resp, double *loglik, double *count, double *sums)
 {
     int64_t weighty = 0;
     log_densities(rows, d, k, x, linear, curve, resp);

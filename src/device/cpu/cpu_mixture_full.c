@@ -94,8 +94,7 @@ static int screen_create(int threads, int d, int k, int m, const double *whiten,
         }
 #pragma omp for schedule(static)
         for (int j = 0; j < k; j++)
-            screen_component(d, k, j, m, whiten, centre, means, apart, rows + (size_t)j * m * d,
-                             shift + (size_t)j * m);
+            screen_component(d, k, j, m, whiten, centre, means, apart, rows + (size_t)j * m * d, shift + (size_t)j * m);
     }
     rc = 0;
 out:
@@ -137,16 +136,16 @@ struct full {
     int threads, d, k;
     int64_t n;
     const double *x, *whiten, *centre, *offset;
-    double *resp;         /* (n, k): upper bounds of log densities, then exact ones */
-    double *floor;        /* (n): what lies below is hopeless */
-    int *guess;           /* (n): component whose value is exact */
+    double *resp;  /* (n, k): upper bounds of log densities, then exact ones */
+    double *floor; /* (n): what lies below is hopeless */
+    int *guess;    /* (n): component whose value is exact */
     struct pairs pairs;
-    float *single;        /* (k, d, d): whiten */
-    double *whiten_norm;  /* (k, stripes): Frobenius norm of the stripes to this one */
-    double *row_norm;     /* (n) */
-    bool *screened;       /* (k): went through the screen in single precision */
-    double *gathered;     /* (threads, CHUNK, d) */
-    double *y;            /* (threads, CHUNK, STRIPE) */
+    float *single;       /* (k, d, d): whiten */
+    double *whiten_norm; /* (k, stripes): Frobenius norm of the stripes to this one */
+    double *row_norm;    /* (n) */
+    bool *screened;      /* (k): went through the screen in single precision */
+    double *gathered;    /* (threads, CHUNK, d) */
+    double *y;           /* (threads, CHUNK, STRIPE) */
 };
 
 static int stripes_of(int d)
@@ -365,8 +364,15 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
     int threads = cpu_threads_for(dev, (double)n * d * d), rc = -1, m = k - 1 < SCREEN_MAX ? k - 1 : SCREEN_MAX;
     m = m < d / 8 ? m : d / 8; /* in few dimensions a screen costs what it saves */
     size_t km = (size_t)k * m;
-    struct full f = { .threads = threads, .d = d, .k = k, .n = n, .x = x, .whiten = whiten, .centre = centre,
-                      .offset = offset, .resp = resp };
+    struct full f = { .threads = threads,
+                      .d = d,
+                      .k = k,
+                      .n = n,
+                      .x = x,
+                      .whiten = whiten,
+                      .centre = centre,
+                      .offset = offset,
+                      .resp = resp };
     double *screen = mem_alloc(km, ((size_t)d + 1) * sizeof *screen, err), *shift = screen ? screen + km * d : NULL;
     double *coordinates = mem_alloc((size_t)threads * SCREEN_ROWS, km * sizeof *coordinates, err);
     cpu_blas_begin(dev, (double)n * d * d);
@@ -427,7 +433,7 @@ int cpu_weighted_scatter(struct device *dev, int64_t n, int d, const double *x, 
     for (int64_t i = 0; i < n; i++)
         if (weight[i * stride] > 1e-20 * total)
             list[listed++] = i;
-    /* An equal share of the rows for every thread, in its own sum. */
+            /* An equal share of the rows for every thread, in its own sum. */
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int t = 0; t < threads; t++) {
         int64_t begin = listed * t / threads, end = listed * (t + 1) / threads;

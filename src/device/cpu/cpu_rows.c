@@ -18,8 +18,8 @@ int cpu_normalize_rows(struct device *dev, int n, int d, const float *x, float *
     return 0;
 }
 
-int cpu_normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse,
-                                const float *dy, float *dx, struct err *err)
+int cpu_normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse, const float *dy,
+                                float *dx, struct err *err)
 {
     (void)err;
     const int threads = threads_for(dev, n, d);
@@ -33,16 +33,14 @@ int cpu_normalize_rows_backward(struct device *dev, int n, int d, const float *y
 }
 
 int cpu_contrastive_rows(struct device *dev, int n, int m, float *logits, const int32_t *positive,
-                         const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
-                         struct err *err)
+                         const int32_t *row_group, const int32_t *group, float scale, float *loss_rows, struct err *err)
 {
     (void)err;
     const int threads = threads_for(dev, n, m);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int i = 0; i < n; i++)
-        loss_rows[i] =
-            kernel_contrastive_row(m, logits + (size_t)i * m, positive[i], row_group[i], group, scale);
+        loss_rows[i] = kernel_contrastive_row(m, logits + (size_t)i * m, positive[i], row_group[i], group, scale);
     return 0;
 }
 

@@ -40,10 +40,10 @@ struct onednn {
 
 /* x, the weights or y of a pass */
 struct operand {
-    dnnl_memory_t inside;      /* as the primitive has it */
-    dnnl_memory_t outside;     /* as the device has it; NULL: the same */
-    dnnl_primitive_t in, out;  /* reorders before and after the primitive, or NULL */
-    size_t offset;             /* of `inside` in the scratchpad, if it is not the same */
+    dnnl_memory_t inside;     /* as the primitive has it */
+    dnnl_memory_t outside;    /* as the device has it; NULL: the same */
+    dnnl_primitive_t in, out; /* reorders before and after the primitive, or NULL */
+    size_t offset;            /* of `inside` in the scratchpad, if it is not the same */
 };
 
 struct pass {
@@ -128,8 +128,7 @@ static dnnl_status_t activation_desc(const struct conv *conv, enum form form, bo
                                      dnnl_memory_desc_t *md)
 {
     const dnnl_dims_t dims = { conv->d.n, channels(conv->dnn, form, c), h, w };
-    const dnnl_format_tag_t device = activation_tag(conv->dnn, c),
-                            tags[FORMS] = { device, dnnl_nhwc, dnnl_nchw };
+    const dnnl_format_tag_t device = activation_tag(conv->dnn, c), tags[FORMS] = { device, dnnl_nhwc, dnnl_nchw };
     return dnnl_memory_desc_init_by_tag(md, 4, dims, dnnl_f32, inside ? tags[form] : device);
 }
 
@@ -198,8 +197,7 @@ static dnnl_status_t choose(const struct conv *conv, enum form form, const_dnnl_
                             dnnl_primitive_desc_t *pd)
 {
     dnnl_primitive_desc_iterator_t candidates;
-    dnnl_status_t status =
-        dnnl_primitive_desc_iterator_create(&candidates, operation, attr, conv->dnn->engine, hint);
+    dnnl_status_t status = dnnl_primitive_desc_iterator_create(&candidates, operation, attr, conv->dnn->engine, hint);
 
     if (status != dnnl_success)
         return status;
@@ -339,10 +337,11 @@ static int grow_scratch(struct onednn *dnn, size_t bytes, struct err *err)
 /* Everything of a pass but its form and algorithm, which `pd` has fixed. */
 static int prepare(struct conv *conv, enum onednn_pass kind, enum form form, dnnl_primitive_desc_t pd, struct err *err)
 {
-    static const dnnl_query_t
-        x_md[ONEDNN_PASSES] = { dnnl_query_src_md, dnnl_query_diff_src_md, dnnl_query_src_md },
-        y_md[ONEDNN_PASSES] = { dnnl_query_dst_md, dnnl_query_diff_dst_md, dnnl_query_diff_dst_md },
-        weight_md[ONEDNN_PASSES] = { dnnl_query_weights_md, dnnl_query_weights_md, dnnl_query_diff_weights_md };
+    static const dnnl_query_t x_md[ONEDNN_PASSES] = { dnnl_query_src_md, dnnl_query_diff_src_md, dnnl_query_src_md },
+                              y_md[ONEDNN_PASSES] = { dnnl_query_dst_md, dnnl_query_diff_dst_md,
+                                                      dnnl_query_diff_dst_md },
+                              weight_md[ONEDNN_PASSES] = { dnnl_query_weights_md, dnnl_query_weights_md,
+                                                           dnnl_query_diff_weights_md };
     struct pass *pass = &conv->pass[kind];
     const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     const bool adds = kind == ONEDNN_FORWARD && conv->d.epilogue == CONV_BIAS_ADD_RELU;
@@ -388,8 +387,10 @@ static int plan_pass(struct conv *conv, enum onednn_pass kind, struct err *err)
     for (int f = 0; f < FORMS && status == dnnl_unimplemented; f++)
         status = describe(conv, kind, form = (enum form)f, dnnl_convolution_direct, &pd);
     if (status == dnnl_unimplemented)
-        return err_set(err, "oneDNN has no fast kernel on this processor for %s of %d x %d x %d x %d to %d channels, "
-                       "kernel %d, stride %d", names[kind], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel, d->stride);
+        return err_set(err,
+                       "oneDNN has no fast kernel on this processor for %s of %d x %d x %d x %d to %d channels, "
+                       "kernel %d, stride %d",
+                       names[kind], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel, d->stride);
     if (status != dnnl_success)
         return failed(status, "planning a convolution", err);
     int rc = prepare(conv, kind, form, pd, err);
@@ -426,8 +427,8 @@ void onednn_conv_destroy(struct conv *conv)
     for (int k = 0; k < ONEDNN_PASSES; k++) {
         struct pass *pass = &conv->pass[k];
         const dnnl_memory_t memories[] = { pass->x.inside, pass->x.outside, pass->weight.inside, pass->weight.outside,
-                                           pass->y.inside, pass->y.outside, pass->bias, pass->scratch };
-        const dnnl_primitive_t primitives[] = { pass->primitive, pass->x.in, pass->x.out, pass->weight.in,
+                                           pass->y.inside, pass->y.outside, pass->bias,          pass->scratch };
+        const dnnl_primitive_t primitives[] = { pass->primitive,  pass->x.in, pass->x.out, pass->weight.in,
                                                 pass->weight.out, pass->y.in, pass->y.out };
         for (size_t i = 0; i < sizeof memories / sizeof *memories; i++)
             if (memories[i])
@@ -474,11 +475,13 @@ static int run(struct conv *conv, enum onednn_pass kind, const float *x, const f
     struct pass *pass = &conv->pass[kind];
     const struct operand *const operands[] = { &pass->x, &pass->weight, &pass->y };
     const void *const data[] = { x, weight, y };
-    const dnnl_exec_arg_t args[] = { { x_arg[kind], pass->x.inside },
-                                     { y_arg[kind], pass->y.inside },
-                                     { weight_arg[kind], pass->weight.inside },
-                                     { DNNL_ARG_SCRATCHPAD, pass->scratch },
-                                     { DNNL_ARG_BIAS, pass->bias } };
+    const dnnl_exec_arg_t args[] = {
+        { x_arg[kind], pass->x.inside },
+        { y_arg[kind], pass->y.inside },
+        { weight_arg[kind], pass->weight.inside },
+        { DNNL_ARG_SCRATCHPAD, pass->scratch },
+        { DNNL_ARG_BIAS, pass->bias },
+    };
 
     assert(pass->primitive); /* planned with this pass in the descriptor */
     omp_set_num_threads(conv->dnn->threads);
@@ -499,8 +502,8 @@ static int run(struct conv *conv, enum onednn_pass kind, const float *x, const f
     return status == dnnl_success ? 0 : failed(status, "running a convolution", err);
 }
 
-int onednn_conv_forward(struct conv *conv, const void *x, const float *weight, const float *bias,
-                        const void *residual, void *y, struct err *err)
+int onednn_conv_forward(struct conv *conv, const void *x, const float *weight, const float *bias, const void *residual,
+                        void *y, struct err *err)
 {
     /* the sum after a convolution is with what the output held before */
     if (conv->d.epilogue == CONV_BIAS_ADD_RELU && residual != y)

@@ -21,8 +21,8 @@ void onednn_version(char *out, size_t size);
  * in its packed form. Not for several threads at once. */
 struct conv *onednn_conv_create(struct onednn *dnn, const struct conv_desc *d, struct err *err);
 void onednn_conv_destroy(struct conv *conv);
-int onednn_conv_forward(struct conv *conv, const void *x, const float *weight, const float *bias,
-                        const void *residual, void *y, struct err *err);
+int onednn_conv_forward(struct conv *conv, const void *x, const float *weight, const float *bias, const void *residual,
+                        void *y, struct err *err);
 int onednn_conv_backward_data(struct conv *conv, const void *dy, const float *weight, void *dx, struct err *err);
 int onednn_conv_backward_weight(struct conv *conv, const void *x, const void *dy, float *dweight, struct err *err);
 

@@ -50,7 +50,8 @@ static int describe(cudnnBackendDescriptorType_t type, const struct attribute *a
         return -1;
     for (size_t i = 0; i < n; i++)
         if (cuda_check_cudnn(cudnnBackendSetAttribute(*d, attributes[i].name, attributes[i].type, attributes[i].count,
-                                                      attributes[i].values), what, err) != 0)
+                                                      attributes[i].values),
+                             what, err) != 0)
             goto fail;
     if (cuda_check_cudnn(cudnnBackendFinalize(*d), what, err) == 0)
         return 0;
@@ -114,12 +115,10 @@ static const struct operation {
     [CONV_FORWARD] = { CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
                        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
                        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
-                       CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-                       CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA },
+                       CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA },
     [CONV_BACKWARD_DATA] = { CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-                             CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-                             CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+                             CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
                              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA },
@@ -186,9 +185,15 @@ void conv_graph_destroy(struct conv_graph *g)
 /* -- plans -- */
 
 #if CUDNN_VERSION >= 90800
-#define PROFILE(attribute, target) { attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &(target).profile }
+#define PROFILE(attribute, target)                                                                                     \
+    {                                                                                                                  \
+        attribute, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &(target).profile                                                 \
+    }
 #else
-#define PROFILE(attribute, target) { 0 } /* behind the end of the attributes that are used */
+#define PROFILE(attribute, target)                                                                                     \
+    {                                                                                                                  \
+        0                                                                                                              \
+    } /* behind the end of the attributes that are used */
 #endif
 
 /* The plan of an engine with its knobs set; its name is the caller's to set. */
@@ -203,8 +208,8 @@ static int plan_of(const struct conv_graph *g, descriptor config, struct conv_pl
     };
     int64_t bytes = 0, got;
 
-    if (describe(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, g->target.handle ? here : elsewhere, 2, &plan->plan,
-                 err) != 0)
+    if (describe(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, g->target.handle ? here : elsewhere, 2, &plan->plan, err) !=
+        0)
         return -1;
     if (get(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &bytes, &got, err) != 0) {
         destroy(&plan->plan);

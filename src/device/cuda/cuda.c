@@ -69,8 +69,7 @@ static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, cons
     return cuda_avg_pool_forward(stream(dev), dev->precision, n, c, h, w, x, y, err);
 }
 
-static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx,
-                             struct err *err)
+static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx, struct err *err)
 {
     return cuda_avg_pool_backward(stream(dev), dev->precision, n, c, h, w, dy, dx, err);
 }
@@ -124,10 +123,9 @@ static int batch_norm_infer(struct batch_norm *bn, const void *x, const void *re
                                  running_var, y, err);
 }
 
-static int batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy,
-                               const void *dy2, const float *gamma, const float *beta, const float *save_mean,
-                               const float *save_invstd, void *dx, void *dresidual, float *dgamma, float *dbeta,
-                               struct err *err)
+static int batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy, const void *dy2,
+                               const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
+                               void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err)
 {
     void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
     if (!workspace)
@@ -176,8 +174,8 @@ static int axpy(struct device *dev, size_t n, float alpha, const float *x, float
     return cuda_axpy(stream(dev), n, alpha, x, y, err);
 }
 
-static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v,
-                const struct adam_step *at, struct err *err)
+static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
+                struct err *err)
 {
     return cuda_adam(stream(dev), n, w, g, m, v, at, err);
 }

@@ -141,13 +141,11 @@ int cuda_choices_keep(struct cuda_choices *c, const char *key, char *choice, siz
         goto out;
     const struct entry *first = find_known(c, key); /* another process's */
     if (first) {
-        rc = snprintf(choice, size, "%s", first->choice) < (int)size
-                 ? 0
-                 : err_set(err, "a choice is too long: %s", key);
+        rc =
+            snprintf(choice, size, "%s", first->choice) < (int)size ? 0 : err_set(err, "a choice is too long: %s", key);
         goto out;
     }
-    if (fprintf(f, "%s%s\t%s\n", ends_within_line(f) ? "\n" : "", key, choice) < 0 ||
-        fflush(f) != 0) {
+    if (fprintf(f, "%s%s\t%s\n", ends_within_line(f) ? "\n" : "", key, choice) < 0 || fflush(f) != 0) {
         err_errno(err, "cannot keep the choice of an algorithm in %s", c->path);
         goto out;
     }

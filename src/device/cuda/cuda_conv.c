@@ -28,7 +28,7 @@ struct conv {
     struct conv_desc d;
     enum precision precision;
     int oh, ow;
-    int c_in; /* as cuDNN sees it: d.c_in, or more */
+    int c_in;             /* as cuDNN sees it: d.c_in, or more */
     size_t at_x, scratch; /* copies: of the weights, then of x; bytes of both */
     struct conv_plan plan[CONV_PASSES];
 };
@@ -69,7 +69,10 @@ static bool wider(const struct conv *v)
 /* A convolution with its shapes and layout, and nothing to run it with. */
 static struct conv laid_out(enum precision precision, const struct conv_desc *d)
 {
-    struct conv v = { .d = *d, .precision = precision, .oh = host_conv_out(d, d->h), .ow = host_conv_out(d, d->w),
+    struct conv v = { .d = *d,
+                      .precision = precision,
+                      .oh = host_conv_out(d, d->h),
+                      .ow = host_conv_out(d, d->w),
                       .c_in = conv_channels(precision, d->c_in) };
     cuda_part(&v.scratch, rows_w(&v) * v.c_in * element(precision));
     v.at_x = cuda_part(&v.scratch, wider(&v) ? rows_x(&v) * v.c_in * element(precision) : 0);
@@ -201,9 +204,18 @@ static int prepare(struct conv *v, enum conv_pass pass, struct err *err)
 {
     const struct conv_desc *d = &v->d;
     const struct conv_target target = { .handle = v->cuda->cudnn };
-    const struct conv_problem problem = { .pass = pass, .precision = v->precision, .n = d->n, .h = d->h, .w = d->w,
-                                          .c_in = v->c_in, .oh = v->oh, .ow = v->ow, .c_out = d->c_out,
-                                          .kernel = d->kernel, .stride = d->stride, .padding = d->padding };
+    const struct conv_problem problem = { .pass = pass,
+                                          .precision = v->precision,
+                                          .n = d->n,
+                                          .h = d->h,
+                                          .w = d->w,
+                                          .c_in = v->c_in,
+                                          .oh = v->oh,
+                                          .ow = v->ow,
+                                          .c_out = d->c_out,
+                                          .kernel = d->kernel,
+                                          .stride = d->stride,
+                                          .padding = d->padding };
     char key[CUDA_KEY_MAX], name[CONV_PLAN_NAME];
     struct conv_graph *graph = conv_graph_create(&target, &problem, err);
     int rc = -1;
@@ -211,11 +223,10 @@ static int prepare(struct conv *v, enum conv_pass pass, struct err *err)
     if (!graph)
         return -1;
     snprintf(key, sizeof key, "%s plan %s %s n%d c%d h%d w%d k%d f%d s%d p%d", v->cuda->model,
-             precision_names[v->precision], pass_names[pass], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel,
-             d->stride, d->padding);
+             precision_names[v->precision], pass_names[pass], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel, d->stride,
+             d->padding);
     if ((cuda_choices_find(v->cuda->choices, key, name, sizeof name) ||
-         (choose(v, graph, name, err) == 0 &&
-          cuda_choices_keep(v->cuda->choices, key, name, sizeof name, err) == 0)) &&
+         (choose(v, graph, name, err) == 0 && cuda_choices_keep(v->cuda->choices, key, name, sizeof name, err) == 0)) &&
         conv_graph_plan(graph, name, &v->plan[pass], err) == 0 &&
         cuda_buffer_reserve(&v->cuda->workspace, v->plan[pass].workspace, err))
         rc = 0;

@@ -40,8 +40,8 @@ struct cuda_choices;
 struct cuda_device {
     struct device base;
     struct device_ops ops; /* base.ops: the table, without recordings if the environment says so */
-    int index;       /* among the visible GPUs */
-    char model[96];  /* what choices of algorithms hold for: the GPU's name and cuDNN's version */
+    int index;             /* among the visible GPUs */
+    char model[96];        /* what choices of algorithms hold for: the GPU's name and cuDNN's version */
     cudaStream_t stream;
     cudnnHandle_t cudnn;
     cublasHandle_t cublas;
@@ -52,7 +52,7 @@ struct cuda_device {
     struct cuda_buffer scratch;   /* of slots: temporaries of one call */
     struct cuda_stage stage[CUDA_STAGES];
     int next_stage;
-    double *looked;        /* page-locked: what `look` asked for */
+    double *looked; /* page-locked: what `look` asked for */
     cudaEvent_t look_done;
     struct cuda_choices *choices;
 };

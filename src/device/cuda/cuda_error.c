@@ -8,8 +8,10 @@ static int out_of_memory(const char *what, struct err *err)
     size_t free = 0, total = 0;
     if (cudaMemGetInfo(&free, &total) != cudaSuccess)
         return err_set(err, "%s: the GPU is out of memory; use smaller batches or fewer ranks on this GPU", what);
-    return err_set(err, "%s: the GPU is out of memory (%zu MiB of its %zu MiB are free); use smaller batches or fewer "
-                        "ranks on this GPU", what, free >> 20, total >> 20);
+    return err_set(err,
+                   "%s: the GPU is out of memory (%zu MiB of its %zu MiB are free); use smaller batches or fewer "
+                   "ranks on this GPU",
+                   what, free >> 20, total >> 20);
 }
 
 static int driver_too_old(const char *what, struct err *err)
@@ -19,8 +21,10 @@ static int driver_too_old(const char *what, struct err *err)
     cudaRuntimeGetVersion(&runtime);
     if (driver == 0)
         return err_set(err, "%s: no GPU driver is installed here", what);
-    return err_set(err, "%s: the GPU driver is too old: it serves CUDA %d.%d, and this binary was built with CUDA "
-                        "%d.%d", what, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    return err_set(err,
+                   "%s: the GPU driver is too old: it serves CUDA %d.%d, and this binary was built with CUDA "
+                   "%d.%d",
+                   what, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
 }
 
 int cuda_check(cudaError_t status, const char *what, struct err *err)
@@ -39,8 +43,10 @@ int cuda_check(cudaError_t status, const char *what, struct err *err)
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorUnsupportedPtxVersion:
     case cudaErrorInvalidKernelImage:
-        return err_set(err, "%s: this binary has no code for this GPU's architecture (it has 8.0, 9.0 and what can be "
-                            "derived from 9.0)", what);
+        return err_set(err,
+                       "%s: this binary has no code for this GPU's architecture (it has 8.0, 9.0 and what can be "
+                       "derived from 9.0)",
+                       what);
     case cudaErrorDevicesUnavailable:
         return err_set(err, "%s: the GPU is taken by another process that does not share it", what);
     case cudaErrorECCUncorrectable:

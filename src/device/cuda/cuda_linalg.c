@@ -15,15 +15,17 @@ int cuda_dgemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, i
 {
     if (m == 0 || n == 0)
         return 0;
-    return cuda_check_cublas(cublasDgemm(cuda_of(dev)->cublas, op(tb), op(ta), n, m, k, &alpha, b, ldb, a, lda, &beta,
-                                         c, ldc), "product of matrices", err);
+    return cuda_check_cublas(
+        cublasDgemm(cuda_of(dev)->cublas, op(tb), op(ta), n, m, k, &alpha, b, ldb, a, lda, &beta, c, ldc),
+        "product of matrices", err);
 }
 
 int cuda_dsyrk(struct device *dev, int n, int d, double alpha, const double *a, int lda, double beta, double *c,
                int ldc, struct err *err)
 {
-    return cuda_check_cublas(cublasDsyrk(cuda_of(dev)->cublas, CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_N, d, n, &alpha, a,
-                                         lda, &beta, c, ldc), "product of a matrix with itself", err);
+    return cuda_check_cublas(
+        cublasDsyrk(cuda_of(dev)->cublas, CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_N, d, n, &alpha, a, lda, &beta, c, ldc),
+        "product of a matrix with itself", err);
 }
 
 /* X := L^-1 X in cuBLAS's terms, where L is the transpose of what it sees. */
@@ -52,8 +54,9 @@ static int factor_init(struct cuda_device *cuda, int k, int d, struct factor *f,
 {
     const size_t square = (size_t)d * d * sizeof(double);
     double *none = NULL;
-    if (cuda_check_cusolver(cusolverDnDpotrf_bufferSize(cuda->cusolver, CUBLAS_FILL_MODE_UPPER, d, none, d,
-                                                        &f->workspace_doubles), "planning a factorisation", err) != 0)
+    if (cuda_check_cusolver(
+            cusolverDnDpotrf_bufferSize(cuda->cusolver, CUBLAS_FILL_MODE_UPPER, d, none, d, &f->workspace_doubles),
+            "planning a factorisation", err) != 0)
         return -1;
     size_t total = 0, at_matrix = cuda_part(&total, square), at_inverse = cuda_part(&total, square);
     size_t at_workspace = cuda_part(&total, (size_t)f->workspace_doubles * sizeof(double));
@@ -76,7 +79,8 @@ static int cholesky(struct cuda_device *cuda, struct factor *f, int d, const dou
         cuda_lower_copy(cuda->stream, 1, d, a, lda, 0, f->matrix, d, 0, err) != 0)
         return -1;
     return cuda_check_cusolver(cusolverDnDpotrf(cuda->cusolver, CUBLAS_FILL_MODE_UPPER, d, f->matrix, d, f->workspace,
-                                                f->workspace_doubles, info), "Cholesky factorisation", err);
+                                                f->workspace_doubles, info),
+                               "Cholesky factorisation", err);
 }
 
 /* The lower triangle of a becomes the inverse of lower triangular l, queued. */

@@ -147,8 +147,8 @@ int cuda_memory_left(struct device *dev, size_t *free, size_t *total, struct err
 int cuda_look(struct device *dev, const double *src, struct err *err)
 {
     struct cuda_device *cuda = cuda_of(dev);
-    if (cuda_check(cudaMemcpyAsync(cuda->looked, src, sizeof *src, cudaMemcpyDeviceToHost, cuda->stream),
-                   "downloading", err) != 0)
+    if (cuda_check(cudaMemcpyAsync(cuda->looked, src, sizeof *src, cudaMemcpyDeviceToHost, cuda->stream), "downloading",
+                   err) != 0)
         return -1;
     return cuda_check(cudaEventRecord(cuda->look_done, cuda->stream), "downloading", err);
 }

@@ -41,8 +41,8 @@ int cuda_nearest_rows(struct device *dev, int64_t n, int d, const double *x, int
             int ni = (int)(n - i < tile ? n - i : tile), nj = (int)(n - j < tile ? n - j : tile);
             if (cuda_dgemm(dev, TRANS_NO, TRANS_YES, ni, nj, d, 1.0, x + i * d, d, x + j * d, d, 0.0, product, tile,
                            err) != 0 ||
-                cuda_nearest_tile(cuda->stream, i, ni, j, nj, product, tile, square, j == 0, distance, nearest,
-                                  err) != 0)
+                cuda_nearest_tile(cuda->stream, i, ni, j, nj, product, tile, square, j == 0, distance, nearest, err) !=
+                    0)
                 return -1;
         }
     return cuda_indexed_distances(cuda->stream, n, d, x, nearest, distance, err);
@@ -66,8 +66,8 @@ static int diag_chunk(struct cuda_device *cuda, const struct diag *g, int rows, 
 
     if (cuda_square(cuda->stream, (size_t)rows * d, x, g->square, err) != 0 ||
         cuda_dgemm(dev, TRANS_NO, TRANS_YES, rows, k, d, 1.0, x, d, g->linear, d, 0.0, g->resp, k, err) != 0 ||
-        cuda_dgemm(dev, TRANS_NO, TRANS_YES, rows, k, d, -0.5, g->square, d, g->precision, d, 1.0, g->resp, k,
-                   err) != 0 ||
+        cuda_dgemm(dev, TRANS_NO, TRANS_YES, rows, k, d, -0.5, g->square, d, g->precision, d, 1.0, g->resp, k, err) !=
+            0 ||
         cuda_log_sum_exp_rows(cuda->stream, rows, k, g->offset, g->resp, loglik, err) != 0)
         return -1;
     if (!g->count)
@@ -75,8 +75,7 @@ static int diag_chunk(struct cuda_device *cuda, const struct diag *g, int rows, 
     if (cuda_column_sums(cuda->stream, rows, k, g->resp, !first, g->column_sums, g->count, err) != 0 ||
         cuda_dgemm(dev, TRANS_YES, TRANS_NO, k, d, rows, 1.0, g->resp, k, x, d, keep, g->sum, d, err) != 0)
         return -1;
-    return cuda_dgemm(dev, TRANS_YES, TRANS_NO, k, d, rows, 1.0, g->resp, k, g->square, d, keep, g->sum_square, d,
-                      err);
+    return cuda_dgemm(dev, TRANS_YES, TRANS_NO, k, d, rows, 1.0, g->resp, k, g->square, d, keep, g->sum_square, d, err);
 }
 
 int cuda_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const double *x, const double *precision,
@@ -96,8 +95,15 @@ int cuda_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const double
          cuda_zero(dev, sum, (size_t)k * d * sizeof *sum, err) != 0 ||
          cuda_zero(dev, sum_square, (size_t)k * d * sizeof *sum_square, err) != 0))
         return -1;
-    const struct diag g = { precision, linear, offset, count, sum, sum_square, (double *)(scratch + at_square),
-                            (double *)(scratch + at_resp), scratch + at_sums };
+    const struct diag g = { precision,
+                            linear,
+                            offset,
+                            count,
+                            sum,
+                            sum_square,
+                            (double *)(scratch + at_square),
+                            (double *)(scratch + at_resp),
+                            scratch + at_sums };
     for (int64_t i = 0; i < n; i += chunk) {
         int rows = (int)(n - i < chunk ? n - i : chunk);
         if (diag_chunk(cuda, &g, rows, d, k, x + i * d, i == 0, loglik + i, err) != 0)
@@ -121,8 +127,8 @@ int cuda_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const dou
             int rows = (int)(n - i < chunk ? n - i : chunk);
             if (cuda_dgemm(dev, TRANS_NO, TRANS_YES, rows, d, d, 1.0, x + i * d, d, whiten + (size_t)j * d * d, d, 0.0,
                            white, d, err) != 0 ||
-                cuda_quadratic_rows(cuda->stream, rows, d, white, centre + (size_t)j * d, offset + j,
-                                    resp + i * k + j, k, err) != 0)
+                cuda_quadratic_rows(cuda->stream, rows, d, white, centre + (size_t)j * d, offset + j, resp + i * k + j,
+                                    k, err) != 0)
                 return -1;
         }
     return cuda_log_sum_exp_rows(cuda->stream, n, k, NULL, resp, loglik, err);

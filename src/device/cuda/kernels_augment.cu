@@ -53,10 +53,18 @@ static inline __device__ void jitter(const struct augment_view *v, int step, flo
 {
     const float factor = v->factor[v->order[step]];
     switch (v->order[step]) {
-    case AUGMENT_BRIGHTNESS: blend(p, 0.0f, factor); break;
-    case AUGMENT_CONTRAST: blend(p, mean, factor); break;
-    case AUGMENT_SATURATION: blend(p, augment_grey(p->r, p->g, p->b), factor); break;
-    case AUGMENT_HUE: augment_hue(&p->r, &p->g, &p->b, factor); break;
+    case AUGMENT_BRIGHTNESS:
+        blend(p, 0.0f, factor);
+        break;
+    case AUGMENT_CONTRAST:
+        blend(p, mean, factor);
+        break;
+    case AUGMENT_SATURATION:
+        blend(p, augment_grey(p->r, p->g, p->b), factor);
+        break;
+    case AUGMENT_HUE:
+        augment_hue(&p->r, &p->g, &p->b, factor);
+        break;
     }
 }
 
@@ -167,8 +175,9 @@ int cuda_augment(cudaStream_t stream, enum precision precision, const uint8_t *p
     const size_t area = (size_t)target->h * target->w;
     const size_t view = area * CHANNELS * (precision == PRECISION_BF16 ? sizeof(bf16) : sizeof(float));
     const int most = area <= AREA_SHARED ? n : WORKSPACE_VIEWS;
-    struct view_plan plan = { pixels, views, h, w, augment_blur_radius(target->h, target->w), *target,
-                              (float *)workspace, out };
+    struct view_plan plan = {
+        pixels, views, h, w, augment_blur_radius(target->h, target->w), *target, (float *)workspace, out
+    };
     if (plan.radius > RADIUS_MAX)
         return err_set(err, "augmentation on CUDA: targets of %d x %d pixels are too large to blur", target->h,
                        target->w);

@@ -6,10 +6,11 @@
 #include "device/cuda/kernels_grid.h"
 
 enum {
-    STRETCH = 16,                         /* rows summed in float at a time */
-    SUM_BLOCKS = 1024,                    /* blocks of a summing pass, about */
-    SUM_ROWS = 8,                         /* rows a thread at least */
-    FINAL_COLUMNS = 4, FINAL_LANES = 64   /* the small pass: threads across and down */
+    STRETCH = 16,      /* rows summed in float at a time */
+    SUM_BLOCKS = 1024, /* blocks of a summing pass, about */
+    SUM_ROWS = 8,      /* rows a thread at least */
+    FINAL_COLUMNS = 4,
+    FINAL_LANES = 64, /* the small pass: threads across and down */
 };
 
 /* What a summing pass leaves: partials[block][which][channel], and for backward
@@ -107,9 +108,9 @@ template <class S> static __global__ void add_moments(size_t rows, int c, const 
             float sum[S::V] = {}, squares[S::V] = {};
             for (int i = 0; i < STRETCH && row < rows; i += AHEAD, row += AHEAD * step) {
                 packet<S> in[AHEAD];
+                UNROLL for (int k = 0; k < AHEAD; k++) in[k] = fetch<S>(x, ahead(row, k * step, rows) * c + column);
                 UNROLL for (int k = 0; k < AHEAD; k++)
-                    in[k] = fetch<S>(x, ahead(row, k * step, rows) * c + column);
-                UNROLL for (int k = 0; k < AHEAD; k++) {
+                {
                     if (row + k * step >= rows)
                         break;
                     const group<S::V> value = widen<S>(in[k]);
@@ -148,9 +149,9 @@ static inline __device__ bool add_partials(int blocks, int c, int channel, const
 }
 
 template <class T>
-static __global__ void finish_moments(int blocks, int c, double count, double epsilon, double momentum,
-                                      const void *x, const double *partials, float *running_mean,
-                                      float *running_var, float *save_mean, float *save_invstd)
+static __global__ void finish_moments(int blocks, int c, double count, double epsilon, double momentum, const void *x,
+                                      const double *partials, float *running_mean, float *running_var, float *save_mean,
+                                      float *save_invstd)
 {
     const int channel = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     double first, second;
@@ -162,8 +163,7 @@ static __global__ void finish_moments(int blocks, int c, double count, double ep
     save_mean[channel] = (float)mean;
     save_invstd[channel] = (float)(1 / sqrt(variance + epsilon));
     running_mean[channel] = (float)((1 - momentum) * running_mean[channel] + momentum * mean);
-    running_var[channel] =
-        (float)((1 - momentum) * running_var[channel] + momentum * (variance * count / (count - 1)));
+    running_var[channel] = (float)((1 - momentum) * running_var[channel] + momentum * (variance * count / (count - 1)));
 }
 
 /* invstd, or NULL and a variance to take it from. */
@@ -201,7 +201,7 @@ static __global__ void apply(size_t rows, int c, const void *x, const void *resi
 enum side {
     NO_RELU,
     OUTPUT, /* y */
-    INPUT   /* x, normalised again: what was cheaper to compute than y is to read */
+    INPUT,  /* x, normalised again: what was cheaper to compute than y is to read */
 };
 
 /* What backward reads of an element. */
@@ -282,9 +282,9 @@ static __global__ void __launch_bounds__(THREADS, 2)
             float sum[S::V] = {}, product[S::V] = {};
             for (int i = 0; i < STRETCH && row < rows; i += AHEAD, row += AHEAD * step) {
                 row_packets<S> in[AHEAD];
+                UNROLL for (int k = 0; k < AHEAD; k++) in[k] = fetch_row<S>(o, ahead(row, k * step, rows) * c + column);
                 UNROLL for (int k = 0; k < AHEAD; k++)
-                    in[k] = fetch_row<S>(o, ahead(row, k * step, rows) * c + column);
-                UNROLL for (int k = 0; k < AHEAD; k++) {
+                {
                     if (row + k * step >= rows)
                         break;
                     const group<S::V> x = widen<S>(in[k].x);
@@ -385,8 +385,9 @@ int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, cons
     const size_t rows = rows_of(d);
     const struct sums s = plan_sums(precision, d, workspace);
     void *keep = d->add ? dresidual : nullptr;
-    struct operands o = { x, y, dy, dy2, gamma, beta, save_mean, save_invstd,
-                          !d->relu ? NO_RELU : d->add ? OUTPUT : INPUT };
+    struct operands o = { x,         y,           dy,
+                          dy2,       gamma,       beta,
+                          save_mean, save_invstd, !d->relu ? NO_RELU : d->add ? OUTPUT : INPUT };
 
     if (LAUNCH_SPAN(LAUNCH_SYNC, precision, d->c, add_products, s.grid, s.block, stream, rows, d->c, o, keep,
                     s.partials) != 0 ||

@@ -9,7 +9,7 @@
 /* 0, or -1 with a sentence; `err` is the caller's. LAUNCH_SYNC is for kernels
  * that call __syncthreads. */
 #ifndef LAUNCH
-#define LAUNCH(kernel, grid, block, stream, ...) \
+#define LAUNCH(kernel, grid, block, stream, ...)                                                                       \
     (kernel<<<(grid), (block), 0, (stream)>>>(__VA_ARGS__), grid_launched(#kernel, err))
 #define LAUNCH_SYNC LAUNCH
 #endif
@@ -31,9 +31,8 @@ static constexpr int THREADS = 256, ROW_THREADS = 128, BLOCKS_MAX = 4096, LANES_
 
 /* -- elements: GRID_LOOP(i, n) visits the elements of this thread -- */
 
-#define GRID_LOOP(i, n)                                                                 \
-    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < (size_t)(n);     \
-         i += (size_t)gridDim.x * blockDim.x)
+#define GRID_LOOP(i, n)                                                                                                \
+    for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < (size_t)(n); i += (size_t)gridDim.x * blockDim.x)
 
 static inline dim3 grid_elements(size_t n)
 {
@@ -107,7 +106,7 @@ static inline int span_width(enum precision precision, int columns)
                                    : (span_width(precision, columns) > 1 ? launch(kernel<floats4>, __VA_ARGS__)        \
                                                                          : launch(kernel<floats1>, __VA_ARGS__)))
 /* The same for kernels on single elements. */
-#define LAUNCH_ELEMENT(launch, precision, kernel, ...) \
+#define LAUNCH_ELEMENT(launch, precision, kernel, ...)                                                                 \
     ((precision) == PRECISION_BF16 ? launch(kernel<bf16>, __VA_ARGS__) : launch(kernel<float>, __VA_ARGS__))
 
 template <int V> struct group {

@@ -4,7 +4,7 @@
 /* One thread a pixel and channel of the NHWC side, whose accesses are neighbours. */
 template <class T> static __global__ void pack(size_t count, int c, size_t area, const float *plain, void *act)
 {
-    GRID_LOOP(i, count) {
+    GRID_LOOP (i, count) {
         size_t pixel = i / c, image = pixel / area;
         put((T *)act + i, plain[(image * c + i % c) * area + pixel % area]);
     }
@@ -12,7 +12,7 @@ template <class T> static __global__ void pack(size_t count, int c, size_t area,
 
 template <class T> static __global__ void unpack(size_t count, int c, size_t area, const void *act, float *plain)
 {
-    GRID_LOOP(i, count) {
+    GRID_LOOP (i, count) {
         size_t pixel = i / c, image = pixel / area;
         plain[(image * c + i % c) * area + pixel % area] = get(((const T *)act)[i]);
     }
@@ -80,7 +80,7 @@ template <class From, class To, int V>
 static __global__ void copy_columns(size_t count, int d_x, int d_y, const void *x, void *y)
 {
     const size_t groups = (size_t)d_y / V;
-    GRID_LOOP(i, count) {
+    GRID_LOOP (i, count) {
         const size_t row = i / groups, column = i % groups * V;
         group<V> value = {};
         if (d_x == d_y)
@@ -119,7 +119,7 @@ int cuda_copy_columns(cudaStream_t stream, size_t rows, enum precision from, int
 
 static __global__ void gather(size_t count, int d, const float *table, const int32_t *index, float *out)
 {
-    GRID_LOOP(i, count)
+    GRID_LOOP (i, count)
         out[i] = table[(size_t)index[i / d] * d + i % d];
 }
 

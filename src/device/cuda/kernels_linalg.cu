@@ -6,7 +6,7 @@ static constexpr int COLUMN_BLOCKS = 64, COLUMN_ROWS = 64; /* of column sums */
 
 static __global__ void square(size_t n, const double *x, double *y)
 {
-    GRID_LOOP(i, n)
+    GRID_LOOP (i, n)
         y[i] = x[i] * x[i];
 }
 
@@ -19,7 +19,7 @@ int cuda_square(cudaStream_t stream, size_t n, const double *x, double *y, struc
 
 static __global__ void scale(size_t n, double alpha, const double *x, double *y)
 {
-    GRID_LOOP(i, n)
+    GRID_LOOP (i, n)
         y[i] = alpha * x[i];
 }
 
@@ -33,7 +33,7 @@ int cuda_scale(cudaStream_t stream, size_t n, double alpha, const double *x, dou
 /* One thread a row: components are few, and the rows of a warp are neighbours. */
 static __global__ void log_sum_exp(size_t n, int k, const double *offset, double *x, double *y)
 {
-    GRID_LOOP(i, n) {
+    GRID_LOOP (i, n) {
         double *row = x + i * k;
         for (int j = 0; offset && j < k; j++)
             row[j] += offset[j];
@@ -216,7 +216,7 @@ static __global__ void column_partials(int64_t n, int d, const double *x, double
 
 static __global__ void column_finish(int blocks, int d, const double *partials, bool add, double *sums)
 {
-    GRID_LOOP(i, d) {
+    GRID_LOOP (i, d) {
         double sum = add ? sums[i] : 0;
         for (int b = 0; b < blocks; b++)
             sum += partials[(size_t)b * d + i];
@@ -241,7 +241,7 @@ int cuda_column_sums(cudaStream_t stream, int64_t n, int d, const double *x, boo
 static __global__ void lower_copy(size_t count, size_t d, const double *src, size_t ld_src, size_t step_src,
                                   double *dst, size_t ld_dst, size_t step_dst)
 {
-    GRID_LOOP(i, count) {
+    GRID_LOOP (i, count) {
         const size_t column = i % d, row = i / d % d, matrix = i / d / d;
         if (column <= row)
             dst[matrix * step_dst + row * ld_dst + column] = src[matrix * step_src + row * ld_src + column];
@@ -254,13 +254,13 @@ int cuda_lower_copy(cudaStream_t stream, int count, int d, const double *src, in
     const size_t elements = (size_t)count * d * d;
     if (elements == 0)
         return 0;
-    return LAUNCH(lower_copy, grid_elements(elements), dim3(THREADS), stream, elements, (size_t)d, src,
-                  (size_t)ld_src, step_src, dst, (size_t)ld_dst, step_dst);
+    return LAUNCH(lower_copy, grid_elements(elements), dim3(THREADS), stream, elements, (size_t)d, src, (size_t)ld_src,
+                  step_src, dst, (size_t)ld_dst, step_dst);
 }
 
 static __global__ void identity(size_t count, size_t d, double *a, size_t lda, size_t step)
 {
-    GRID_LOOP(i, count) {
+    GRID_LOOP (i, count) {
         const size_t column = i % d, row = i / d % d;
         a[i / d / d * step + row * lda + column] = row == column;
     }
@@ -271,6 +271,5 @@ int cuda_identity(cudaStream_t stream, int count, int d, double *a, int lda, siz
     const size_t elements = (size_t)count * d * d;
     if (elements == 0)
         return 0;
-    return LAUNCH(identity, grid_elements(elements), dim3(THREADS), stream, elements, (size_t)d, a, (size_t)lda,
-                  step);
+    return LAUNCH(identity, grid_elements(elements), dim3(THREADS), stream, elements, (size_t)d, a, (size_t)lda, step);
 }

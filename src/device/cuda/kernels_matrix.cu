@@ -5,7 +5,7 @@ static constexpr int SUM_PARTIALS = CUDA_SUM_WORKSPACE / (int)sizeof(double);
 
 static __global__ void relu_backward(size_t n, const float *y, float *dy)
 {
-    GRID_LOOP(i, n)
+    GRID_LOOP (i, n)
         dy[i] = kernel_relu_backward(y[i], dy[i]);
 }
 
@@ -50,7 +50,7 @@ static __global__ void sum_blocks(size_t n, const float *x, double *partials)
     __shared__ double scratch[THREADS];
     double sum = 0;
 
-    GRID_LOOP(i, n)
+    GRID_LOOP (i, n)
         sum += x[i];
     sum = block_sum(sum, scratch);
     if (threadIdx.x == 0)
@@ -84,7 +84,7 @@ int cuda_add_mean(cudaStream_t stream, size_t n, const float *x, void *workspace
 
 static __global__ void axpy(size_t n, float alpha, const float *x, float *y)
 {
-    GRID_LOOP(i, n)
+    GRID_LOOP (i, n)
         y[i] += alpha * x[i];
 }
 
@@ -102,7 +102,7 @@ static __global__ void adam(size_t n, const struct adam_step *at, float *w, cons
     if (threadIdx.x == 0)
         k = kernel_adam_constants(at);
     __syncthreads();
-    GRID_LOOP(i, n)
+    GRID_LOOP (i, n)
         kernel_adam(&k, &w[i], g[i], &m[i], &v[i]);
 }
 

@@ -13,7 +13,7 @@ template <class T>
 static __global__ void max_forward(size_t count, int c, int h, int w, int oh, int ow, const void *x, void *y,
                                    int32_t *where)
 {
-    GRID_LOOP(i, count) {
+    GRID_LOOP (i, count) {
         const size_t pixel = i / c, image = pixel / ((size_t)oh * ow);
         const int channel = (int)(i % c), px = (int)(pixel % ow), py = (int)(pixel / ow % oh);
         const T *in = (const T *)x + image * h * w * c + channel;
@@ -37,10 +37,10 @@ static __global__ void max_forward(size_t count, int c, int h, int w, int oh, in
 }
 
 template <class T>
-static __global__ void max_backward(size_t count, int c, int h, int w, int oh, int ow, const void *dy,
-                                    const void *dy2, const int32_t *where, void *dx)
+static __global__ void max_backward(size_t count, int c, int h, int w, int oh, int ow, const void *dy, const void *dy2,
+                                    const int32_t *where, void *dx)
 {
-    GRID_LOOP(i, count) {
+    GRID_LOOP (i, count) {
         const size_t pixel = i / c, image = pixel / ((size_t)h * w);
         const int channel = (int)(i % c), ix = (int)(pixel % w), iy = (int)(pixel / w % h);
         const size_t first = image * oh * ow * c + channel;
@@ -59,7 +59,7 @@ static __global__ void max_backward(size_t count, int c, int h, int w, int oh, i
 /* One thread an image and channel: neighbours in channels read neighbours. */
 template <class T> static __global__ void avg_forward(size_t count, int c, size_t area, const void *x, float *y)
 {
-    GRID_LOOP(i, count) {
+    GRID_LOOP (i, count) {
         const T *in = (const T *)x + i / c * area * c + i % c;
         double sum = 0;
         for (size_t p = 0; p < area; p++)
@@ -70,7 +70,7 @@ template <class T> static __global__ void avg_forward(size_t count, int c, size_
 
 template <class T> static __global__ void avg_backward(size_t count, int c, size_t area, const float *dy, void *dx)
 {
-    GRID_LOOP(i, count)
+    GRID_LOOP (i, count)
         put((T *)dx + i, dy[i / c / area * c + i % c] / (float)area);
 }
 

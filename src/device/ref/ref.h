@@ -36,8 +36,7 @@ int ref_max_pool_forward(struct device *dev, int n, int c, int h, int w, const v
 int ref_max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy, const void *dy2,
                           const int32_t *where, void *dx, struct err *err);
 int ref_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, float *y, struct err *err);
-int ref_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx,
-                          struct err *err);
+int ref_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx, struct err *err);
 
 /* ref_matrix.c */
 int ref_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
@@ -48,13 +47,13 @@ int ref_bias_relu_backward(struct device *dev, int n, int d, const float *y, flo
                            struct err *err);
 int ref_add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err);
 int ref_axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err);
-int ref_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v,
-             const struct adam_step *at, struct err *err);
+int ref_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
+             struct err *err);
 
 /* ref_rows.c */
 int ref_normalize_rows(struct device *dev, int n, int d, const float *x, float *y, float *inverse, struct err *err);
-int ref_normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse,
-                                const float *dy, float *dx, struct err *err);
+int ref_normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse, const float *dy,
+                                float *dx, struct err *err);
 int ref_contrastive_rows(struct device *dev, int n, int m, float *logits, const int32_t *positive,
                          const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
                          struct err *err);

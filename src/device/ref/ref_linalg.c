@@ -230,8 +230,8 @@ static int ref_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, con
     return 0;
 }
 
-static int ref_weighted_scatter(struct device *dev, int64_t n, int d, const double *x, const double *weight,
-                                int stride, const double *centre, double *scatter, struct err *err)
+static int ref_weighted_scatter(struct device *dev, int64_t n, int d, const double *x, const double *weight, int stride,
+                                const double *centre, double *scatter, struct err *err)
 {
     (void)dev, (void)err;
     for (int r = 0; r < d; r++) {

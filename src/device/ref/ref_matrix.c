@@ -78,8 +78,8 @@ int ref_axpy(struct device *dev, size_t n, float alpha, const float *x, float *y
 }
 
 /* Kingma and Ba, "Adam", 2015, algorithm 1, with torch.optim.Adam's weight decay. */
-int ref_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v,
-             const struct adam_step *at, struct err *err)
+int ref_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
+             struct err *err)
 {
     (void)dev;
     (void)err;

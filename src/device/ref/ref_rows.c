@@ -20,8 +20,8 @@ int ref_normalize_rows(struct device *dev, int n, int d, const float *x, float *
     return 0;
 }
 
-int ref_normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse,
-                                const float *dy, float *dx, struct err *err)
+int ref_normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse, const float *dy,
+                                float *dx, struct err *err)
 {
     (void)dev;
     (void)err;
@@ -38,8 +38,7 @@ int ref_normalize_rows_backward(struct device *dev, int n, int d, const float *y
 }
 
 int ref_contrastive_rows(struct device *dev, int n, int m, float *logits, const int32_t *positive,
-                         const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
-                         struct err *err)
+                         const int32_t *row_group, const int32_t *group, float scale, float *loss_rows, struct err *err)
 {
     (void)dev;
     (void)err;

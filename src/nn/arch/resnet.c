@@ -41,8 +41,8 @@ static int add_block(struct network *net, int x, bool bottleneck, const char *na
         shortcut = unit(net, x, -1, name, "downsample.0", "downsample.1", c, 1, stride, false, err);
     if (y < 0 || shortcut < 0)
         return -1;
-    return bottleneck ? unit(net, y, shortcut, name, "conv3", "bn3", c, 1, 1, true, err) :
-                        unit(net, y, shortcut, name, "conv2", "bn2", c, 3, 1, true, err);
+    return bottleneck ? unit(net, y, shortcut, name, "conv3", "bn3", c, 1, 1, true, err)
+                      : unit(net, y, shortcut, name, "conv2", "bn2", c, 3, 1, true, err);
 }
 
 static int planes_of(const struct encoder_config *config, int stage)
@@ -81,12 +81,12 @@ static int build(const struct arch_kind *kind, const struct encoder_config *conf
     return x < 0 || network_avg_pool(net, x, err) < 0 ? -1 : 0;
 }
 
-static const struct option options[] = { { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL } };
+static const struct option options[] = { OPTION_END };
 
-#define RESNET(id, text, deep, ...)                                                                        \
-    static const struct resnet id = { .bottleneck = deep, .blocks = { __VA_ARGS__ } };                     \
-    const struct arch_kind arch_kind_##id = {                                                              \
-        .row = { .name = #id, .help = text, .options = options }, .data = &id, .build = build, .dim = dim  \
+#define RESNET(id, text, deep, ...)                                                                                    \
+    static const struct resnet id = { .bottleneck = deep, .blocks = { __VA_ARGS__ } };                                 \
+    const struct arch_kind arch_kind_##id = {                                                                          \
+        .row = { .name = #id, .help = text, .options = options }, .data = &id, .build = build, .dim = dim              \
     };
 
 RESNET(resnet8, "residual network, three stages of one basic block", false, 1, 1, 1)

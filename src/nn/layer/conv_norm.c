@@ -17,8 +17,8 @@ struct conv_norm {
 struct conv_norm_state {
     struct conv *conv;
     struct batch_norm *norm;
-    void *z;                /* what the convolution puts out */
-    float *mean, *invstd;   /* of the batch */
+    void *z;              /* what the convolution puts out */
+    float *mean, *invstd; /* of the batch */
 };
 
 static int conv_norm_shape(const struct layer *layer, const struct shape *in, struct shape *out, struct err *err)
@@ -79,9 +79,9 @@ static int conv_norm_plan(const struct layer *layer, struct pass *pass, void *st
     if (!train)
         return 0;
     return pass_claim(pass, &s->mean, (size_t)l->c_out * sizeof *s->mean, first, last, err) != 0 ||
-                   pass_claim(pass, &s->invstd, (size_t)l->c_out * sizeof *s->invstd, first, last, err) != 0 ?
-               -1 :
-               0;
+                   pass_claim(pass, &s->invstd, (size_t)l->c_out * sizeof *s->invstd, first, last, err) != 0
+               ? -1
+               : 0;
 }
 
 static int conv_norm_forward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
@@ -114,8 +114,8 @@ static int conv_norm_backward(const struct layer *layer, struct pass *pass, void
     void *dx = pass_gradient(pass, layer, layer->input);
     if (ops->batch_norm_backward(s->norm, s->z, pass->values[layer->output], dy, pass->gradients[layer->output][1],
                                  pass_weight(pass, l->gamma), pass_weight(pass, l->beta), s->mean, s->invstd, dy,
-                                 dresidual, pass_weight_gradient(pass, l->gamma),
-                                 pass_weight_gradient(pass, l->beta), err) != 0)
+                                 dresidual, pass_weight_gradient(pass, l->gamma), pass_weight_gradient(pass, l->beta),
+                                 err) != 0)
         return -1;
     if (ops->conv_backward_weight(s->conv, pass->values[layer->input], dy, pass_weight_gradient(pass, l->weight),
                                   err) != 0)
@@ -156,9 +156,8 @@ static int conv_norm_fold(const struct layer *layer, struct network *net, struct
             w[o * row + i] = (float)(scale * w[o * row + i]);
         b[o] = (float)(b[o] - scale * mean[o]);
     }
-    rc = parameter_set(net, weight, net->folded, w, err) != 0 || parameter_set(net, beta, net->folded, b, err) != 0 ?
-             -1 :
-             0;
+    rc = parameter_set(net, weight, net->folded, w, err) != 0 || parameter_set(net, beta, net->folded, b, err) != 0 ? -1
+                                                                                                                    : 0;
 out:
     mem_free(w);
     mem_free(vectors);

@@ -47,15 +47,13 @@ static int linear_backward(const struct layer *layer, struct pass *pass, void *s
     if (dev->ops->gemm(dev, TRANS_YES, TRANS_NO, l->out, l->in, pass->n, 1, dy, l->out, pass->values[layer->input],
                        l->in, 0, pass_weight_gradient(pass, l->weight), l->in, err) != 0)
         return -1;
-    return dev->ops->gemm(dev, TRANS_NO, TRANS_NO, pass->n, l->in, l->out, 1, dy, l->out,
-                          pass_weight(pass, l->weight), l->in, 0, dx, l->in, err);
+    return dev->ops->gemm(dev, TRANS_NO, TRANS_NO, pass->n, l->in, l->out, 1, dy, l->out, pass_weight(pass, l->weight),
+                          l->in, 0, dx, l->in, err);
 }
 
-static const struct layer_kind linear_kind = { .name = "linear",
-                                               .shape = linear_shape,
-                                               .plan = linear_plan,
-                                               .forward = linear_forward,
-                                               .backward = linear_backward };
+static const struct layer_kind linear_kind = {
+    .name = "linear", .shape = linear_shape, .plan = linear_plan, .forward = linear_forward, .backward = linear_backward
+};
 
 int network_linear(struct network *net, int input, const char *name, int out, bool relu, struct err *err)
 {

@@ -22,19 +22,19 @@ struct infonce_options {
 static const struct option options[] = {
     { "temperature", OPTION_FLOAT, offsetof(struct infonce_options, temperature), "0.2", 1e-3, 100, NULL, NULL,
       "divides the similarities" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 struct loss {
     struct device *dev;
     float temperature;
-    int rows, dim;     /* of z */
-    int all;           /* rows of z and t */
-    float *features;   /* (all, dim) normalised: z, then t */
-    float *inverse;    /* (all) */
-    float *logits;     /* (all, all) */
-    float *gradient;   /* (rows, dim) at the features of z */
-    float *losses;     /* (all) */
+    int rows, dim;             /* of z */
+    int all;                   /* rows of z and t */
+    float *features;           /* (all, dim) normalised: z, then t */
+    float *inverse;            /* (all) */
+    float *logits;             /* (all, all) */
+    float *gradient;           /* (rows, dim) at the features of z */
+    float *losses;             /* (all) */
     int32_t *positive, *group; /* (all) */
 };
 

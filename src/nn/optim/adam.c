@@ -16,7 +16,7 @@ static const struct option options[] = {
       "added to the root of the mean square" },
     { "weight_decay", OPTION_FLOAT, offsetof(struct adam_options, weight_decay), "0.0001", 0, 1, NULL, NULL,
       "times the weights, added to the gradient" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 static void at(const void *from, double lr, int64_t step, void *out)
@@ -36,11 +36,10 @@ static int step(struct device *dev, size_t n, float *w, const float *g, float *c
     return dev->ops->adam(dev, n, w, g, moments[0], moments[1], at_step, err);
 }
 
-const struct optim_kind optim_kind_adam = { .row = { .name = "adam",
-                                                     .help = "Adam",
-                                                     .options = options,
-                                                     .options_size = sizeof(struct adam_options) },
-                                            .moments = { "m", "v" },
-                                            .at_size = sizeof(struct adam_step),
-                                            .at = at,
-                                            .step = step };
+const struct optim_kind optim_kind_adam = {
+    .row = { .name = "adam", .help = "Adam", .options = options, .options_size = sizeof(struct adam_options) },
+    .moments = { "m", "v" },
+    .at_size = sizeof(struct adam_step),
+    .at = at,
+    .step = step
+};

@@ -93,7 +93,8 @@ static int emulated_conv_forward(struct conv *conv, const void *x, const float *
         ref_conv_forward(conv->plain, conv->x, weight, NULL, NULL, conv->y, err) != 0 ||
         cuda_pack(stream, conv->precision, d->n, d->c_out, conv->oh, conv->ow, conv->y, y, err) != 0)
         return -1;
-    return cuda_conv_epilogue(stream, conv->precision, (size_t)d->n * conv->oh * conv->ow, d->c_out, bias, residual, relu, y, err);
+    return cuda_conv_epilogue(stream, conv->precision, (size_t)d->n * conv->oh * conv->ow, d->c_out, bias, residual,
+                              relu, y, err);
 }
 
 static int emulated_conv_backward_data(struct conv *conv, const void *dy, const float *weight, void *dx,
@@ -153,31 +154,31 @@ static void emulated_batch_norm_destroy(struct batch_norm *bn)
     mem_free(bn);
 }
 
-static int emulated_batch_norm_forward(struct batch_norm *bn, const void *x, const void *residual,
-                                       const float *gamma, const float *beta, float *running_mean, float *running_var,
-                                       float *save_mean, float *save_invstd, void *y, struct err *err)
+static int emulated_batch_norm_forward(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
+                                       const float *beta, float *running_mean, float *running_var, float *save_mean,
+                                       float *save_invstd, void *y, struct err *err)
 {
     if (host_check_statistics(&bn->d, err) != 0)
         return -1;
-    return cuda_batch_norm_forward(stream, bn->precision, &bn->d, bn->workspace, x, residual, gamma, beta, running_mean, running_var,
-                                   save_mean, save_invstd, y, err);
+    return cuda_batch_norm_forward(stream, bn->precision, &bn->d, bn->workspace, x, residual, gamma, beta, running_mean,
+                                   running_var, save_mean, save_invstd, y, err);
 }
 
 static int emulated_batch_norm_infer(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
                                      const float *beta, const float *running_mean, const float *running_var, void *y,
                                      struct err *err)
 {
-    return cuda_batch_norm_infer(stream, bn->precision, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
+    return cuda_batch_norm_infer(stream, bn->precision, &bn->d, x, residual, gamma, beta, running_mean, running_var, y,
+                                 err);
 }
 
 static int emulated_batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy,
-                                        const void *dy2, const float *gamma, const float *beta,
-                                        const float *save_mean, const float *save_invstd, void *dx, void *dresidual, float *dgamma,
+                                        const void *dy2, const float *gamma, const float *beta, const float *save_mean,
+                                        const float *save_invstd, void *dx, void *dresidual, float *dgamma,
                                         float *dbeta, struct err *err)
 {
-    return cuda_batch_norm_backward(stream, bn->precision, &bn->d, bn->workspace, x, y, dy, dy2,
-                                    gamma, beta, save_mean, save_invstd, dx,
-                                    dresidual, dgamma, dbeta, err);
+    return cuda_batch_norm_backward(stream, bn->precision, &bn->d, bn->workspace, x, y, dy, dy2, gamma, beta, save_mean,
+                                    save_invstd, dx, dresidual, dgamma, dbeta, err);
 }
 
 /* -- pooling, matrices, rows -- */
@@ -194,14 +195,12 @@ static int max_pool_backward(struct device *dev, int n, int c, int h, int w, con
     return cuda_max_pool_backward(stream, dev->precision, n, c, h, w, dy, dy2, where, dx, err);
 }
 
-static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, float *y,
-                            struct err *err)
+static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, float *y, struct err *err)
 {
     return cuda_avg_pool_forward(stream, dev->precision, n, c, h, w, x, y, err);
 }
 
-static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx,
-                             struct err *err)
+static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx, struct err *err)
 {
     return cuda_avg_pool_backward(stream, dev->precision, n, c, h, w, dy, dx, err);
 }
@@ -220,8 +219,7 @@ static int bias_relu_backward(struct device *dev, int n, int d, const float *y, 
     return cuda_bias_relu_backward(stream, n, d, y, dy, dbias, relu, err);
 }
 
-static int normalize_rows(struct device *dev, int n, int d, const float *x, float *y, float *inverse,
-                          struct err *err)
+static int normalize_rows(struct device *dev, int n, int d, const float *x, float *y, float *inverse, struct err *err)
 {
     (void)dev;
     return cuda_normalize_rows(stream, n, d, x, y, inverse, err);
@@ -269,8 +267,8 @@ static int axpy(struct device *dev, size_t n, float alpha, const float *x, float
     return cuda_axpy(stream, n, alpha, x, y, err);
 }
 
-static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v,
-                const struct adam_step *at, struct err *err)
+static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
+                struct err *err)
 {
     (void)dev;
     return cuda_adam(stream, n, w, g, m, v, at, err);

@@ -11,8 +11,16 @@
 #include "device/cuda/launch.h"
 
 static const struct augment_strength simclr = {
-    .crop_min = 0.2, .crop_max = 1, .flip = 0.5, .jitter = 0.8, .brightness = 0.4, .contrast = 0.4, .saturation = 0.4,
-    .hue = 0.1, .grey = 0.2, .blur = 0.5,
+    .crop_min = 0.2,
+    .crop_max = 1,
+    .flip = 0.5,
+    .jitter = 0.8,
+    .brightness = 0.4,
+    .contrast = 0.4,
+    .saturation = 0.4,
+    .hue = 0.1,
+    .grey = 0.2,
+    .blur = 0.5,
 };
 
 enum { IMAGES = 5 };
@@ -95,8 +103,14 @@ static void test_large(void **state)
 static void test_strong(void **state)
 {
     (void)state;
-    const struct augment_strength strong = { .crop_min = 1, .crop_max = 1, .jitter = 1, .brightness = 0.9,
-                                             .contrast = 0.9, .saturation = 0.9, .hue = 0.5, .blur = 1 };
+    const struct augment_strength strong = { .crop_min = 1,
+                                             .crop_max = 1,
+                                             .jitter = 1,
+                                             .brightness = 0.9,
+                                             .contrast = 0.9,
+                                             .saturation = 0.9,
+                                             .hue = 0.5,
+                                             .blur = 1 };
     compare(16, 16, 16, 16, 64, &strong);
 }
 
@@ -112,8 +126,8 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identity),   cmocka_unit_test(test_cifar), cmocka_unit_test(test_odd_shapes),
-        cmocka_unit_test(test_large),      cmocka_unit_test(test_strong), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_identity), cmocka_unit_test(test_cifar),  cmocka_unit_test(test_odd_shapes),
+        cmocka_unit_test(test_large),    cmocka_unit_test(test_strong), cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,8 +131,9 @@ static void test_copied_columns(void **state)
     for (int i = 0; i < ROWS * WIDE; i++)
         assert_true(i % WIDE < NARROW || wide[i] == 0);
     for (int i = 0; i < ROWS * NARROW; i++)
-        assert_true(i == 5 ? isnan(back[i]) : i == 4 ? isinf(back[i]) : fabsf(back[i] - x[i]) <= fabsf(x[i]) / 256 ||
-                                                                        fabsf(x[i]) < 1e-38f);
+        assert_true(i == 5   ? isnan(back[i])
+                    : i == 4 ? isinf(back[i])
+                             : fabsf(back[i] - x[i]) <= fabsf(x[i]) / 256 || fabsf(x[i]) < 1e-38f);
     const uint16_t want[] = { 0x3f80, 0x3f80, 0x3f82, 0xbf81, 0x7f80 };
     for (int i = 0; i < 5; i++)
         assert_int_equal(narrow[i], want[i]);
@@ -158,8 +159,9 @@ static void test_gathered_rows(void **state)
 /* Rows and columns of pixels 1 x 1, which have one layout on both sides. */
 static void batch_norm(int n, int c)
 {
-    const struct batch_norm_desc d = { .n = n, .c = c, .h = 1, .w = 1, .relu = true, .add = true, .epsilon = 1e-5,
-                                       .momentum = 0.1 };
+    const struct batch_norm_desc d = {
+        .n = n, .c = c, .h = 1, .w = 1, .relu = true, .add = true, .epsilon = 1e-5, .momentum = 0.1
+    };
     const size_t nc = (size_t)n * c;
     float *x = floats(nc, 1), *residual = floats(nc, 2), *gamma = floats((size_t)c, 3), *beta = floats((size_t)c, 4),
           *dy = floats(nc, 5), *dy2 = floats(nc, 6), *y[2], *dx[2], *dresidual[2], *vectors[2][6];
@@ -176,11 +178,11 @@ static void batch_norm(int n, int c)
     }
     OK(ref_batch_norm_forward(bn, x, residual, gamma, beta, vectors[0][0], vectors[0][1], vectors[0][2], vectors[0][3],
                               y[0], &err));
-    OK(cuda_batch_norm_forward(NULL, PRECISION_FP32, &d, workspace, x, residual, gamma, beta, vectors[1][0], vectors[1][1],
-                               vectors[1][2], vectors[1][3], y[1], &err));
+    OK(cuda_batch_norm_forward(NULL, PRECISION_FP32, &d, workspace, x, residual, gamma, beta, vectors[1][0],
+                               vectors[1][1], vectors[1][2], vectors[1][3], y[1], &err));
     close_to("y", nc, y[0], y[1], 1e-4);
-    OK(ref_batch_norm_backward(bn, x, y[0], dy, dy2, gamma, beta, vectors[0][2], vectors[0][3], dx[0],
-                               dresidual[0], vectors[0][4], vectors[0][5], &err));
+    OK(ref_batch_norm_backward(bn, x, y[0], dy, dy2, gamma, beta, vectors[0][2], vectors[0][3], dx[0], dresidual[0],
+                               vectors[0][4], vectors[0][5], &err));
     OK(cuda_batch_norm_backward(NULL, PRECISION_FP32, &d, workspace, x, y[0], dy, dy2, gamma, beta, vectors[1][2],
                                 vectors[1][3], dx[1], dresidual[1], vectors[1][4], vectors[1][5], &err));
     close_to("dx", nc, dx[0], dx[1], 1e-4);
@@ -213,10 +215,13 @@ static void test_many_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),        cmocka_unit_test(test_empty_sums),
-        cmocka_unit_test(test_many_columns), cmocka_unit_test(test_many_rows),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_empty_sums),
+        cmocka_unit_test(test_many_columns),
+        cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_more_than_the_grid),
-        cmocka_unit_test(test_copied_columns), cmocka_unit_test(test_gathered_rows),
+        cmocka_unit_test(test_copied_columns),
+        cmocka_unit_test(test_gathered_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

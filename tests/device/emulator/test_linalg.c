@@ -42,7 +42,8 @@ static void close_to(const char *what, size_t n, const double *want, const doubl
             fail_msg("%s: value %zu of %zu is %.17g, not %.17g", what, i, n, got[i], want[i]);
 }
 
-static const int shapes[][3] = { /* n, d, k */
+static const int shapes[][3] = {
+    /* n, d, k */
     { 1, 1, 1 }, { 2, 3, 2 }, { 77, 5, 3 }, { 300, 129, 7 }, { 513, 17, 33 }, { 5000, 2, 1 },
 };
 
@@ -238,9 +239,10 @@ static void test_triangles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_log_sum_exp), cmocka_unit_test(test_square_distances), cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_nearest_nan), cmocka_unit_test(test_mixture_diag),
-        cmocka_unit_test(test_mixture_full), cmocka_unit_test(test_triangles),
+        cmocka_unit_test(test_log_sum_exp),  cmocka_unit_test(test_square_distances),
+        cmocka_unit_test(test_nearest),      cmocka_unit_test(test_nearest_nan),
+        cmocka_unit_test(test_mixture_diag), cmocka_unit_test(test_mixture_full),
+        cmocka_unit_test(test_triangles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

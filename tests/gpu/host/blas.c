@@ -85,15 +85,15 @@ static void sgemm(const void *args)
 }
 
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
-                            const void *alpha, const void *a, cudaDataType at, int lda, const void *b,
-                            cudaDataType bt, int ldb, const void *beta, void *c, cudaDataType ct, int ldc,
-                            cublasComputeType_t compute, cublasGemmAlgo_t algorithm)
+                            const void *alpha, const void *a, cudaDataType at, int lda, const void *b, cudaDataType bt,
+                            int ldb, const void *beta, void *c, cudaDataType ct, int ldc, cublasComputeType_t compute,
+                            cublasGemmAlgo_t algorithm)
 {
     (void)handle;
     assert(at == CUDA_R_32F && bt == CUDA_R_32F && ct == CUDA_R_32F && algorithm == CUBLAS_GEMM_DEFAULT);
     assert(compute == CUBLAS_COMPUTE_32F || compute == CUBLAS_COMPUTE_32F_FAST_TF32);
-    const struct sgemm o = { ta, tb, m, n, k, lda, ldb, ldc, *(const float *)alpha, *(const float *)beta, a, b, NULL,
-                             c, false };
+    const struct sgemm o = { ta, tb, m,    n, k,    lda, ldb, ldc, *(const float *)alpha, *(const float *)beta,
+                             a,  b,  NULL, c, false };
     capture_queue(sgemm, &o, sizeof o);
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -141,10 +141,17 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasL
 {
     struct lt_product *p = (struct lt_product *)desc;
     switch (attribute) {
-    case CUBLASLT_MATMUL_DESC_TRANSA: memcpy(&p->ta, value, bytes); break;
-    case CUBLASLT_MATMUL_DESC_EPILOGUE: memcpy(&p->epilogue, value, bytes); break;
-    case CUBLASLT_MATMUL_DESC_BIAS_POINTER: memcpy(&p->bias, value, bytes); break;
-    default: return CUBLAS_STATUS_NOT_SUPPORTED;
+    case CUBLASLT_MATMUL_DESC_TRANSA:
+        memcpy(&p->ta, value, bytes);
+        break;
+    case CUBLASLT_MATMUL_DESC_EPILOGUE:
+        memcpy(&p->epilogue, value, bytes);
+        break;
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
+        memcpy(&p->bias, value, bytes);
+        break;
+    default:
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     }
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -202,8 +209,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *a,
                               cublasLtMatrixLayout_t ad, const void *b, cublasLtMatrixLayout_t bd, const void *beta,
                               const void *c, cublasLtMatrixLayout_t cd, void *d, cublasLtMatrixLayout_t dd,
-                              const cublasLtMatmulAlgo_t *algorithm, void *workspace, size_t bytes,
-                              cudaStream_t stream)
+                              const cublasLtMatmulAlgo_t *algorithm, void *workspace, size_t bytes, cudaStream_t stream)
 {
     const struct lt_product *p = (const struct lt_product *)desc;
     const struct lt_layout *la = (const struct lt_layout *)ad, *lb = (const struct lt_layout *)bd,
@@ -213,8 +219,20 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     assert(handle && algorithm && workspace && bytes && stream && c == d && cd == dd && p->bias);
     assert((turned ? la->columns : la->rows) == ld->rows && lb->rows == k && lb->columns == ld->columns);
     assert(p->epilogue == CUBLASLT_EPILOGUE_BIAS || p->epilogue == CUBLASLT_EPILOGUE_RELU_BIAS);
-    const struct sgemm o = { p->ta, CUBLAS_OP_N, ld->rows, ld->columns, k, la->ld, lb->ld, ld->ld,
-                             *(const float *)alpha, *(const float *)beta, a, b, p->bias, d,
+    const struct sgemm o = { p->ta,
+                             CUBLAS_OP_N,
+                             ld->rows,
+                             ld->columns,
+                             k,
+                             la->ld,
+                             lb->ld,
+                             ld->ld,
+                             *(const float *)alpha,
+                             *(const float *)beta,
+                             a,
+                             b,
+                             p->bias,
+                             d,
                              p->epilogue == CUBLASLT_EPILOGUE_RELU_BIAS };
     capture_queue(sgemm, &o, sizeof o);
     return CUBLAS_STATUS_SUCCESS;

@@ -200,9 +200,13 @@ static cudnnStatus_t read_tensor(const struct descriptor *d, struct operand *o)
     memcpy(sizes, values(d, CUDNN_ATTR_TENSOR_DIMENSIONS), sizeof sizes);
     memcpy(strides, values(d, CUDNN_ATTR_TENSOR_STRIDES), sizeof strides);
     *o = (struct operand){ (cudnnDataType_t)enumeration(d, CUDNN_ATTR_TENSOR_DATA_TYPE),
-                           integer(d, CUDNN_ATTR_TENSOR_UNIQUE_ID, 0), sizes[0], sizes[1], sizes[2], sizes[3] };
-    const bool nhwc = strides[1] == 1 && strides[3] == o->c && strides[2] == o->w * o->c &&
-                      strides[0] == o->h * o->w * o->c;
+                           integer(d, CUDNN_ATTR_TENSOR_UNIQUE_ID, 0),
+                           sizes[0],
+                           sizes[1],
+                           sizes[2],
+                           sizes[3] };
+    const bool nhwc =
+        strides[1] == 1 && strides[3] == o->c && strides[2] == o->w * o->c && strides[0] == o->h * o->w * o->c;
     return nhwc && integer(d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 0) == 16 &&
                    (o->type == CUDNN_DATA_FLOAT || o->type == CUDNN_DATA_BFLOAT16)
                ? CUDNN_STATUS_SUCCESS
@@ -496,9 +500,11 @@ static void convolve(const void *args)
                 size_t ix = (size_t)(((n * xo->h + py) * xo->w + px) * xo->c);
                 size_t iw = (size_t)(((k * wo->h + a) * wo->w + b) * wo->c);
                 for (int64_t c = 0; c < wo->c; c++, ix++, iw++)
-                    sums[to_x ? ix : to_w ? iw : iy] += (to_x ? 1 : get(r, xo->type, r->x, ix)) *
-                                                        (to_w ? 1 : get(r, wo->type, r->w, iw)) *
-                                                        (to_x || to_w ? get(r, yo->type, r->y, iy) : 1);
+                    sums[to_x   ? ix
+                         : to_w ? iw
+                                : iy] += (to_x ? 1 : get(r, xo->type, r->x, ix)) *
+                                         (to_w ? 1 : get(r, wo->type, r->w, iw)) *
+                                         (to_x || to_w ? get(r, yo->type, r->y, iy) : 1);
             }
     }
     for (size_t i = 0; i < count; i++)

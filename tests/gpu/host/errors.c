@@ -92,8 +92,16 @@ static void test_out_of_memory(void **state)
     says("allocating 4097 MiB");
     says("out of memory");
     says("1024 MiB are free");
-    struct conv_desc d = { .n = 512, .c_in = 64, .h = 128, .w = 128, .c_out = 64, .kernel = 3, .stride = 1,
-                           .padding = 1, .training = true, .input_gradient = true };
+    struct conv_desc d = { .n = 512,
+                           .c_in = 64,
+                           .h = 128,
+                           .w = 128,
+                           .c_out = 64,
+                           .kernel = 3,
+                           .stride = 1,
+                           .padding = 1,
+                           .training = true,
+                           .input_gradient = true };
     assert_null(dev->ops->conv_create(dev, &d, &err));
     says("convolution of 512 x 64 x 128 x 128 to 64 channels");
     void *p = dev->ops->alloc(dev, 100, &err); /* the device goes on */
@@ -133,11 +141,19 @@ static void test_augment(void **state)
 {
     (void)state;
     enum { IMAGES = 3, H = 9, W = 11, OH = 90, OW = 77, VIEWS = 5, IN = 3 * H * W, OUT = VIEWS * 3 * OH * OW };
-    const struct augment_strength strong = { .crop_min = 0.2, .crop_max = 1, .flip = 0.5, .jitter = 1,
-                                             .brightness = 0.8, .contrast = 0.8, .saturation = 0.8, .hue = 0.2,
-                                             .grey = 0.3, .blur = 1 };
-    const struct augment_target target = { .h = OH, .w = OW, .mean = { 0.4f, 0.5f, 0.6f },
-                                           .std = { 0.2f, 0.3f, 0.4f } };
+    const struct augment_strength strong = { .crop_min = 0.2,
+                                             .crop_max = 1,
+                                             .flip = 0.5,
+                                             .jitter = 1,
+                                             .brightness = 0.8,
+                                             .contrast = 0.8,
+                                             .saturation = 0.8,
+                                             .hue = 0.2,
+                                             .grey = 0.3,
+                                             .blur = 1 };
+    const struct augment_target target = {
+        .h = OH, .w = OW, .mean = { 0.4f, 0.5f, 0.6f }, .std = { 0.2f, 0.3f, 0.4f }
+    };
     struct augment_view views[VIEWS];
     uint8_t host[IMAGES * IN];
     static float result[2][OUT];
@@ -230,8 +246,16 @@ static size_t lines_of(const char *path)
 
 static struct conv *small_conv(struct device *dev, int n)
 {
-    struct conv_desc d = { .n = n, .c_in = 3, .h = 8, .w = 8, .c_out = 4, .kernel = 3, .stride = 1, .padding = 1,
-                           .training = true, .input_gradient = true };
+    struct conv_desc d = { .n = n,
+                           .c_in = 3,
+                           .h = 8,
+                           .w = 8,
+                           .c_out = 4,
+                           .kernel = 3,
+                           .stride = 1,
+                           .padding = 1,
+                           .training = true,
+                           .input_gradient = true };
     return dev->ops->conv_create(dev, &d, &err);
 }
 
@@ -297,8 +321,8 @@ static void test_choices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rank),    cmocka_unit_test(test_faults),    cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_uploads), cmocka_unit_test(test_augment),   cmocka_unit_test(test_recording),
+        cmocka_unit_test(test_rank),    cmocka_unit_test(test_faults),  cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_uploads), cmocka_unit_test(test_augment), cmocka_unit_test(test_recording),
         cmocka_unit_test(test_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

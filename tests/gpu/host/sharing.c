@@ -30,8 +30,9 @@ static void counted(const char *options, int n, int size, int target_dim, const 
     struct images im = { .n = n, .c = 3, .h = size, .w = size };
     im.pixels = calloc((size_t)n * 3, (size_t)size * (size_t)size);
     float *target = target_dim ? calloc((size_t)n, (size_t)target_dim * sizeof *target) : NULL;
-    const struct train_request request = { .block = block, .data = &im, .target = target, .target_dim = target_dim,
-                                           .target_views = 1 };
+    const struct train_request request = {
+        .block = block, .data = &im, .target = target, .target_dim = target_dim, .target_views = 1
+    };
     size_t bytes;
     if (train_memory(dev, &request, &bytes, &err) != 0)
         fail_msg("%s", err.text);
@@ -58,10 +59,12 @@ static void counted(const char *options, int n, int size, int target_dim, const 
 static void test_memory(void **state)
 {
     (void)state;
-    const struct conv_desc block = { .n = 32, .c_in = 64, .h = 16, .w = 16, .c_out = 64, .kernel = 3, .stride = 1,
-                                     .padding = 1 };
-    const struct conv_desc stem = { .n = 8, .c_in = 3, .h = 64, .w = 64, .c_out = 64, .kernel = 7, .stride = 2,
-                                    .padding = 3 };
+    const struct conv_desc block = {
+        .n = 32, .c_in = 64, .h = 16, .w = 16, .c_out = 64, .kernel = 3, .stride = 1, .padding = 1
+    };
+    const struct conv_desc stem = {
+        .n = 8, .c_in = 3, .h = 64, .w = 64, .c_out = 64, .kernel = 7, .stride = 2, .padding = 3
+    };
     counted("{\"arch\": \"resnet10\", \"batch\": 16}", 600, 16, 0, &block);
     counted("{\"arch\": \"resnet10\", \"batch\": 16, \"precision\": \"bf16\"}", 600, 16, 0, &block);
     counted("{\"arch\": \"resnet18\", \"batch\": 8, \"stem\": \"imagenet\", \"loss\": \"mse\"}", 20, 64, 512, &stem);
@@ -81,8 +84,9 @@ static void test_embedding(void **state)
     size_t bytes;
     assert_int_equal(encoder_memory(e, &im, 1, 40, &bytes, &err), 0);
     struct device_needs needs = { 0 };
-    const struct conv_desc block_conv = { .n = 34, .c_in = 64, .h = 16, .w = 16, .c_out = 64, .kernel = 3, .stride = 1,
-                                          .padding = 1 };
+    const struct conv_desc block_conv = {
+        .n = 34, .c_in = 64, .h = 16, .w = 16, .c_out = 64, .kernel = 3, .stride = 1, .padding = 1
+    };
     dev->ops->conv_needs(dev, &block_conv, &needs);
     bytes -= needs.workspace;
     const size_t before = host_gpu_used();
@@ -109,8 +113,12 @@ static void test_evaluations(void **state)
     for (int i = 0; i < N * D; i++)
         x[i] = rng_double(&rng);
     for (enum covariance c = COVARIANCE_DIAG; c <= COVARIANCE_FULL; c++) {
-        const struct gmm_options o = { .components = K, .covariance = c, .starts = 1, .max_iterations = 3,
-                                       .tolerance = 1e-3, .regularization = 1e-3 };
+        const struct gmm_options o = { .components = K,
+                                       .covariance = c,
+                                       .starts = 1,
+                                       .max_iterations = 3,
+                                       .tolerance = 1e-3,
+                                       .regularization = 1e-3 };
         struct gmm g = { 0 };
         host_gpu_peak();
         const size_t before = host_gpu_used();

@@ -27,12 +27,16 @@
 static void philox_known_answers(void **state)
 {
     (void)state;
-    static const uint32_t in[3][6] = { { 0, 0, 0, 0, 0, 0 },
-                                       { ~0u, ~0u, ~0u, ~0u, ~0u, ~0u },
-                                       { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0 } };
-    static const uint32_t out[3][4] = { { 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 },
-                                        { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd },
-                                        { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 } };
+    static const uint32_t in[3][6] = {
+        { 0, 0, 0, 0, 0, 0 },
+        { ~0u, ~0u, ~0u, ~0u, ~0u, ~0u },
+        { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0 },
+    };
+    static const uint32_t out[3][4] = {
+        { 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 },
+        { 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd },
+        { 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 },
+    };
     for (int i = 0; i < 3; i++) {
         struct rng_block b = philox4x32(in[i][0], in[i][1], in[i][2], in[i][3], in[i][4], in[i][5]);
         assert_memory_equal(b.v, out[i], sizeof b.v);
@@ -43,9 +47,9 @@ static void rng_streams_differ(void **state)
 {
     (void)state;
     struct rng base = rng_at(1, RNG_TEST, 2, 3, 4);
-    struct rng others[] = { rng_at(2, RNG_TEST, 2, 3, 4), rng_at(1, RNG_INIT, 2, 3, 4), rng_at(1, RNG_TEST, 3, 3, 4),
-                            rng_at(1, RNG_TEST, 2, 4, 4), rng_at(1, RNG_TEST, 2, 3, 5),
-                            rng_at(1ull << 32 | 1, RNG_TEST, 2, 3, 4) };
+    struct rng others[] = { rng_at(2, RNG_TEST, 2, 3, 4), rng_at(1, RNG_INIT, 2, 3, 4),
+                            rng_at(1, RNG_TEST, 3, 3, 4), rng_at(1, RNG_TEST, 2, 4, 4),
+                            rng_at(1, RNG_TEST, 2, 3, 5), rng_at(1ull << 32 | 1, RNG_TEST, 2, 3, 4) };
     uint64_t first = rng_u64(&base);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         assert_true(rng_u64(&others[i]) != first);
@@ -164,8 +168,10 @@ static void leftovers_are_removed(void **state)
     static const struct {
         const char *name;
         bool old, stays;
-    } files[] = { { "a.h5.tmp.12", true, false }, { "a.h5.tmp.13", false, true }, { "a.h5", true, true },
-                  { "a.tmp.x", true, true },      { "b.tmp.1.tmp.2", true, false }, { "c.tmp.", true, true } };
+    } files[] = {
+        { "a.h5.tmp.12", true, false }, { "a.h5.tmp.13", false, true },   { "a.h5", true, true },
+        { "a.tmp.x", true, true },      { "b.tmp.1.tmp.2", true, false }, { "c.tmp.", true, true },
+    };
     enum { FILES = sizeof files / sizeof files[0] };
     char folder[] = "/tmp/dinf-base.XXXXXX", path[256];
     struct err err;

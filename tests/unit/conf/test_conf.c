@@ -141,7 +141,7 @@ static void overrides(void **state)
     (void)state;
     static const char *const set[] = {
         "g.lr=0.5",     "list.two.train.epochs=7", "list[0].train.epochs=[1, 2]", "g.word=adam",
-        "g.fresh=true", "list[1].note=a b"
+        "g.fresh=true", "list[1].note=a b",
     };
     struct conf *conf = load("g = { lr = 1; word = \"x\"; };\nlist = ( { name = \"one\"; train = { epochs = 1; }; },\n"
                              "{ name = \"two\"; train = { epochs = 1; }; } );\n",
@@ -245,7 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_files), cmocka_unit_test(missing_files), cmocka_unit_test(values_and_origins),
-        cmocka_unit_test(overrides), cmocka_unit_test(sweep),         cmocka_unit_test(bind)
+        cmocka_unit_test(overrides), cmocka_unit_test(sweep),         cmocka_unit_test(bind),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -35,7 +35,7 @@ static const struct option table[] = {
     { "mean", OPTION_FLOATS, AT(mean), "", -1, 1, NULL, NULL, "means" },
     { "statistics", OPTION_STRINGS, AT(statistics), "gap,learned", 0, 0, statistic_names, NULL, "tests" },
     { "std", OPTION_TRIPLE, AT(std), "1,2,3", 0, 9, NULL, NULL, "deviations" },
-    { NULL, 0, 0, NULL, 0, 0, NULL, NULL, NULL }
+    OPTION_END,
 };
 
 static void defaults_and_json(void **state)
@@ -135,15 +135,17 @@ static void numbers(void **state)
     static const struct {
         double x;
         const char *text;
-    } cases[] = { { 0.1, "0.1" },
-                  { 1e-5, "1e-05" },
-                  { 3, "3" },
-                  { -0.0, "0" },
-                  { 1e300, "1e+300" },
-                  { 0.1 + 0.2, "0.30000000000000004" },
-                  { 1e15, "1000000000000000" },
-                  { 2147483648.0, "2147483648" },
-                  { INFINITY, "inf" } };
+    } cases[] = {
+        { 0.1, "0.1" },
+        { 1e-5, "1e-05" },
+        { 3, "3" },
+        { -0.0, "0" },
+        { 1e300, "1e+300" },
+        { 0.1 + 0.2, "0.30000000000000004" },
+        { 1e15, "1000000000000000" },
+        { 2147483648.0, "2147483648" },
+        { INFINITY, "inf" },
+    };
     char text[NUMBER_TEXT];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         number_print(cases[i].x, text);

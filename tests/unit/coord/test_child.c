@@ -27,8 +27,9 @@ static char dir[] = "/tmp/dinf-child.XXXXXX";
 static int environment_is_clean(void)
 {
     return getenv("OMPI_COMM_WORLD_RANK") == NULL && getenv("PMIX_RANK") == NULL && getenv("PMI_RANK") == NULL &&
-           getenv("OMP_THREAD_LIMIT") == NULL && getenv("OMP_DYNAMIC") == NULL && getenv("KEPT") != NULL && strcmp(getenv("OMP_NUM_THREADS"), "3") == 0 &&
-           strcmp(getenv("OPENBLAS_NUM_THREADS"), "3") == 0 && fcntl(4, F_GETFD) == -1 && getpgrp() == getpid();
+           getenv("OMP_THREAD_LIMIT") == NULL && getenv("OMP_DYNAMIC") == NULL && getenv("KEPT") != NULL &&
+           strcmp(getenv("OMP_NUM_THREADS"), "3") == 0 && strcmp(getenv("OPENBLAS_NUM_THREADS"), "3") == 0 &&
+           fcntl(4, F_GETFD) == -1 && getpgrp() == getpid();
 }
 
 static int child_main(void)
@@ -262,9 +263,12 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "task") == 0)
         return child_main();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ends),   cmocka_unit_test(logs),
-        cmocka_unit_test(stops),  cmocka_unit_test(last_words_are_of_this_attempt),
-        cmocka_unit_test(limits), cmocka_unit_test(reports_come_in_pieces),
+        cmocka_unit_test(ends),
+        cmocka_unit_test(logs),
+        cmocka_unit_test(stops),
+        cmocka_unit_test(last_words_are_of_this_attempt),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(reports_come_in_pieces),
         cmocka_unit_test(another_program),
         cmocka_unit_test(a_signal_to_all_is_a_stop),
     };

@@ -41,8 +41,8 @@ static void report_round_trip(void **state)
 static void report_refuses_noise(void **state)
 {
     (void)state;
-    static const char *const noise[] = { "",     "progress", "progress x y z - a", "progress 0.1 0.2", "hello",
-                                         "progress 1 2 3" };
+    static const char *const noise[] = { "",      "progress",      "progress x y z - a", "progress 0.1 0.2",
+                                         "hello", "progress 1 2 3" };
     struct task_report r;
     report_init(&r);
     r.fraction = 0.5;
@@ -56,8 +56,11 @@ static void spec_round_trip(void **state)
     (void)state;
     struct err err;
     struct task_input inputs[2] = { { .role = "members", .id = "aa" }, { .role = "held \"out\"", .id = "bb" } };
-    struct plan_task task = { .id = "0123456789abcdef0123456789abcdef", .name = (char *)"mock:\xc3\xa4/1",
-                              .kind = task_kind_find("mock"), .inputs = inputs, .n_inputs = 2 };
+    struct plan_task task = { .id = "0123456789abcdef0123456789abcdef",
+                              .name = (char *)"mock:\xc3\xa4/1",
+                              .kind = task_kind_find("mock"),
+                              .inputs = inputs,
+                              .n_inputs = 2 };
     struct task_spec spec;
     task.params = cJSON_Parse("{\"seconds\":0.1,\"index\":4294967297}");
     char *text = spec_print(&task, &err);
@@ -78,9 +81,14 @@ static void spec_round_trip(void **state)
 static void spec_refuses(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "", "{", "[]", "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\"}",
-                                       "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"none\",\"params\":{}}",
-                                       "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\",\"params\":{},\"inputs\":[{}]}" };
+    static const char *const bad[] = {
+        "",
+        "{",
+        "[]",
+        "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\"}",
+        "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"none\",\"params\":{}}",
+        "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\",\"params\":{},\"inputs\":[{}]}"
+    };
     struct task_spec spec;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct err err = { .text = "" };
@@ -93,8 +101,9 @@ static void settings_round_trip(void **state)
 {
     (void)state;
     struct err err;
-    struct run_settings back, s = { .dir = "/a b/c", .device = "cpu", .threads = 3, .task_seconds = 0.1,
-                                    .grace_seconds = 60, .in_process = true };
+    struct run_settings back, s = {
+        .dir = "/a b/c", .device = "cpu", .threads = 3, .task_seconds = 0.1, .grace_seconds = 60, .in_process = true
+    };
     char *text = settings_print(&s, &err);
     assert_int_equal(settings_parse(text, &back, &err), 0);
     assert_memory_equal(&s, &back, sizeof s);
@@ -148,12 +157,26 @@ static void estimates(void **state)
 
 static struct snapshot example(struct snapshot_worker *workers, int n)
 {
-    struct snapshot s = { .campaign = "demo", .fraction = 0.47, .left = 190, .total = 40, .done = 12, .failed = 1,
-                          .running = n, .waiting = 20, .workers = workers, .n_workers = n, .workers_total = n };
+    struct snapshot s = { .campaign = "demo",
+                          .fraction = 0.47,
+                          .left = 190,
+                          .total = 40,
+                          .done = 12,
+                          .failed = 1,
+                          .running = n,
+                          .waiting = 20,
+                          .workers = workers,
+                          .n_workers = n,
+                          .workers_total = n };
     for (int i = 0; i < n; i++) {
-        workers[i] = (struct snapshot_worker){ .rank = i + 1, .attempt = 1 + i % 2, .seconds = 61.5,
+        workers[i] = (struct snapshot_worker){ .rank = i + 1,
+                                               .attempt = 1 + i % 2,
+                                               .seconds = 61.5,
                                                .report = { .fraction = 0.5, .loss = 3.25, .rate = 640 } };
-        snprintf(workers[i].task, sizeof workers[i].task, "steal:victim.\xc3\xbc""berlang.half.members.%d", i);
+        snprintf(workers[i].task, sizeof workers[i].task,
+                 "steal:victim.\xc3\xbc"
+                 "berlang.half.members.%d",
+                 i);
         snprintf(workers[i].report.what, sizeof workers[i].report.what, "epoch %d/150", i);
         snprintf(workers[i].report.unit, sizeof workers[i].report.unit, "images");
     }
@@ -224,11 +247,12 @@ static void frames_keep_numbers(void **state)
         assert_non_null(strstr(out, " 62%  epoch 99/1000   loss 0.04321  12626 images/s\n"));
         assert_non_null(strstr(out, " 62%  epoch 100/1000  loss 0.04321  12626 images/s\n"));
         /* with its end: that is where names differ */
-        assert_non_null(strstr(out, columns == 79 ? " 1001  steal:..rs.1 (try 2)   62%"
-                                                  : " 1001  steal:..ers.1 (try 2)   62%"));
+        assert_non_null(
+            strstr(out, columns == 79 ? " 1001  steal:..rs.1 (try 2)   62%" : " 1001  steal:..ers.1 (try 2)   62%"));
     }
     frame_render(&s, 200, 24, out, sizeof out); /* with room enough nothing is cut */
-    assert_non_null(strstr(out, "  steal:victim.\xc3\xbc""berlang.half.members.1 (try 2)  [####..]  62%  epoch"));
+    assert_non_null(strstr(out, "  steal:victim.\xc3\xbc"
+                                "berlang.half.members.1 (try 2)  [####..]  62%  epoch"));
     assert_non_null(strstr(out, "12626 images/s  1 min 01 s\n"));
 }
 
@@ -266,8 +290,7 @@ int main(void)
         cmocka_unit_test(spec_round_trip),     cmocka_unit_test(spec_refuses),
         cmocka_unit_test(settings_round_trip), cmocka_unit_test(estimates),
         cmocka_unit_test(frames_fit),          cmocka_unit_test(frames_say),
-        cmocka_unit_test(frames_keep_numbers),
-        cmocka_unit_test(snapshot_round_trip),
+        cmocka_unit_test(frames_keep_numbers), cmocka_unit_test(snapshot_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,7 +235,7 @@ static void crops_as_torchvision(void **state)
         for (uint32_t i = 0; i < DRAWS; i++) {
             struct augment_view v = augment_draw(&s, 3, 0, i, 0, h, w);
             double value[6] = {
-                v.crop_h * v.crop_w / (h * w), v.crop_w / v.crop_h, v.crop_y, v.crop_x, v.crop_h, v.crop_w
+                v.crop_h * v.crop_w / (h * w), v.crop_w / v.crop_h, v.crop_y, v.crop_x, v.crop_h, v.crop_w,
             };
             for (int k = 0; k < 6; k++)
                 sum[k] += value[k] / DRAWS;

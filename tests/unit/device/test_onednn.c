@@ -18,8 +18,14 @@ static int planned, batch;
 /* Plans the convolution for training and with every epilogue for inference. */
 static void has_kernels(int c_in, int size, int c_out, int kernel, int stride, bool input_gradient)
 {
-    struct conv_desc d = { .n = batch, .c_in = c_in, .h = size, .w = size, .c_out = c_out, .kernel = kernel,
-                           .stride = stride, .padding = kernel / 2 };
+    struct conv_desc d = { .n = batch,
+                           .c_in = c_in,
+                           .h = size,
+                           .w = size,
+                           .c_out = c_out,
+                           .kernel = kernel,
+                           .stride = stride,
+                           .padding = kernel / 2 };
     struct err err;
 
     for (int epilogue = CONV_PLAIN - 1; epilogue <= CONV_BIAS_ADD_RELU; epilogue++) {
@@ -31,12 +37,12 @@ static void has_kernels(int c_in, int size, int c_out, int kernel, int stride, b
             fail_msg("%s", err.text);
         for (int pass = 0; pass < ONEDNN_PASSES; pass++) {
             const char *name = onednn_conv_implementation(conv, (enum onednn_pass)pass);
-            const bool wanted = pass == ONEDNN_FORWARD || (d.training && pass == ONEDNN_BACKWARD_WEIGHT) ||
-                                d.input_gradient;
+            const bool wanted =
+                pass == ONEDNN_FORWARD || (d.training && pass == ONEDNN_BACKWARD_WEIGHT) || d.input_gradient;
             assert_int_equal(name != NULL, wanted);
             if (name && (strncmp(name, "ref", 3) == 0 || name[0] == '?'))
-                fail_msg("pass %d of %d x %d^2 -> %d, kernel %d, stride %d, epilogue %d is %s", pass, c_in, size,
-                         c_out, kernel, stride, epilogue, name);
+                fail_msg("pass %d of %d x %d^2 -> %d, kernel %d, stride %d, epilogue %d is %s", pass, c_in, size, c_out,
+                         kernel, stride, epilogue, name);
             planned += wanted;
         }
         onednn_conv_destroy(conv);
@@ -96,8 +102,9 @@ static void test_stems(void **state)
 /* No network has this one, and no kernel fits it in 2.6.3. */
 static void test_refused(void **state)
 {
-    const struct conv_desc d = { .n = 1, .c_in = 2, .h = 8, .w = 8, .c_out = 1, .kernel = 7, .stride = 1,
-                                 .padding = 3 };
+    const struct conv_desc d = {
+        .n = 1, .c_in = 2, .h = 8, .w = 8, .c_out = 1, .kernel = 7, .stride = 1, .padding = 3
+    };
     struct err err = { "" };
     struct conv *conv = onednn_conv_create(dnn, &d, &err);
     (void)state;

@@ -70,17 +70,25 @@ static void free_all(float **p, size_t n)
         test_free(p[i]);
 }
 
-#define FREE(...)                                     \
-    do {                                              \
-        float *gone[] = { __VA_ARGS__ };              \
-        free_all(gone, sizeof gone / sizeof *gone);   \
+#define FREE(...)                                                                                                      \
+    do {                                                                                                               \
+        float *gone[] = { __VA_ARGS__ };                                                                               \
+        free_all(gone, sizeof gone / sizeof *gone);                                                                    \
     } while (0)
 
 static void test_conv_golden(void **state)
 {
     (void)state;
-    const struct conv_desc d = { .n = 2, .c_in = 3, .h = 7, .w = 6, .c_out = 4, .kernel = 3, .stride = 2, .padding = 1,
-                                 .training = true, .input_gradient = true };
+    const struct conv_desc d = { .n = 2,
+                                 .c_in = 3,
+                                 .h = 7,
+                                 .w = 6,
+                                 .c_out = 4,
+                                 .kernel = 3,
+                                 .stride = 2,
+                                 .padding = 1,
+                                 .training = true,
+                                 .input_gradient = true };
     float *x = golden("conv.x", 252), *w = golden("conv.weight", 108), *dy = golden("conv.dy", 96), *y = buffer(),
           *dx = buffer(), *dw = buffer();
     struct err err;
@@ -100,8 +108,9 @@ static void test_conv_golden(void **state)
 static void test_batch_norm_golden(void **state)
 {
     (void)state;
-    const struct batch_norm_desc d = { .n = 3, .c = 2, .h = 4, .w = 3, .relu = true, .add = true, .epsilon = 1e-5,
-                                       .momentum = 0.1 };
+    const struct batch_norm_desc d = {
+        .n = 3, .c = 2, .h = 4, .w = 3, .relu = true, .add = true, .epsilon = 1e-5, .momentum = 0.1
+    };
     float *x = golden("bn.x", 72), *residual = golden("bn.residual", 72), *dy = golden("bn.dy", 72),
           *gamma = golden("bn.gamma", 2), *beta = golden("bn.beta", 2), *mean = golden("bn.running_mean", 2),
           *var = golden("bn.running_var", 2), *y = buffer(), *saved = buffer(), *invstd = buffer(), *dx = buffer(),
@@ -113,8 +122,9 @@ static void test_batch_norm_golden(void **state)
     assert_int_equal(ops->batch_norm_infer(bn, x, residual, gamma, beta, mean, var, y, &err), 0);
     near_golden(y, "bn.inferred", 72);
     assert_int_equal(ops->batch_norm_forward(bn, x, residual, gamma, beta, mean, var, saved, invstd, y, &err), 0);
-    assert_int_equal(ops->batch_norm_backward(bn, x, y, dy, NULL, gamma, beta, saved, invstd, dx, dresidual, dgamma,
-                                              dbeta, &err), 0);
+    assert_int_equal(
+        ops->batch_norm_backward(bn, x, y, dy, NULL, gamma, beta, saved, invstd, dx, dresidual, dgamma, dbeta, &err),
+        0);
     near_golden(y, "bn.y", 72);
     near_golden(mean, "bn.new_mean", 2);
     near_golden(var, "bn.new_var", 2);
@@ -243,10 +253,11 @@ static double bn_of_beta(const float *beta)
 static void test_batch_norm_gradient(void **state)
 {
     (void)state;
-    const struct batch_norm_desc d = { .n = N, .c = C, .h = H, .w = W, .relu = true, .add = true, .epsilon = 1e-5,
-                                       .momentum = 0.1 };
+    const struct batch_norm_desc d = {
+        .n = N, .c = C, .h = H, .w = W, .relu = true, .add = true, .epsilon = 1e-5, .momentum = 0.1
+    };
     float y[COUNT], mean[C] = { 0 }, var[C] = { 0 }, saved[C], invstd[C], dx[COUNT], dresidual[COUNT], dgamma[C],
-        dbeta[C], half[COUNT];
+                    dbeta[C], half[COUNT];
     struct err err;
 
     fixed_bn = ops->batch_norm_create(dev, &d, &err);
@@ -257,7 +268,8 @@ static void test_batch_norm_gradient(void **state)
     normal(fixed_gamma, C, 4);
     normal(fixed_beta, C, 5);
     assert_int_equal(ops->batch_norm_forward(fixed_bn, fixed_x, fixed_residual, fixed_gamma, fixed_beta, mean, var,
-                                             saved, invstd, y, &err), 0);
+                                             saved, invstd, y, &err),
+                     0);
     for (int i = 0; i < COUNT; i++) {
         half[i] = fixed_r[i] / 2;
         /* no point near the kink of the ReLU */
@@ -265,9 +277,11 @@ static void test_batch_norm_gradient(void **state)
             fixed_residual[i] += 0.1f;
     }
     assert_int_equal(ops->batch_norm_forward(fixed_bn, fixed_x, fixed_residual, fixed_gamma, fixed_beta, mean, var,
-                                             saved, invstd, y, &err), 0);
+                                             saved, invstd, y, &err),
+                     0);
     assert_int_equal(ops->batch_norm_backward(fixed_bn, fixed_x, y, half, half, fixed_gamma, fixed_beta, saved, invstd,
-                                              dx, dresidual, dgamma, dbeta, &err), 0);
+                                              dx, dresidual, dgamma, dbeta, &err),
+                     0);
     check_gradient(bn_of_x, fixed_x, dx, COUNT, 1e-3f, 2e-2);
     check_gradient(bn_of_residual, fixed_residual, dresidual, COUNT, 1e-3f, 2e-2);
     check_gradient(bn_of_gamma, fixed_gamma, dgamma, C, 1e-3f, 2e-2);
@@ -299,8 +313,16 @@ static double conv_of_weight(const float *weight)
 static void test_conv_gradient(void **state)
 {
     (void)state;
-    const struct conv_desc d = { .n = N, .c_in = C, .h = H, .w = W, .c_out = 5, .kernel = 3, .stride = 2, .padding = 1,
-                                 .training = true, .input_gradient = true };
+    const struct conv_desc d = { .n = N,
+                                 .c_in = C,
+                                 .h = H,
+                                 .w = W,
+                                 .c_out = 5,
+                                 .kernel = 3,
+                                 .stride = 2,
+                                 .padding = 1,
+                                 .training = true,
+                                 .input_gradient = true };
     float dx[COUNT], dw[5 * C * 9];
     struct err err;
 
@@ -335,8 +357,8 @@ static double contrastive_value(const float *x)
     float logits[ROWS * COLUMNS], loss[ROWS];
     struct err err;
     memcpy(logits, x, sizeof logits);
-    assert_int_equal(ops->contrastive_rows(dev, ROWS, COLUMNS, logits, rows_positive, rows_group, columns_group, 1,
-                                           loss, &err), 0);
+    assert_int_equal(
+        ops->contrastive_rows(dev, ROWS, COLUMNS, logits, rows_positive, rows_group, columns_group, 1, loss, &err), 0);
     return (double)loss[0] + loss[1] + loss[2];
 }
 
@@ -379,8 +401,9 @@ static void test_row_gradients(void **state)
     check_gradient(normalize_value, x, gradient, ROWS * COLUMNS, 1e-2f, 1e-3);
 
     memcpy(gradient, x, sizeof x);
-    assert_int_equal(ops->contrastive_rows(dev, ROWS, COLUMNS, gradient, rows_positive, rows_group, columns_group, 1,
-                                           loss, &err), 0);
+    assert_int_equal(
+        ops->contrastive_rows(dev, ROWS, COLUMNS, gradient, rows_positive, rows_group, columns_group, 1, loss, &err),
+        0);
     check_gradient(contrastive_value, x, gradient, ROWS * COLUMNS, 1e-2f, 1e-3);
 
     assert_int_equal(ops->mse_rows(dev, ROWS, COLUMNS, x, rows_target, 1, gradient, loss, &err), 0);

@@ -22,17 +22,17 @@
 #include "nn/encoder.h"
 #include "store/safetensors.h"
 
-#define ok(call)                                                  \
-    do {                                                          \
-        struct err *const e_ = &the_err;                          \
-        e_->text[0] = 0;                                          \
-        if ((call) != 0)                                          \
-            fail_msg("%s: %s", #call, e_->text);                  \
+#define ok(call)                                                                                                       \
+    do {                                                                                                               \
+        struct err *const e_ = &the_err;                                                                               \
+        e_->text[0] = 0;                                                                                               \
+        if ((call) != 0)                                                                                               \
+            fail_msg("%s: %s", #call, e_->text);                                                                       \
     } while (0)
-#define made(pointer)                                             \
-    do {                                                          \
-        if ((pointer) == NULL)                                    \
-            fail_msg("%s: %s", #pointer, the_err.text);           \
+#define made(pointer)                                                                                                  \
+    do {                                                                                                               \
+        if ((pointer) == NULL)                                                                                         \
+            fail_msg("%s: %s", #pointer, the_err.text);                                                                \
     } while (0)
 
 static struct err the_err;

@@ -219,13 +219,15 @@ static void test_bad_metadata(void **state)
     struct encoder *e = random_encoder(6);
     const char *good = scratch("meta.safetensors"), *bad = scratch("badmeta.safetensors");
     ok(encoder_save(e, good, NULL, &the_err));
-    const char *const changes[][3] = { { "arch", "resnet81", "arch must not be" },
-                                       { "std", "0.1,0.1", "\"std\" in the metadata" },
-                                       { "std", "0,1,1", "\"std\" in the metadata" },
-                                       { "size", "0", "\"size\" in the metadata" },
-                                       { "width", "nan", "\"width\" in the metadata" },
-                                       { "head_dim", "3", "projector.0.weight is missing" },
-                                       { "format", "dinf.encoder.9", "format \"dinf.encoder.9\"" } };
+    const char *const changes[][3] = {
+        { "arch", "resnet81", "arch must not be" },
+        { "std", "0.1,0.1", "\"std\" in the metadata" },
+        { "std", "0,1,1", "\"std\" in the metadata" },
+        { "size", "0", "\"size\" in the metadata" },
+        { "width", "nan", "\"width\" in the metadata" },
+        { "head_dim", "3", "projector.0.weight is missing" },
+        { "format", "dinf.encoder.9", "format \"dinf.encoder.9\"" },
+    };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         struct safetensors s;
         ok(safetensors_open(good, &s, &the_err));
@@ -253,9 +255,9 @@ static int close_device(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_roundtrip), cmocka_unit_test(test_batches),
-                                        cmocka_unit_test(test_answers),   cmocka_unit_test(test_answers_prefix),
-                                        cmocka_unit_test(test_strict),
-                                        cmocka_unit_test(test_import),    cmocka_unit_test(test_bad_metadata) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_roundtrip),   cmocka_unit_test(test_batches),
+                                        cmocka_unit_test(test_answers),     cmocka_unit_test(test_answers_prefix),
+                                        cmocka_unit_test(test_strict),      cmocka_unit_test(test_import),
+                                        cmocka_unit_test(test_bad_metadata) };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -227,8 +227,8 @@ static void trainings_on(struct device *dev)
         { "self", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"infonce\", \"projector_dim\": 8", 8, false, "",
           1e-5, 3e-5 },
         { "theft", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"infonce\"", 0, true, "", 1e-5, 3e-5 },
-        { "regression", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"mse\", \"head\": \"mlp\"", 16, true, "",
-          1e-5, 3e-5 },
+        { "regression", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"mse\", \"head\": \"mlp\"", 16, true, "", 1e-5,
+          3e-5 },
         { "bottleneck", "resnet26", "imagenet", 64, "\"lr\": 0.0005, \"loss\": \"mse\", \"head\": \"mlp\"", 16, true,
           "layer1.0.", 1e-5, 3e-5 },
     };

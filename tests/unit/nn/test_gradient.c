@@ -57,11 +57,11 @@ struct subject {
 };
 
 static const struct subject self = {
-    "self", "\"arch\": \"resnet8\", \"augment\": \"weak\", \"temperature\": 0.5, \"projector_dim\": 6", 9, 0, 2e-2
+    "self", "\"arch\": \"resnet8\", \"augment\": \"weak\", \"temperature\": 0.5, \"projector_dim\": 6", 9, 0, 2e-2,
 };
 static const struct subject theft = { "theft", "\"arch\": \"resnet8\", \"temperature\": 0.5", 8, 16, 2e-2 };
 static const struct subject head_mse = {
-    "head_mse", "\"arch\": \"resnet8\", \"stem\": \"imagenet\", \"loss\": \"mse\", \"head\": \"mlp\"", 21, 10, 3e-2
+    "head_mse", "\"arch\": \"resnet8\", \"stem\": \"imagenet\", \"loss\": \"mse\", \"head\": \"mlp\"", 21, 10, 3e-2,
 };
 
 enum { FEW = 6, MANY = 48, SEEDS = 8, SEEDS_FP32 = 3, TARGETS = MANY * 16 };
@@ -177,12 +177,14 @@ struct bounds {
     double distance, length;
 };
 static const struct bounds bounds[] = {
-    [PRECISION_FP32] = { 1e-4, 1e-4 }, [PRECISION_TF32] = { 0.25, 1e-2 }, [PRECISION_BF16] = { 0.6, 2e-2 }
+    [PRECISION_FP32] = { 1e-4, 1e-4 },
+    [PRECISION_TF32] = { 0.25, 1e-2 },
+    [PRECISION_BF16] = { 0.6, 2e-2 },
 };
 
 enum kind { CONVOLUTION, POINTWISE, LINEAR, NORM_WEIGHT, NORM_BIAS, LINEAR_BIAS, KINDS };
-static const char *const kind_names[] = { "convolutions",       "convolutions 1 x 1",   "linear layers",
-                                          "batch norm weights", "batch norm biases", "linear layers' biases" };
+static const char *const kind_names[] = { "convolutions",       "convolutions 1 x 1", "linear layers",
+                                          "batch norm weights", "batch norm biases",  "linear layers' biases" };
 
 static enum kind kind_of(const struct network *net, int parameter)
 {

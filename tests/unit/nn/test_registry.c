@@ -79,11 +79,11 @@ static void test_tables(void **state)
     assert_int_equal(found_in(tables, n, "augment"), 1);
     assert_int_equal(found_in(tables, n, "temperature") + found_in(tables, n, "crop_min"), 0);
     /* an unknown name stands for the nearest, or for the default */
-    const char *const bad[][2] = { { "{\"loss\": \"infonse\"}", "temperature" },
-                                   { "{\"loss\": \"barlowtwins\"}", "temperature" },
-                                   { "{\"loss\": 3}", "temperature" },
-                                   { "{\"optimizer\": \"adm\"}", "beta1" },
-                                   { "{\"augment\": \"weeak\"}", "crop_min" } };
+    const char *const bad[][2] = {
+        { "{\"loss\": \"infonse\"}", "temperature" }, { "{\"loss\": \"barlowtwins\"}", "temperature" },
+        { "{\"loss\": 3}", "temperature" },           { "{\"optimizer\": \"adm\"}", "beta1" },
+        { "{\"augment\": \"weeak\"}", "crop_min" },
+    };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         block = json(bad[i][0]);
         n = train_option_tables(TRAINING_SELF, block, tables, 16, &the_err);
@@ -128,8 +128,8 @@ static void test_contradictions(void **state)
 {
     (void)state;
     const char *const small = "{\"arch\": \"resnet10\", \"width\": 0.5, \"head\": \"none\"}",
-               *const large = "{\"arch\": \"resnet18\", \"width\": 1, \"head\": \"none\"}",
-               *const headed = "{\"arch\": \"resnet18\", \"width\": 1, \"head\": \"mlp\"}";
+                      *const large = "{\"arch\": \"resnet18\", \"width\": 1, \"head\": \"none\"}",
+                      *const headed = "{\"arch\": \"resnet18\", \"width\": 1, \"head\": \"mlp\"}";
     contradiction(TRAINING_SELF, "{\"loss\": \"mse\"}", 0, NULL, "loss", "needs a victim's answers");
     contradiction(TRAINING_THEFT, "{\"loss\": \"mse\", \"batch\": 1}", 1, NULL, NULL, NULL);
     contradiction(TRAINING_SELF, "{\"loss\": \"infonce\", \"batch\": 1}", 0, NULL, "batch", "needs 2 images");
@@ -243,9 +243,12 @@ static void test_refused_trainings(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_tables),
-                                        cmocka_unit_test(test_schedule), cmocka_unit_test(test_parameter_counts),
-                                        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_dimensions),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows),
+                                        cmocka_unit_test(test_tables),
+                                        cmocka_unit_test(test_schedule),
+                                        cmocka_unit_test(test_parameter_counts),
+                                        cmocka_unit_test(test_contradictions),
+                                        cmocka_unit_test(test_dimensions),
                                         cmocka_unit_test(test_refused_trainings) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

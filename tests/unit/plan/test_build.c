@@ -209,7 +209,8 @@ static void names_hide_nothing(void **state)
     /* nothing is near: every format's keys are known, and none is missing */
     static const char *const foreign[] = {
         "c.cfg:2: format must not be \"imagefolder\"; it is one of cifar10, cifar100, npy or procedural",
-        "c.cfg:3: unknown option \"clases\"; did you mean \"classes\"?", NULL
+        "c.cfg:3: unknown option \"clases\"; did you mean \"classes\"?",
+        NULL,
     };
     check_errors(CAMPAIGN "datasets = ( { name = \"a\"; format = \"imagefolder\"; path = \"/x\";\nclases = 4; } );",
                  foreign);
@@ -249,14 +250,15 @@ static void misplaced_options(void **state)
         "c.cfg:12: projector_dim does not belong here: a projector is for self-supervised training; a theft may have "
         "head = \"mlp\"",
         "c.cfg:13: budget does not belong here: budgets = [ ... ] stands beside query, in the steal group",
-        NULL
+        NULL,
     };
     check_errors(BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = 5; arch = \"resnet8\";\n"
                       "augment = [ \"weak\", \"none\" ];\ncrop_min = 0.5;\nprojector = \"none\";\nprojector_dim = 8;\n"
                       "query = { budget = 5; }; } );",
                  theft);
     static const char *const training[] = {
-        "c.cfg:8: head does not belong here: it is for thefts and belongs in a steal group", NULL
+        "c.cfg:8: head does not belong here: it is for thefts and belongs in a steal group",
+        NULL,
     };
     check_errors(CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"members\";\n"
                                "head = \"mlp\"; }; } );",
@@ -281,7 +283,8 @@ static void contradictions(void **state)
         "c.cfg:8: crop_min = 0.8 is larger than crop_max = 0.3",
         "c.cfg:9: the loss mse needs a victim's answers: it is for thefts",
         "c.cfg:10: batch = 1 is too few: the loss infonce needs 2 images in a step",
-        "c.cfg:12: mean must be three numbers, one a channel; it has 1", NULL
+        "c.cfg:12: mean must be three numbers, one a channel; it has 1",
+        NULL,
     };
     write_file("w.safetensors", "weights");
     check_errors(
@@ -314,7 +317,7 @@ static void contradictions(void **state)
         "c.cfg:9: a mixture of 51 components needs at least as many rows; of 100 members 50 fit it",
         "c.cfg:12: statistics has \"gap\" twice",
         "c.cfg:14: obfuscations is empty: it must have at least one of none, shuffle, pad, transform or transform_each",
-        NULL
+        NULL,
     };
     check_errors(BASE "evaluate = { dataset_inference = {\ncomponents = [ 50, 51 ]; };\n"
                       "similarity = { }; };\n",
@@ -473,12 +476,12 @@ static void costs(void **state)
 {
     (void)state;
 #define LARGE                                                                                                          \
-    CAMPAIGN "datasets = ( { name = \"all\"; format = \"procedural\"; classes = 4; count = 12000; size = 16; },\n"    \
-             "{ name = \"members\"; of = \"all\"; begin = 0; count = 4000; },\n"                                      \
-             "{ name = \"heldout\"; of = \"all\"; begin = 4000; count = 4000; },\n"                                   \
-             "{ name = \"outside\"; of = \"all\"; begin = 8000; count = 4000; } );\n"                                 \
-             "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = "            \
-             "\"members\"; arch = \"resnet10\"; } }, { name = \"i\"; role = \"independent\"; train = { dataset = "  \
+    CAMPAIGN "datasets = ( { name = \"all\"; format = \"procedural\"; classes = 4; count = 12000; size = 16; },\n"     \
+             "{ name = \"members\"; of = \"all\"; begin = 0; count = 4000; },\n"                                       \
+             "{ name = \"heldout\"; of = \"all\"; begin = 4000; count = 4000; },\n"                                    \
+             "{ name = \"outside\"; of = \"all\"; begin = 8000; count = 4000; } );\n"                                  \
+             "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = "             \
+             "\"members\"; arch = \"resnet10\"; } }, { name = \"i\"; role = \"independent\"; train = { dataset = "     \
              "\"outside\"; arch = \"resnet10\"; width = 0.25; } } );\n"
     struct plan *p = build(LARGE "evaluate = { dataset_inference = { covariance = ( \"diag\", \"full\" ); seeds = ( 1, "
                                  "3 ); statistics = [ \"gap\" ]; }; similarity = { }; };\n");

@@ -37,10 +37,18 @@ static inline int plain_upload(struct device *dev, void *dst, const void *src, s
     return 0;
 }
 
-static const struct device_ops ref_ops = { .name = "ref", .alloc = plain_alloc, .free = plain_free,
-                                           .upload = plain_upload, .download = plain_upload, .linalg = &ref_linalg };
-static const struct device_ops cpu_ops = { .name = "cpu", .alloc = plain_alloc, .free = plain_free,
-                                           .upload = plain_upload, .download = plain_upload, .linalg = &cpu_linalg };
+static const struct device_ops ref_ops = { .name = "ref",
+                                           .alloc = plain_alloc,
+                                           .free = plain_free,
+                                           .upload = plain_upload,
+                                           .download = plain_upload,
+                                           .linalg = &ref_linalg };
+static const struct device_ops cpu_ops = { .name = "cpu",
+                                           .alloc = plain_alloc,
+                                           .free = plain_free,
+                                           .upload = plain_upload,
+                                           .download = plain_upload,
+                                           .linalg = &cpu_linalg };
 
 static struct device ref_device = { .ops = &ref_ops, .threads = 1 };
 static struct device cpu_device = { .ops = &cpu_ops, .threads = 2 };
@@ -98,8 +106,7 @@ static inline double *golden_array(const cJSON *object, const char *name, int64_
     assert_int_equal(cJSON_GetArraySize(item), n);
     double *x = mem_alloc((size_t)n, sizeof *x, NULL);
     assert_non_null(x);
-    cJSON_ArrayForEach(element, item)
-        x[i++] = element->valuedouble;
+    cJSON_ArrayForEach(element, item) x[i++] = element->valuedouble;
     return x;
 }
 #endif

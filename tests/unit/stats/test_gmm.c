@@ -73,8 +73,13 @@ static void test_sklearn(void **state)
     unload(&data);
 }
 
-static const struct gmm_options usual = { .components = 3, .covariance = COVARIANCE_DIAG, .seed = 5, .starts = 4,
-                                          .max_iterations = 100, .tolerance = 1e-3, .regularization = 1e-6 };
+static const struct gmm_options usual = { .components = 3,
+                                          .covariance = COVARIANCE_DIAG,
+                                          .seed = 5,
+                                          .starts = 4,
+                                          .max_iterations = 100,
+                                          .tolerance = 1e-3,
+                                          .regularization = 1e-6 };
 
 /* Three far clusters must be found; the same seed gives the same bits; more
  * starts are never worse. */
@@ -116,9 +121,8 @@ static void test_monotone(void **state)
     double *x = random_matrix(N, D, 21), loglik[ITERATIONS];
     for (int full = 0; full < 2; full++) {
         struct gmm g;
-        assert_int_equal(gmm_init_means(&cpu_device, x, N, D, x, K, full ? COVARIANCE_FULL : COVARIANCE_DIAG, 1e-6, &g,
-                                        NULL),
-                         0);
+        assert_int_equal(
+            gmm_init_means(&cpu_device, x, N, D, x, K, full ? COVARIANCE_FULL : COVARIANCE_DIAG, 1e-6, &g, NULL), 0);
         assert_int_equal(gmm_iterate(&cpu_device, x, N, D, &g, ITERATIONS, 1e-6, loglik, NULL), 0);
         for (int i = 1; i < ITERATIONS; i++)
             assert_true(loglik[i] >= loglik[i - 1] - 1e-6 * fabs(loglik[i]));
@@ -188,9 +192,8 @@ static void test_bench(void **state)
         enum covariance covariance = full ? COVARIANCE_FULL : COVARIANCE_DIAG;
         gmm_init_means(&cpu_device, data.x, data.n, data.d, data.means, data.k, covariance, 1e-6, &g, NULL);
         gmm_iterate(&cpu_device, data.x, data.n, data.d, &g, 6, 1e-6, loglik, NULL);
-        assert_int_equal(gmm_bench(&cpu_device, data.x, data.n, data.d, data.k, covariance, 5, 0, data.means, &result,
-                                   NULL),
-                         0);
+        assert_int_equal(
+            gmm_bench(&cpu_device, data.x, data.n, data.d, data.k, covariance, 5, 0, data.means, &result, NULL), 0);
         check_near(result.loglik, loglik[5], 1e-12, 0.0);
         assert_true(result.iterations == 5 && result.seconds_per_iteration > 0.0);
         assert_int_equal(gmm_bench(&cpu_device, data.x, data.n, data.d, data.k, covariance, 2, 3, NULL, &result, NULL),

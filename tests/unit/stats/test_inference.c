@@ -169,8 +169,8 @@ static void test_null(void **state)
     null_check("learned");
 }
 
-static void violated(const char *statistic, const double *fit, const double *members, int64_t n,
-                     const double *heldout, int64_t n_heldout, int64_t d, const char *says)
+static void violated(const char *statistic, const double *fit, const double *members, int64_t n, const double *heldout,
+                     int64_t n_heldout, int64_t d, const char *says)
 {
     struct inference_result r;
     run(statistic, fit, members, n, heldout, n_heldout, d, 0, &r);
@@ -264,8 +264,8 @@ static void test_bad(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_logistic), cmocka_unit_test(test_split),    cmocka_unit_test(test_directions),
-        cmocka_unit_test(test_null),     cmocka_unit_test(test_violated), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_logistic),    cmocka_unit_test(test_split),    cmocka_unit_test(test_directions),
+        cmocka_unit_test(test_null),        cmocka_unit_test(test_violated), cmocka_unit_test(test_bad),
         cmocka_unit_test(test_convergence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

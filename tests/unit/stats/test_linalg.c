@@ -98,8 +98,8 @@ static void test_log_sum_exp(void **state)
     (void)state;
     for (int which = 0; which < 2; which++) {
         struct device *dev = both_devices[which];
-        double x[12] = { 1000.0, 1000.0, -INFINITY, -2000.0, -2001.0, -3000.0, -INFINITY, -INFINITY, -INFINITY,
-                         0.1,    0.2,    0.3 };
+        double x[12] = { 1000.0,    1000.0,    -INFINITY, -2000.0, -2001.0, -3000.0,
+                         -INFINITY, -INFINITY, -INFINITY, 0.1,     0.2,     0.3 };
         double y[4];
         dev->ops->linalg->log_sum_exp_rows(dev, 4, 3, x, y, NULL);
         check_near(y[0], 1000.0 + log(2.0), 1e-15, 0.0);
@@ -154,8 +154,9 @@ static void test_neighbours(void **state)
 static void test_diag_pass(void **state)
 {
     (void)state;
-    static const int sizes[][3] = { { 1, 1, 1 },     { 50, 3, 2 },   { 1000, 70, 5 },
-                                   { 130, 1030, 7 }, { 130, 1030, 3 } };
+    static const int sizes[][3] = {
+        { 1, 1, 1 }, { 50, 3, 2 }, { 1000, 70, 5 }, { 130, 1030, 7 }, { 130, 1030, 3 },
+    };
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         int64_t n = sizes[s][0];
         int d = sizes[s][1], k = sizes[s][2], kd = k * d;
@@ -190,8 +191,9 @@ static void test_diag_pass(void **state)
 static void test_full_pass(void **state)
 {
     (void)state;
-    static const int sizes[][3] = { { 3, 1, 1 }, { 300, 10, 4 }, { 257, 64, 3 }, { 100, 65, 3 }, { 520, 150, 5 },
-                                   { 2500, 300, 4 } };
+    static const int sizes[][3] = {
+        { 3, 1, 1 }, { 300, 10, 4 }, { 257, 64, 3 }, { 100, 65, 3 }, { 520, 150, 5 }, { 2500, 300, 4 },
+    };
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         int64_t n = sizes[s][0];
         int d = sizes[s][1], k = sizes[s][2], dd = d * d;
@@ -206,9 +208,8 @@ static void test_full_pass(void **state)
         for (int which = 0; which < 2; which++) {
             struct device *dev = both_devices[which];
             double *o = out[which] = mem_alloc((size_t)(n + n * k), sizeof *o, NULL);
-            assert_int_equal(dev->ops->linalg->gmm_full_logprob(dev, n, d, k, x, whiten, centre, offset, o, o + n,
-                                                                NULL),
-                             0);
+            assert_int_equal(
+                dev->ops->linalg->gmm_full_logprob(dev, n, d, k, x, whiten, centre, offset, o, o + n, NULL), 0);
         }
         check_all_near(out[1], out[0], n, 1e-13, 0.0);
         for (int64_t i = n; i < n + n * k; i++)

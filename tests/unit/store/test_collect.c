@@ -12,17 +12,21 @@ struct score {
     double t;
     int64_t n;
 };
-static const struct column old_columns[] = { { "statistic", COLUMN_STRING, offsetof(struct score, statistic),
-                                               NULL, "s" },
-                                             { "t", COLUMN_FLOAT, offsetof(struct score, t), NULL, "Welch's t" },
-                                             { NULL, COLUMN_INT, 0, NULL, NULL } };
-static const struct column new_columns[] = { { "n", COLUMN_INT, offsetof(struct score, n), "images", "tested" },
-                                             { "statistic", COLUMN_STRING, offsetof(struct score, statistic),
-                                               NULL, "s" },
-                                             { "t", COLUMN_FLOAT, offsetof(struct score, t), NULL, "Welch's t" },
-                                             { NULL, COLUMN_INT, 0, NULL, NULL } };
-static const struct column odd_columns[] = { { "t", COLUMN_STRING, offsetof(struct score, statistic), NULL, "text!" },
-                                             { NULL, COLUMN_INT, 0, NULL, NULL } };
+static const struct column old_columns[] = {
+    { "statistic", COLUMN_STRING, offsetof(struct score, statistic), NULL, "s" },
+    { "t", COLUMN_FLOAT, offsetof(struct score, t), NULL, "Welch's t" },
+    { NULL, COLUMN_INT, 0, NULL, NULL },
+};
+static const struct column new_columns[] = {
+    { "n", COLUMN_INT, offsetof(struct score, n), "images", "tested" },
+    { "statistic", COLUMN_STRING, offsetof(struct score, statistic), NULL, "s" },
+    { "t", COLUMN_FLOAT, offsetof(struct score, t), NULL, "Welch's t" },
+    { NULL, COLUMN_INT, 0, NULL, NULL },
+};
+static const struct column odd_columns[] = {
+    { "t", COLUMN_STRING, offsetof(struct score, statistic), NULL, "text!" },
+    { NULL, COLUMN_INT, 0, NULL, NULL },
+};
 
 /* device: of the provenance, NULL if it has none. */
 static struct result *begin(const char *path, const char *device)
@@ -86,9 +90,18 @@ static const char *train_file(const char *name)
 
 static struct collect_task done(const char *name, const char *file, const char *labels)
 {
-    return (struct collect_task){ .id = "0123",     .kind = "kind", .name = name,    .state = "done",
-                                  .device = "cpu",  .error = NULL,  .attempt = 1,    .rank = 1,
-                                  .start = 1e9,     .seconds = 2.5, .file = file,    .labels = cJSON_Parse(labels) };
+    return (struct collect_task){ .id = "0123",
+                                  .kind = "kind",
+                                  .name = name,
+                                  .state = "done",
+                                  .device = "cpu",
+                                  .error = NULL,
+                                  .attempt = 1,
+                                  .rank = 1,
+                                  .start = 1e9,
+                                  .seconds = 2.5,
+                                  .file = file,
+                                  .labels = cJSON_Parse(labels) };
 }
 
 static void labels_free(struct collect_task *tasks, int n)
@@ -110,8 +123,10 @@ static void refused(const struct collect_task *tasks, int n, const char *message
 static void check(const char *file, const char *python)
 {
     char command[4096];
-    snprintf(command, sizeof command, "/usr/bin/python3 -c '\nimport h5py, sys, math, pandas, numpy as np\n"
-             "f = h5py.File(sys.argv[1])\n%s' %s", python, file);
+    snprintf(command, sizeof command,
+             "/usr/bin/python3 -c '\nimport h5py, sys, math, pandas, numpy as np\n"
+             "f = h5py.File(sys.argv[1])\n%s' %s",
+             python, file);
     if (system("/usr/bin/python3 -c 'import h5py, pandas' 2>/dev/null") != 0)
         skip();
     assert_int_equal(system(command), 0);
@@ -128,8 +143,15 @@ static void campaign(const char *out, bool pack)
              "{\"encoder\":\"victim\",\"victim\":\"victim\",\"t\":\"no\"}"),
         done("di 2", score_file("di2.h5", new_columns, 2), "{\"encoder\":\"victim\",\"victim\":\"other\",\"more\":1}"),
         done("di 3", score_file("di3.h5", new_columns, 3), "{\"encoder\":\"victim\",\"victim\":\"victim\"}"),
-        { .id = "ff", .kind = "steal", .name = "late", .state = "failed", .error = "it broke", .attempt = 2,
-          .rank = -1, .start = NAN, .seconds = NAN },
+        { .id = "ff",
+          .kind = "steal",
+          .name = "late",
+          .state = "failed",
+          .error = "it broke",
+          .attempt = 2,
+          .rank = -1,
+          .start = NAN,
+          .seconds = NAN },
     };
     enum { N = sizeof tasks / sizeof tasks[0] };
     cJSON *root = cJSON_Parse("{\"schema_version\":1,\"config\":\"campaign = {};\"}");

@@ -26,21 +26,23 @@ static void test_matrix(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    const char *bad[][2] = { { GOLDEN "nan.npy", "row 1, column 2 (from 0) is not a number" },
-                             { GOLDEN "fortran.npy", "Fortran order" },
-                             { GOLDEN "images.npy", "this is 4-d and of integers" },
-                             { GOLDEN "scalar.npy", "this is 0-d" },
-                             { GOLDEN "version2.npy", "1-d and of integers" },
-                             { GOLDEN "matrix.h5", "say which array" },
-                             { GOLDEN "matrix.h5:/cube", "has 3 dimensions where 2 are expected" },
-                             { GOLDEN "matrix.h5:/whole", "does not hold floating-point" },
-                             { GOLDEN "matrix.h5:/absent", "no readable array /absent" },
-                             { GOLDEN "matrix.h5:/deep", "no readable array /deep" },
-                             { GOLDEN "f32.npy:/x", "cannot open" },
-                             { GOLDEN "foreign.safetensors", "not a .npy file" },
-                             { GOLDEN, "not a regular file" },
-                             { "/nowhere.npy", "not a file, and not FILE.h5:/path" },
-                             { "/nowhere.h5:/x", "cannot open /nowhere.h5" } };
+    const char *bad[][2] = {
+        { GOLDEN "nan.npy", "row 1, column 2 (from 0) is not a number" },
+        { GOLDEN "fortran.npy", "Fortran order" },
+        { GOLDEN "images.npy", "this is 4-d and of integers" },
+        { GOLDEN "scalar.npy", "this is 0-d" },
+        { GOLDEN "version2.npy", "1-d and of integers" },
+        { GOLDEN "matrix.h5", "say which array" },
+        { GOLDEN "matrix.h5:/cube", "has 3 dimensions where 2 are expected" },
+        { GOLDEN "matrix.h5:/whole", "does not hold floating-point" },
+        { GOLDEN "matrix.h5:/absent", "no readable array /absent" },
+        { GOLDEN "matrix.h5:/deep", "no readable array /deep" },
+        { GOLDEN "f32.npy:/x", "cannot open" },
+        { GOLDEN "foreign.safetensors", "not a .npy file" },
+        { GOLDEN, "not a regular file" },
+        { "/nowhere.npy", "not a file, and not FILE.h5:/path" },
+        { "/nowhere.h5:/x", "cannot open /nowhere.h5" },
+    };
     for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
         int64_t n, d;
         double *x;

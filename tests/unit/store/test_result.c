@@ -11,10 +11,12 @@ struct row {
     int64_t count;
     double value;
 };
-static const struct column columns[] = { { "name", COLUMN_STRING, offsetof(struct row, name), NULL, "a name" },
-                                         { "count", COLUMN_INT, offsetof(struct row, count), "images", "a count" },
-                                         { "value", COLUMN_FLOAT, offsetof(struct row, value), NULL, "a value" },
-                                         { NULL, COLUMN_INT, 0, NULL, NULL } };
+static const struct column columns[] = {
+    { "name", COLUMN_STRING, offsetof(struct row, name), NULL, "a name" },
+    { "count", COLUMN_INT, offsetof(struct row, count), "images", "a count" },
+    { "value", COLUMN_FLOAT, offsetof(struct row, value), NULL, "a value" },
+    { NULL, COLUMN_INT, 0, NULL, NULL },
+};
 
 static struct result *create(const char *path)
 {

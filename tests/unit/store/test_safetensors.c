@@ -160,10 +160,12 @@ static void test_round_trip(void **state)
     const uint8_t odd[3] = { 7, 8, 9 };
     const float f[4] = { 1, -2, 3.5f, NAN };
     const int64_t step = 1234567890123;
-    const struct tensor_view t[] = { { "odd", TENSOR_U8, 1, { 3 }, odd, 3 },
-                                     { "layer1.0.weight", TENSOR_F32, 2, { 2, 2 }, f, sizeof f },
-                                     { "none", TENSOR_F32, 2, { 0, 3 }, NULL, 0 },
-                                     { "step \"\xC3\xA9\"", TENSOR_I64, 0, { 0 }, &step, 8 } };
+    const struct tensor_view t[] = {
+        { "odd", TENSOR_U8, 1, { 3 }, odd, 3 },
+        { "layer1.0.weight", TENSOR_F32, 2, { 2, 2 }, f, sizeof f },
+        { "none", TENSOR_F32, 2, { 0, 3 }, NULL, 0 },
+        { "step \"\xC3\xA9\"", TENSOR_I64, 0, { 0 }, &step, 8 },
+    };
     cJSON *metadata = cJSON_CreateObject();
     cJSON_AddStringToObject(metadata, "pipeline", "{\"size\": 16}");
     const char *path = in_scratch("x.safetensors");

@@ -57,8 +57,9 @@ static int run_task(const char *kind, const char *id, const struct task_input *i
              second_begin, rest);
     cJSON *params = cJSON_Parse(text);
     assert_non_null(params);
-    struct task_context ctx = { .dir = dir, .id = id, .name = kind, .params = params, .inputs = input, .n_inputs = 1,
-                                .attempt = 1 };
+    struct task_context ctx = {
+        .dir = dir, .id = id, .name = kind, .params = params, .inputs = input, .n_inputs = 1, .attempt = 1
+    };
     err.text[0] = 0;
     int rc = task_execute(&ctx, task_kind_find(kind), "ref", 1, &err);
     cJSON_Delete(params);

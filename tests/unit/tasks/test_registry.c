@@ -20,9 +20,14 @@
 static size_t field_size(const struct option *o)
 {
     static const size_t sizes[] = {
-        [OPTION_INT] = sizeof(int64_t),  [OPTION_FLOAT] = sizeof(double),           [OPTION_BOOL] = sizeof(bool),
-        [OPTION_STRING] = OPTION_TEXT,   [OPTION_CHOICE] = OPTION_NAME,             [OPTION_INTS] = sizeof(struct int_list),
-        [OPTION_FLOATS] = sizeof(struct float_list), [OPTION_STRINGS] = sizeof(struct string_list),
+        [OPTION_INT] = sizeof(int64_t),
+        [OPTION_FLOAT] = sizeof(double),
+        [OPTION_BOOL] = sizeof(bool),
+        [OPTION_STRING] = OPTION_TEXT,
+        [OPTION_CHOICE] = OPTION_NAME,
+        [OPTION_INTS] = sizeof(struct int_list),
+        [OPTION_FLOATS] = sizeof(struct float_list),
+        [OPTION_STRINGS] = sizeof(struct string_list),
         [OPTION_TRIPLE] = 3 * sizeof(double),
     };
     return sizes[o->type];

@@ -57,9 +57,8 @@ void emulator_launch(dim3 grid, dim3 block, bool synchronised, void (*kernel)(Pa
     emulator_run(grid, block, synchronised, [kernel, taken]() { std::apply(kernel, taken); });
 }
 
-#define EMULATE(synchronised, kernel, grid, block, stream, ...)                       \
-    ((void)(stream), emulator_launch(grid, block, synchronised, kernel, __VA_ARGS__), \
-     grid_launched(#kernel, err))
+#define EMULATE(synchronised, kernel, grid, block, stream, ...)                                                        \
+    ((void)(stream), emulator_launch(grid, block, synchronised, kernel, __VA_ARGS__), grid_launched(#kernel, err))
 #define LAUNCH(...) EMULATE(false, __VA_ARGS__)
 #define LAUNCH_SYNC(...) EMULATE(true, __VA_ARGS__)
 #endif
