@@ -66,6 +66,6 @@ int main(int argc, char **argv)
     }
     const char *nearest = names_nearest(argv[1], names, COMMANDS);
     fprintf(stderr, "error: no command '%s'%s%s%s; `dinf --help` lists them\n", argv[1],
-            nearest ? " (did you mean '" : "", nearest ? nearest : "", nearest ? "'?)" : "");
+            nearest != NULL ? " (did you mean '" : "", nearest != NULL ? nearest : "", nearest != NULL ? "'?)" : "");
     return EXIT_USAGE;
 }

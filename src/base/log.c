@@ -11,7 +11,7 @@ static char log_name[32];
 
 void log_set_name(const char *name)
 {
-    snprintf(log_name, sizeof log_name, "%s", name ? name : "");
+    snprintf(log_name, sizeof log_name, "%s", name != NULL ? name : "");
 }
 
 void log_line(enum log_level level, const char *format, ...)

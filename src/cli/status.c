@@ -98,18 +98,20 @@ static int print_json(const struct plan *plan, const struct snapshot *s, const s
 {
     int rc = -1;
     cJSON *o = snapshot_to_json(s, err), *list = NULL;
-    if (o == NULL || !cJSON_AddBoolToObject(o, "live", live) || !cJSON_AddNumberToObject(o, "runs", summary->runs) ||
+    if (o == NULL || cJSON_AddBoolToObject(o, "live", live) == NULL ||
+        cJSON_AddNumberToObject(o, "runs", summary->runs) == NULL ||
         (list = cJSON_AddArrayToObject(o, "tasks")) == NULL)
         goto out;
     for (int i = 0; i < plan->n_tasks; i++) {
         const struct plan_task *t = &plan->tasks[i];
         cJSON *row = cJSON_CreateObject();
-        if (row == NULL || !cJSON_AddItemToArray(list, row) || !cJSON_AddStringToObject(row, "id", t->id) ||
-            !cJSON_AddStringToObject(row, "kind", t->kind->name) || !cJSON_AddStringToObject(row, "name", t->name) ||
-            !cJSON_AddStringToObject(row, "state", task_state_name(t->state)) ||
-            !cJSON_AddNumberToObject(row, "attempts", t->attempts) ||
-            !cJSON_AddNumberToObject(row, "seconds", t->seconds) ||
-            !cJSON_AddStringToObject(row, "error", t->error != NULL ? t->error : ""))
+        if (row == NULL || !cJSON_AddItemToArray(list, row) || cJSON_AddStringToObject(row, "id", t->id) == NULL ||
+            cJSON_AddStringToObject(row, "kind", t->kind->name) == NULL ||
+            cJSON_AddStringToObject(row, "name", t->name) == NULL ||
+            cJSON_AddStringToObject(row, "state", task_state_name(t->state)) == NULL ||
+            cJSON_AddNumberToObject(row, "attempts", t->attempts) == NULL ||
+            cJSON_AddNumberToObject(row, "seconds", t->seconds) == NULL ||
+            cJSON_AddStringToObject(row, "error", t->error != NULL ? t->error : "") == NULL)
             goto out;
     }
     char *text = json_canonical(o, err);

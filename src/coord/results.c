@@ -42,15 +42,16 @@ static cJSON *root_attributes(const char *dir, const struct plan *plan, struct e
     read_hosts(dir, hosts, sizeof hosts);
     transport_library(&mpi);
     cJSON *o = cJSON_CreateObject();
-    if (o == NULL || !cJSON_AddNumberToObject(o, "schema_version", RESULTS_SCHEMA) ||
-        !cJSON_AddStringToObject(o, "campaign", plan->campaign.name) ||
-        !cJSON_AddStringToObject(o, "config", plan->config) ||
-        !cJSON_AddStringToObject(o, "config_hash", plan->config_hash) ||
-        !cJSON_AddNumberToObject(o, "seed", (double)plan->campaign.seed) ||
-        !cJSON_AddNumberToObject(o, "threads", (double)plan->campaign.threads) ||
-        !cJSON_AddStringToObject(o, "dinf_version", dinf_version()) ||
-        !cJSON_AddStringToObject(o, "revision", dinf_revision()) || !cJSON_AddStringToObject(o, "hosts", hosts) ||
-        !cJSON_AddStringToObject(o, "library_mpi", mpi.version) || provenance_libraries(o) != 0) {
+    if (o == NULL || cJSON_AddNumberToObject(o, "schema_version", RESULTS_SCHEMA) == NULL ||
+        cJSON_AddStringToObject(o, "campaign", plan->campaign.name) == NULL ||
+        cJSON_AddStringToObject(o, "config", plan->config) == NULL ||
+        cJSON_AddStringToObject(o, "config_hash", plan->config_hash) == NULL ||
+        cJSON_AddNumberToObject(o, "seed", (double)plan->campaign.seed) == NULL ||
+        cJSON_AddNumberToObject(o, "threads", (double)plan->campaign.threads) == NULL ||
+        cJSON_AddStringToObject(o, "dinf_version", dinf_version()) == NULL ||
+        cJSON_AddStringToObject(o, "revision", dinf_revision()) == NULL ||
+        cJSON_AddStringToObject(o, "hosts", hosts) == NULL ||
+        cJSON_AddStringToObject(o, "library_mpi", mpi.version) == NULL || provenance_libraries(o) != 0) {
         err_set(err, "out of memory");
         cJSON_Delete(o);
         return NULL;

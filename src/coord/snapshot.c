@@ -149,24 +149,25 @@ static bool add_worker(cJSON *list, const struct snapshot_worker *w)
 {
     cJSON *o = cJSON_CreateObject();
     return o != NULL && cJSON_AddItemToArray(list, o) && add_number(o, "rank", w->rank) &&
-           cJSON_AddStringToObject(o, "host", w->host) && cJSON_AddStringToObject(o, "task", w->task) &&
+           cJSON_AddStringToObject(o, "host", w->host) != NULL && cJSON_AddStringToObject(o, "task", w->task) != NULL &&
            add_number(o, "attempt", w->attempt) && add_number(o, "seconds", w->seconds) &&
            add_number(o, "fraction", w->report.fraction) && add_number(o, "loss", w->report.loss) &&
-           add_number(o, "rate", w->report.rate) && cJSON_AddStringToObject(o, "unit", w->report.unit) &&
-           cJSON_AddStringToObject(o, "what", w->report.what);
+           add_number(o, "rate", w->report.rate) && cJSON_AddStringToObject(o, "unit", w->report.unit) != NULL &&
+           cJSON_AddStringToObject(o, "what", w->report.what) != NULL;
 }
 
 cJSON *snapshot_to_json(const struct snapshot *s, struct err *err)
 {
     cJSON *o = cJSON_CreateObject();
-    bool ok = o != NULL && cJSON_AddStringToObject(o, "campaign", s->campaign) && add_number(o, "time", s->time) &&
-              add_number(o, "elapsed", s->elapsed) && add_number(o, "left", s->left) &&
-              add_number(o, "fraction", s->fraction) && add_number(o, "total", s->total) &&
-              add_number(o, "waiting", s->waiting) && add_number(o, "ready", s->ready) &&
-              add_number(o, "running", s->running) && add_number(o, "done", s->done) &&
-              add_number(o, "failed", s->failed) && add_number(o, "skipped", s->skipped) &&
-              add_number(o, "workers_total", s->workers_total) && cJSON_AddBoolToObject(o, "stopping", s->stopping) &&
-              cJSON_AddStringToObject(o, "hosts", s->hosts);
+    bool ok = o != NULL && cJSON_AddStringToObject(o, "campaign", s->campaign) != NULL &&
+              add_number(o, "time", s->time) && add_number(o, "elapsed", s->elapsed) &&
+              add_number(o, "left", s->left) && add_number(o, "fraction", s->fraction) &&
+              add_number(o, "total", s->total) && add_number(o, "waiting", s->waiting) &&
+              add_number(o, "ready", s->ready) && add_number(o, "running", s->running) &&
+              add_number(o, "done", s->done) && add_number(o, "failed", s->failed) &&
+              add_number(o, "skipped", s->skipped) && add_number(o, "workers_total", s->workers_total) &&
+              cJSON_AddBoolToObject(o, "stopping", s->stopping) != NULL &&
+              cJSON_AddStringToObject(o, "hosts", s->hosts) != NULL;
     cJSON *list = ok ? cJSON_AddArrayToObject(o, "workers") : NULL;
     ok = list != NULL;
     for (int i = 0; ok && i < s->n_workers; i++)

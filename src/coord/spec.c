@@ -16,11 +16,13 @@ char *settings_print(const struct run_settings *s, struct err *err)
 {
     char *text = NULL;
     cJSON *o = cJSON_CreateObject();
-    if (o == NULL || !cJSON_AddStringToObject(o, "dir", s->dir) || !cJSON_AddStringToObject(o, "device", s->device) ||
-        !cJSON_AddNumberToObject(o, "threads", s->threads) || !cJSON_AddNumberToObject(o, "sharing", s->sharing) ||
-        !cJSON_AddNumberToObject(o, "task_seconds", s->task_seconds) ||
-        !cJSON_AddNumberToObject(o, "grace_seconds", s->grace_seconds) ||
-        !cJSON_AddBoolToObject(o, "in_process", s->in_process))
+    if (o == NULL || cJSON_AddStringToObject(o, "dir", s->dir) == NULL ||
+        cJSON_AddStringToObject(o, "device", s->device) == NULL ||
+        cJSON_AddNumberToObject(o, "threads", s->threads) == NULL ||
+        cJSON_AddNumberToObject(o, "sharing", s->sharing) == NULL ||
+        cJSON_AddNumberToObject(o, "task_seconds", s->task_seconds) == NULL ||
+        cJSON_AddNumberToObject(o, "grace_seconds", s->grace_seconds) == NULL ||
+        cJSON_AddBoolToObject(o, "in_process", s->in_process) == NULL)
         err_set(err, "out of memory");
     else
         text = json_canonical(o, err);
@@ -62,8 +64,8 @@ static int add_inputs(cJSON *o, const struct plan_task *task)
     for (int i = 0; i < task->n_inputs; i++) {
         cJSON *input = cJSON_CreateObject();
         if (input == NULL || !cJSON_AddItemToArray(inputs, input) ||
-            !cJSON_AddStringToObject(input, "role", task->inputs[i].role) ||
-            !cJSON_AddStringToObject(input, "id", task->inputs[i].id))
+            cJSON_AddStringToObject(input, "role", task->inputs[i].role) == NULL ||
+            cJSON_AddStringToObject(input, "id", task->inputs[i].id) == NULL)
             return -1;
     }
     return 0;
@@ -73,8 +75,9 @@ char *spec_print(const struct plan_task *task, struct err *err)
 {
     char *text = NULL;
     cJSON *o = cJSON_CreateObject();
-    if (o == NULL || !cJSON_AddStringToObject(o, "id", task->id) || !cJSON_AddStringToObject(o, "name", task->name) ||
-        !cJSON_AddStringToObject(o, "kind", task->kind->name) || add_inputs(o, task) != 0 ||
+    if (o == NULL || cJSON_AddStringToObject(o, "id", task->id) == NULL ||
+        cJSON_AddStringToObject(o, "name", task->name) == NULL ||
+        cJSON_AddStringToObject(o, "kind", task->kind->name) == NULL || add_inputs(o, task) != 0 ||
         !cJSON_AddItemReferenceToObject(o, "params", task->params))
         err_set(err, "out of memory");
     else

@@ -44,7 +44,7 @@ int dataset_describe(const cJSON *spec, struct images *shape, struct err *err)
 
 void images_fini(struct images *im)
 {
-    if (!im)
+    if (im == NULL)
         return;
     mem_free(im->pixels);
     mem_free(im->labels);
@@ -59,7 +59,7 @@ static int read_source(const struct selection *s, int which, struct images *out,
     int64_t n = 0, k = 0;
     int rc = -1;
     int64_t *wanted = mem_alloc((size_t)s->n, sizeof *wanted, err);
-    if (!wanted)
+    if (wanted == NULL)
         return -1;
     for (int64_t i = 0; i < s->n; i++)
         if (s->items[i].source == which)
@@ -71,7 +71,7 @@ static int read_source(const struct selection *s, int which, struct images *out,
     if (source->size && images_resize(&part, source->size, err) != 0)
         goto out;
     size_t bytes = (size_t)out->c * (size_t)out->h * (size_t)out->w;
-    *labelled = *labelled && part.labels;
+    *labelled = *labelled && part.labels != NULL;
     for (int64_t i = 0; i < s->n; i++) {
         if (s->items[i].source != which)
             continue;
@@ -101,7 +101,7 @@ int dataset_read(const cJSON *spec, struct images *out, struct err *err)
     out->w = s.w;
     out->pixels = mem_alloc((size_t)s.n, (size_t)s.c * (size_t)s.h * (size_t)s.w, err);
     out->labels = mem_alloc((size_t)s.n, sizeof *out->labels, err);
-    if (!out->pixels || !out->labels)
+    if (out->pixels == NULL || out->labels == NULL)
         goto out;
     for (int i = 0; i < s.n_sources; i++)
         if (read_source(&s, i, out, &labelled, err) != 0)
@@ -138,7 +138,7 @@ static int part_number(struct parts_table *t, const struct dataset_part *part, s
         if (strcmp(t->parts[i].hex, part->hex) == 0 && (!t->by_labels || strcmp(t->parts[i].labels, part->labels) == 0))
             return i;
     void *grown = mem_grow(t->parts, (size_t)t->n, (size_t)t->n + 1, sizeof *t->parts, err);
-    if (!grown)
+    if (grown == NULL)
         return -1;
     t->parts = grown;
     t->parts[t->n] = *part;
@@ -150,7 +150,7 @@ static struct key *keys_of(const struct selection *s, struct parts_table *table,
 {
     struct dataset_part parts[DATASET_PARTS_MAX];
     struct key *keys = mem_alloc((size_t)s->n, sizeof *keys, err);
-    if (!keys)
+    if (keys == NULL)
         return NULL;
     for (int which = 0; which < s->n_sources; which++) {
         const struct source *source = &s->sources[which];
@@ -197,8 +197,8 @@ int dataset_fingerprint(const cJSON *spec, char hex[HASH_HEX], struct err *err)
     if (selection_resolve(spec, &s, err) != 0)
         return -1;
     keys = keys_of(&s, &table, err);
-    h = keys ? hash_create(err) : NULL;
-    if (!h)
+    h = keys != NULL ? hash_create(err) : NULL;
+    if (h == NULL)
         goto out;
     hash_add_string(h, "dinf data set 1");
     add_u64(h, (uint64_t)s.c);
@@ -266,8 +266,8 @@ static int key_pair_init(struct key_pair *p, const cJSON *a, const cJSON *b, str
     if (selection_resolve(a, &p->a, err) != 0 || selection_resolve(b, &p->b, err) != 0)
         return -1;
     p->ka = keys_of(&p->a, &p->table, err);
-    p->kb = p->ka ? keys_of(&p->b, &p->table, err) : NULL;
-    return p->kb ? 0 : -1;
+    p->kb = p->ka != NULL ? keys_of(&p->b, &p->table, err) : NULL;
+    return p->kb != NULL ? 0 : -1;
 }
 
 static void key_pair_fini(struct key_pair *p)

@@ -26,7 +26,7 @@ static int axis_init(struct axis *a, int in, int size, struct err *err)
     a->taps = in > size ? in / size + 2 : 2;
     a->first = mem_alloc((size_t)size, sizeof *a->first, err);
     a->weight = mem_alloc((size_t)size * (size_t)a->taps, sizeof *a->weight, err);
-    if (!a->first || !a->weight)
+    if (a->first == NULL || a->weight == NULL)
         return -1;
     for (int i = 0; i < size; i++) {
         double *weight = a->weight + (size_t)i * (size_t)a->taps;
@@ -69,11 +69,11 @@ int images_resize(struct images *im, int size, struct err *err)
     size_t planes = (size_t)im->n * (size_t)im->c, area = (size_t)size * (size_t)size;
     double *in = NULL, *half = NULL;
     uint8_t *out = mem_alloc(planes * area, 1, err);
-    if (!out || axis_init(&rows, h, size, err) != 0 || axis_init(&columns, w, size, err) != 0)
+    if (out == NULL || axis_init(&rows, h, size, err) != 0 || axis_init(&columns, w, size, err) != 0)
         goto out;
     in = mem_alloc((size_t)h * (size_t)w, sizeof *in, err);
     half = mem_alloc((size_t)h * (size_t)size, sizeof *half, err);
-    if (!in || !half)
+    if (in == NULL || half == NULL)
         goto out;
     for (size_t p = 0; p < planes; p++) {
         const uint8_t *source = im->pixels + p * (size_t)h * (size_t)w;

@@ -42,19 +42,19 @@ static int check_members(const cJSON *spec, const char *const *fixed, const stru
 {
     const char *names[NAMES_MAX];
     size_t n = 0;
-    for (; *fixed; fixed++)
+    for (; *fixed != NULL; fixed++)
         names[n++] = *fixed;
     for (int t = 0; t < n_tables; t++)
-        for (const struct option *o = tables[t]; o->name && n < NAMES_MAX; o++)
+        for (const struct option *o = tables[t]; o->name != NULL && n < NAMES_MAX; o++)
             names[n++] = o->name;
-    for (const cJSON *m = spec->child; m; m = m->next) {
+    for (const cJSON *m = spec->child; m != NULL; m = m->next) {
         bool known = false;
         for (size_t i = 0; i < n; i++)
             known = known || strcmp(names[i], m->string) == 0;
         if (known)
             continue;
         const char *nearest = names_nearest(m->string, names, n);
-        if (!nearest)
+        if (nearest == NULL)
             return err_set(err, "a data set has no option \"%.100s\"", m->string);
         return err_set(err, "a data set has no option \"%.100s\"; did you mean \"%s\"?", m->string, nearest);
     }
@@ -65,14 +65,14 @@ static const struct dataset_format *find_format(const char *name, struct err *er
 {
     const char *names[NAMES_MAX];
     size_t n = 0;
-    for (const struct dataset_format *const *f = dataset_formats; *f && n < NAMES_MAX; f++) {
+    for (const struct dataset_format *const *f = dataset_formats; *f != NULL && n < NAMES_MAX; f++) {
         if (strcmp((*f)->name, name) == 0)
             return *f;
         names[n++] = (*f)->name;
     }
     const char *nearest = names_nearest(name, names, n);
-    err_set(err, "there is no data format \"%.100s\"%s%s%s", name, nearest ? "; did you mean \"" : "",
-            nearest ? nearest : "", nearest ? "\"?" : "");
+    err_set(err, "there is no data format \"%.100s\"%s%s%s", name, nearest != NULL ? "; did you mean \"" : "",
+            nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
     return NULL;
 }
 
@@ -80,15 +80,15 @@ static int source_key(struct source *s, struct err *err)
 {
     cJSON *object = cJSON_CreateObject();
     int rc = -1;
-    if (!object || !cJSON_AddStringToObject(object, "format", s->format->name) ||
-        !cJSON_AddNumberToObject(object, "size", s->size)) {
+    if (object == NULL || cJSON_AddStringToObject(object, "format", s->format->name) == NULL ||
+        cJSON_AddNumberToObject(object, "size", s->size) == NULL) {
         err_set(err, "out of memory");
         goto out;
     }
     if (options_to_json(s->format->options, s->options, object, err) != 0)
         goto out;
     s->key = json_canonical(object, err);
-    rc = s->key ? 0 : -1;
+    rc = s->key != NULL ? 0 : -1;
 out:
     cJSON_Delete(object);
     return rc;
@@ -108,13 +108,13 @@ static int source_init(struct source *s, const cJSON *spec, struct err *err)
     if (!cJSON_IsString(format))
         return err_set(err, "format of a data set must be a string");
     s->format = find_format(format->valuestring, err);
-    if (!s->format)
+    if (s->format == NULL)
         return -1;
     const struct option *tables[] = { s->format->options, source_common_options };
     if (check_members(spec, fixed, tables, 2, err) != 0)
         return err_prefix(err, "%s", s->format->name);
     s->options = mem_alloc(1, s->format->options_size, err);
-    if (!s->options)
+    if (s->options == NULL)
         return -1;
     if (options_from_json(s->format->options, spec, s->options, err) != 0 ||
         options_from_json(source_common_options, spec, &common, err) != 0 ||
@@ -129,7 +129,7 @@ static int items_reserve(struct selection *s, int64_t more, struct err *err)
     if (s->n + more > INT32_MAX)
         return err_set(err, "a data set of %" PRId64 " images is too large: at most %d", s->n + more, INT32_MAX);
     void *grown = mem_grow(s->items, (size_t)s->n, (size_t)(s->n + more), sizeof *s->items, err);
-    if (!grown)
+    if (grown == NULL)
         return -1;
     s->items = grown;
     return 0;
@@ -148,7 +148,7 @@ static int add_source(struct selection *s, const cJSON *spec, struct err *err)
         source_fini(&fresh);
     } else {
         void *grown = mem_grow(s->sources, (size_t)at, (size_t)at + 1, sizeof *s->sources, err);
-        if (!grown)
+        if (grown == NULL)
             goto fail;
         s->sources = grown;
         s->sources[s->n_sources++] = fresh;
@@ -188,7 +188,7 @@ static int cut(struct selection *s, int64_t start, const struct subset_options *
     int rc = -1;
     uint32_t *order = mem_alloc((size_t)have, sizeof *order, err);
     struct selection_item *picked = mem_alloc((size_t)count, sizeof *picked, err);
-    if (!order || !picked)
+    if (order == NULL || picked == NULL)
         goto out;
     struct rng r = rng_at((uint64_t)o->seed, RNG_SUBSET, 0, 0, 0);
     rng_permutation(&r, order, (uint32_t)have);

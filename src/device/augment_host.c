@@ -38,7 +38,7 @@ static int work_init(struct work *k, int source_w, const struct augment_target *
     size_t taps = padded((size_t)target->h * sizeof *k->tap_y / sizeof(float) + LANES);
     size_t kernel = padded((size_t)(2 * radius + 1));
     float *at = k->memory = mem_alloc(4 * area + row + kernel + taps + 3 * width, sizeof *at, err);
-    if (!at)
+    if (at == NULL)
         return -1;
     for (int c = 0; c < CHANNELS; c++, at += area)
         k->plane[c] = at;
@@ -252,7 +252,7 @@ int augment_run_host(const uint8_t *pixels, int c, int h, int w, const struct au
     int area = target->h * target->w, radius = augment_blur_radius(target->h, target->w), rc = 0;
     size_t stride = (size_t)((CHANNELS + channel_block - 1) / channel_block * channel_block) * (size_t)area;
     struct work *work = mem_alloc((size_t)threads, sizeof *work, err);
-    if (!work)
+    if (work == NULL)
         return -1;
     for (int t = 0; t < threads && rc == 0; t++)
         rc = work_init(&work[t], w, target, radius, err);

@@ -25,29 +25,29 @@ static void *open_library(void)
 
     self[n > 0 ? n : 0] = 0;
     char *slash = strrchr(self, '/');
-    if (slash)
+    if (slash != NULL)
         *slash = 0;
-    for (size_t i = 0; slash && !library && i < sizeof places / sizeof *places; i++) {
+    for (size_t i = 0; slash != NULL && library == NULL && i < sizeof places / sizeof *places; i++) {
         snprintf(path, sizeof path, "%s%s" LIBRARY, self, places[i]);
         if (access(path, R_OK) == 0)
             library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     }
-    return library ? library : dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    return library != NULL ? library : dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 }
 
 static int load(struct err *err)
 {
-    if (loaded)
+    if (loaded != NULL)
         return 0;
     void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!driver)
+    if (driver == NULL)
         return err_set(err, "no GPU driver (libcuda.so.1) is installed here");
     dlclose(driver);
     void *library = open_library();
-    if (!library)
+    if (library == NULL)
         return err_set(err, "the part of dinf that knows GPUs cannot be loaded: %s", dlerror());
     loaded = dlsym(library, "dinf_cuda_device");
-    return loaded ? 0 : err_set(err, "%s is not a part of dinf: %s", LIBRARY, dlerror());
+    return loaded != NULL ? 0 : err_set(err, "%s is not a part of dinf: %s", LIBRARY, dlerror());
 }
 
 static int available(struct err *err)
@@ -63,7 +63,7 @@ static struct device *open_device(int threads, struct err *err)
 /* What is not loaded has computed nothing. */
 static int libraries(struct library *out, int max)
 {
-    return loaded ? loaded->libraries(out, max) : 0;
+    return loaded != NULL ? loaded->libraries(out, max) : 0;
 }
 
 static int count(void)

@@ -33,8 +33,8 @@ static const struct device_kind *find(const char *name, struct err *err)
             return device_kinds[i];
     }
     const char *near = names_nearest(name, names, DEVICE_KINDS + 1);
-    err_set(err, "there is no device \"%s\"%s%s%s", name, near ? "; did you mean \"" : "", near ? near : "",
-            near ? "\"?" : "");
+    err_set(err, "there is no device \"%s\"%s%s%s", name, near != NULL ? "; did you mean \"" : "",
+            near != NULL ? near : "", near != NULL ? "\"?" : "");
     return NULL;
 }
 
@@ -57,7 +57,7 @@ const char *device_auto(char *why, size_t size)
 static const struct device_kind *usable(const char *name, struct err *err)
 {
     const struct device_kind *kind = find(name, err);
-    if (kind && kind->available(err) != 0) {
+    if (kind != NULL && kind->available(err) != 0) {
         err_prefix(err, "device \"%s\" cannot be used here", kind->name);
         return NULL;
     }
@@ -68,37 +68,37 @@ bool device_has_precision(const char *name, const char *precision)
 {
     int p = 0;
     const struct device_kind *kind = find(name, NULL);
-    while (precision_names[p] && strcmp(precision_names[p], precision) != 0)
+    while (precision_names[p] != NULL && strcmp(precision_names[p], precision) != 0)
         p++;
-    return kind && precision_names[p] && kind->precisions >> p & 1;
+    return kind != NULL && precision_names[p] != NULL && kind->precisions >> p & 1;
 }
 
 int device_gpus(const char *name)
 {
     const struct device_kind *kind = find(name, NULL);
-    return kind && kind->count && kind->available(NULL) == 0 ? kind->count() : 0;
+    return kind != NULL && kind->count != NULL && kind->available(NULL) == 0 ? kind->count() : 0;
 }
 
 int device_check(const char *name, struct err *err)
 {
-    return usable(name, err) ? 0 : -1;
+    return usable(name, err) != NULL ? 0 : -1;
 }
 
 struct device *device_open(const char *name, int threads, struct err *err)
 {
     assert(threads >= 1);
     const struct device_kind *kind = usable(name, err);
-    if (!kind)
+    if (kind == NULL)
         return NULL;
     struct device *dev = kind->open(threads, err);
-    if (!dev)
+    if (dev == NULL)
         err_prefix(err, "device \"%s\"", kind->name);
     return dev;
 }
 
 void device_close(struct device *dev)
 {
-    if (dev)
+    if (dev != NULL)
         dev->ops->close(dev);
 }
 

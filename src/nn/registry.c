@@ -128,8 +128,8 @@ static int find(const char *what, const char *name, const char *const *names, st
         if (strcmp(names[n], name) == 0)
             return (int)n;
     const char *near = names_nearest(name, names, n);
-    return err_set(err, "there is no %s \"%.100s\"%s%s%s", what, name, near ? "; did you mean \"" : "",
-                   near ? near : "", near ? "\"?" : "");
+    return err_set(err, "there is no %s \"%.100s\"%s%s%s", what, name, near != NULL ? "; did you mean \"" : "",
+                   near != NULL ? near : "", near != NULL ? "\"?" : "");
 }
 
 const struct arch_kind *arch_find(const char *name, struct err *err)

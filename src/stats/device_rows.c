@@ -14,11 +14,11 @@ int device_rows_init(struct device_rows *r, struct device *dev, const double *x,
     *r = (struct device_rows){ .dev = dev, .n = n, .d = d, .host = x };
     int rc = -1;
     double *piece = mem_alloc(PIECE, (size_t)d * sizeof *piece, err);
-    r->shift = piece ? mem_alloc((size_t)d, sizeof *r->shift, err) : NULL;
-    r->x = r->shift ? dev->ops->alloc(dev, (size_t)n * (size_t)d * sizeof *x, err) : NULL;
-    if (!r->x)
+    r->shift = piece != NULL ? mem_alloc((size_t)d, sizeof *r->shift, err) : NULL;
+    r->x = r->shift != NULL ? dev->ops->alloc(dev, (size_t)n * (size_t)d * sizeof *x, err) : NULL;
+    if (r->x == NULL)
         goto out;
-    if (shift)
+    if (shift != NULL)
         memcpy(r->shift, shift, (size_t)d * sizeof *shift);
     else
         rows_mean(x, n, d, r->shift);
@@ -40,9 +40,9 @@ out:
 
 void device_rows_fini(struct device_rows *r)
 {
-    if (!r)
+    if (r == NULL)
         return;
-    if (r->x)
+    if (r->x != NULL)
         r->dev->ops->free(r->dev, r->x);
     mem_free(r->shift);
     memset(r, 0, sizeof *r);

@@ -21,7 +21,7 @@ enum { LLOYD_ITERATIONS = 10 };
 
 void gmm_fini(struct gmm *g)
 {
-    if (!g)
+    if (g == NULL)
         return;
     mem_free(g->weight);
     mem_free(g->mean);
@@ -40,7 +40,7 @@ static int gmm_create(struct gmm *g, int64_t k, int64_t d, enum covariance covar
     g->weight = mem_alloc((size_t)k, sizeof *g->weight, err);
     g->mean = mem_alloc((size_t)k, (size_t)d * sizeof *g->mean, err);
     g->cov = mem_alloc((size_t)k, cov_size(covariance, d) * sizeof *g->cov, err);
-    if (g->weight && g->mean && g->cov)
+    if (g->weight != NULL && g->mean != NULL && g->cov != NULL)
         return 0;
     gmm_fini(g);
     return -1;
@@ -74,7 +74,7 @@ struct em {
 static void em_fini(struct em *em)
 {
     for (int i = 0; i < EM_BUFFERS; i++)
-        if (em->buffer[i])
+        if (em->buffer[i] != NULL)
             em->rows.dev->ops->free(em->rows.dev, em->buffer[i]);
     mem_free(em->host);
     device_rows_fini(&em->rows);
@@ -117,11 +117,11 @@ static int em_init(struct em *em, struct device *dev, const double *x, int64_t n
     em->k = k;
     em->covariance = covariance;
     em->host = mem_alloc(nk > host ? nk : host, sizeof *em->host, err);
-    if (!em->host)
+    if (em->host == NULL)
         goto fail;
     for (int i = 0; i < EM_BUFFERS; i++) {
         em->buffer[i] = dev->ops->alloc(dev, sizes[i] * sizeof(double), err);
-        if (!em->buffer[i])
+        if (em->buffer[i] == NULL)
             goto fail;
     }
     return 0;
@@ -157,7 +157,7 @@ static int diag_set(struct em *em, const struct gmm *g, struct err *err)
     double *linear = mem_alloc((size_t)(k * d), sizeof *linear, err);
     double *offset = mem_alloc((size_t)k, sizeof *offset, err);
     int rc = -1;
-    if (!linear || !offset)
+    if (linear == NULL || offset == NULL)
         goto out;
     for (int64_t j = 0; j < k; j++) {
         double log_det = 0.0, quadratic = 0.0;
@@ -194,7 +194,7 @@ static int full_set(struct em *em, const struct gmm *g, struct err *err)
     double *offset = mem_alloc((size_t)k, sizeof *offset, err);
     int *info = mem_alloc((size_t)k, sizeof *info, err);
     int rc = -1;
-    if (!offset || !info)
+    if (offset == NULL || info == NULL)
         goto out;
     for (int64_t row = 0; row < k * d; row++) /* lower triangles, zeros above */
         for (int64_t c = 0; c < d; c++)
@@ -283,7 +283,7 @@ static int diag_maximize(struct em *em, double regularization, struct gmm *g, st
     int rc = -1;
     double *count = mem_alloc((size_t)k, 2 * sizeof *count, err);
     double *sum = mem_alloc((size_t)(k * d), sizeof *sum, err);
-    if (!count || !sum || em_download(em, EM_COUNT, count, (size_t)k, err) != 0 ||
+    if (count == NULL || sum == NULL || em_download(em, EM_COUNT, count, (size_t)k, err) != 0 ||
         em_download(em, EM_SUM, sum, (size_t)(k * d), err) != 0 ||
         em_download(em, EM_SQUARE, em->host, (size_t)(k * d), err) != 0)
         goto out;
@@ -310,7 +310,7 @@ static int full_maximize(struct em *em, double regularization, struct gmm *g, st
     int rc = -1;
     double *count = mem_alloc((size_t)k, 2 * sizeof *count, err);
     double *sum = mem_alloc((size_t)(k * d), sizeof *sum, err);
-    if (!count || !sum)
+    if (count == NULL || sum == NULL)
         goto out;
     if (la->dgemm(dev, TRANS_YES, TRANS_NO, (int)k, (int)d, (int)n, 1.0, b[EM_RESP], (int)k, em->rows.x, (int)d, 0.0,
                   b[EM_SUM], (int)d, err) != 0 ||
@@ -396,7 +396,7 @@ static int start_means(struct em *em, double *mean, int lloyd, double regulariza
     int rc = -1;
     int32_t *label = mem_alloc((size_t)em->n, sizeof *label, err);
     int64_t *count = mem_alloc((size_t)em->k, sizeof *count, err);
-    if (!label || !count)
+    if (label == NULL || count == NULL)
         goto out;
     for (int i = 0; i <= lloyd; i++) {
         if (kmeans_assign(&em->rows, mean, em->k, label, err) != 0)
@@ -414,7 +414,7 @@ static int start_seeded(struct em *em, uint64_t seed, int64_t start, double regu
                         struct err *err)
 {
     double *mean = mem_alloc((size_t)em->k, (size_t)em->d * sizeof *mean, err);
-    if (!mean)
+    if (mean == NULL)
         return -1;
     int rc = kmeans_plus_plus(&em->rows, em->k, rng_at(seed, RNG_GMM, (uint32_t)start, 0, 0), mean, err);
     if (rc == 0)
@@ -502,7 +502,7 @@ int gmm_init_means(struct device *dev, const double *x, int64_t n, int64_t d, co
     if (check_data(x, n, d, k, err) != 0 || em_init(&em, dev, x, n, d, NULL, k, covariance, err) != 0)
         return -1;
     double *moving = mem_alloc((size_t)k, (size_t)d * sizeof *moving, err);
-    if (moving && gmm_create(out, k, d, covariance, err) == 0) {
+    if (moving != NULL && gmm_create(out, k, d, covariance, err) == 0) {
         memcpy(moving, mean, (size_t)(k * d) * sizeof *mean);
         rc = start_means(&em, moving, 0, regularization, out, err);
     }
@@ -525,7 +525,7 @@ int gmm_iterate(struct device *dev, const double *x, int64_t n, int64_t d, struc
     for (int64_t i = 0; rc == 0 && i < iterations; i++) {
         rc = em_iterate(&em, regularization, g, &g->loglik, err);
         g->iterations++;
-        if (loglik)
+        if (loglik != NULL)
             loglik[i] = g->loglik;
     }
     em_fini(&em);
@@ -571,12 +571,12 @@ int gmm_bench(struct device *dev, const double *x, int64_t n, int64_t d, int64_t
         return -1;
     double *seconds = mem_alloc((size_t)iterations, sizeof *seconds, err);
     double *moving = mem_alloc((size_t)components, (size_t)d * sizeof *moving, err);
-    if (!seconds || !moving || gmm_create(&g, components, d, covariance, err) != 0)
+    if (seconds == NULL || moving == NULL || gmm_create(&g, components, d, covariance, err) != 0)
         goto out;
-    if (means)
+    if (means != NULL)
         memcpy(moving, means, (size_t)(components * d) * sizeof *means);
-    if ((means ? start_means(&em, moving, 0, regularization, &g, err)
-               : start_seeded(&em, seed, 0, regularization, &g, err)) != 0)
+    if ((means != NULL ? start_means(&em, moving, 0, regularization, &g, err)
+                       : start_seeded(&em, seed, 0, regularization, &g, err)) != 0)
         goto out;
     for (int64_t i = 0; i < iterations; i++) {
         double begin = clock_monotonic();

@@ -52,7 +52,7 @@ const char *const statistic_names[] = {
 
 const struct statistic *statistic_find(const char *name)
 {
-    for (int i = 0; statistics[i]; i++)
+    for (int i = 0; statistics[i] != NULL; i++)
         if (strcmp(statistics[i]->name, name) == 0)
             return statistics[i];
     return NULL;
@@ -60,7 +60,7 @@ const struct statistic *statistic_find(const char *name)
 
 void inference_result_fini(struct inference_result *r)
 {
-    if (!r)
+    if (r == NULL)
         return;
     mem_free(r->scores_members);
     mem_free(r->scores_heldout);
@@ -167,7 +167,7 @@ static int64_t shared_rows(const double *a, int64_t na, const double *b, int64_t
 {
     int64_t shared = -1;
     struct row_key *ka = mem_alloc((size_t)na, sizeof *ka, err), *kb = mem_alloc((size_t)nb, sizeof *kb, err);
-    if (!ka || !kb)
+    if (ka == NULL || kb == NULL)
         goto out;
     row_keys(a, na, d, ka);
     row_keys(b, nb, d, kb);
@@ -218,7 +218,7 @@ int inference_untested(const struct inference_data *data, const struct inference
     va_end(args);
     out->scores_members = mem_alloc(0, sizeof *out->scores_members, err);
     out->scores_heldout = mem_alloc(0, sizeof *out->scores_heldout, err);
-    if (out->scores_members && out->scores_heldout)
+    if (out->scores_members != NULL && out->scores_heldout != NULL)
         return 0;
     inference_result_fini(out);
     return -1;

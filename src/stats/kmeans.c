@@ -17,9 +17,9 @@ static int distances(const struct device_rows *rows, const double *centre, int64
     size_t centre_bytes = (size_t)(m * d) * sizeof *centre, bytes = (size_t)(n * m) * sizeof *distance;
     int rc = -1;
     double *shifted = mem_alloc((size_t)m, (size_t)d * sizeof *shifted, err);
-    double *c = shifted ? ops->alloc(dev, centre_bytes, err) : NULL;
-    double *out = c ? ops->alloc(dev, bytes, err) : NULL;
-    if (!out)
+    double *c = shifted != NULL ? ops->alloc(dev, centre_bytes, err) : NULL;
+    double *out = c != NULL ? ops->alloc(dev, bytes, err) : NULL;
+    if (out == NULL)
         goto out;
     for (int64_t i = 0; i < m * d; i++)
         shifted[i] = centre[i] - rows->shift[i % d];
@@ -28,9 +28,9 @@ static int distances(const struct device_rows *rows, const double *centre, int64
         ops->download(dev, distance, out, bytes, err) == 0)
         rc = 0;
 out:
-    if (out)
+    if (out != NULL)
         ops->free(dev, out);
-    if (c)
+    if (c != NULL)
         ops->free(dev, c);
     mem_free(shifted);
     return rc;
@@ -71,7 +71,7 @@ int kmeans_plus_plus(const struct device_rows *rows, int64_t k, struct rng rng, 
     double *candidate = mem_alloc((size_t)trials, (size_t)d * sizeof *candidate, err);
     size_t row = (size_t)d * sizeof *x;
     double total = 0.0;
-    if (!closest || !distance || !candidate)
+    if (closest == NULL || distance == NULL || candidate == NULL)
         goto out;
     memcpy(centre, x + (int64_t)rng_below(&rng, (uint32_t)n) * d, row);
     if (distances(rows, centre, 1, closest, err) != 0)
@@ -111,7 +111,7 @@ int kmeans_assign(const struct device_rows *rows, const double *centre, int64_t 
 {
     int64_t n = rows->n;
     double *distance = mem_alloc((size_t)n, (size_t)k * sizeof *distance, err);
-    if (!distance)
+    if (distance == NULL)
         return -1;
     int rc = distances(rows, centre, k, distance, err);
     for (int64_t i = 0; rc == 0 && i < n; i++) {

@@ -66,10 +66,10 @@ static int newton_step(struct device *dev, int64_t m, const double *hessian, dou
     size_t square = (size_t)(m * m) * sizeof *hessian, line = (size_t)m * sizeof *gradient;
     int info = 0, rc = -1;
     double *h = ops->alloc(dev, square, err);
-    double *g = h ? ops->alloc(dev, line, err) : NULL;
-    double *step = g ? ops->alloc(dev, line, err) : NULL;
-    if (!step || ops->upload(dev, h, hessian, square, err) != 0 || ops->upload(dev, g, gradient, line, err) != 0 ||
-        ops->linalg->dpotrf(dev, (int)m, h, (int)m, &info, err) != 0)
+    double *g = h != NULL ? ops->alloc(dev, line, err) : NULL;
+    double *step = g != NULL ? ops->alloc(dev, line, err) : NULL;
+    if (step == NULL || ops->upload(dev, h, hessian, square, err) != 0 ||
+        ops->upload(dev, g, gradient, line, err) != 0 || ops->linalg->dpotrf(dev, (int)m, h, (int)m, &info, err) != 0)
         goto out;
     if (info != 0) {
         err_set(err, "the logistic regression's Hessian is singular at order %d", info);
@@ -86,11 +86,11 @@ static int newton_step(struct device *dev, int64_t m, const double *hessian, dou
         goto out;
     rc = 0;
 out:
-    if (step)
+    if (step != NULL)
         ops->free(dev, step);
-    if (g)
+    if (g != NULL)
         ops->free(dev, g);
-    if (h)
+    if (h != NULL)
         ops->free(dev, h);
     return rc;
 }
@@ -109,7 +109,7 @@ int logistic_fit(struct device *dev, const double *x, const uint8_t *label, int6
     double *step = mem_alloc((size_t)m, sizeof *step, err);
     double *trial = mem_alloc((size_t)m, sizeof *trial, err);
     double *logit = mem_alloc((size_t)n, sizeof *logit, err);
-    if (!hessian || !step || !trial || !logit)
+    if (hessian == NULL || step == NULL || trial == NULL || logit == NULL)
         goto out;
     memset(coefficients, 0, (size_t)m * sizeof *coefficients);
     double value = objective(coefficients, x, label, n, d, ridge, logit);

@@ -27,7 +27,7 @@ const char *const obfuscation_names[] = {
 
 const struct obfuscation *obfuscation_find(const char *name)
 {
-    for (int i = 0; obfuscations[i]; i++)
+    for (int i = 0; obfuscations[i] != NULL; i++)
         if (strcmp(obfuscations[i]->name, name) == 0)
             return obfuscations[i];
     return NULL;
@@ -38,7 +38,7 @@ static int none_run(const double *x, int64_t n, int64_t d, uint64_t seed, double
     (void)seed;
     *d_out = d;
     *out = mem_alloc((size_t)n, (size_t)d * sizeof **out, err);
-    if (!*out)
+    if (*out == NULL)
         return -1;
     memcpy(*out, x, (size_t)(n * d) * sizeof *x);
     return 0;
@@ -49,10 +49,10 @@ static int spread(const double *x, int64_t n, int64_t d, const uint32_t *to, int
                   struct err *err)
 {
     *out = mem_alloc((size_t)n, (size_t)d_out * sizeof **out, err);
-    for (int64_t i = 0; *out && i < n; i++)
+    for (int64_t i = 0; *out != NULL && i < n; i++)
         for (int64_t c = 0; c < d; c++)
             (*out)[i * d_out + to[c]] = x[i * d + c];
-    return *out ? 0 : -1;
+    return *out != NULL ? 0 : -1;
 }
 
 static int shuffle_run(const double *x, int64_t n, int64_t d, uint64_t seed, double **out, int64_t *d_out,
@@ -60,7 +60,7 @@ static int shuffle_run(const double *x, int64_t n, int64_t d, uint64_t seed, dou
 {
     struct rng rng = rng_at(seed, RNG_OBFUSCATE, 0, 0, 0);
     uint32_t *to = mem_alloc((size_t)d, sizeof *to, err);
-    if (!to)
+    if (to == NULL)
         return -1;
     *d_out = d;
     rng_permutation(&rng, to, (uint32_t)d);
@@ -76,7 +76,7 @@ static int pad_run(const double *x, int64_t n, int64_t d, uint64_t seed, double 
 {
     struct rng rng = rng_at(seed, RNG_OBFUSCATE, 1, 0, 0);
     uint32_t *to = mem_alloc((size_t)(2 * d), sizeof *to, err);
-    if (!to)
+    if (to == NULL)
         return -1;
     *d_out = 2 * d;
     rng_permutation(&rng, to, (uint32_t)(2 * d));

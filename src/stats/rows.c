@@ -71,7 +71,7 @@ void rows_order_ascending(uint32_t *order, int64_t n)
 double *rows_gather(const double *x, const uint32_t *order, int64_t n, int64_t d, struct err *err)
 {
     double *out = mem_alloc((size_t)n, (size_t)d * sizeof *out, err);
-    for (int64_t i = 0; out && i < n; i++)
+    for (int64_t i = 0; out != NULL && i < n; i++)
         memcpy(out + i * d, x + order[i] * d, (size_t)d * sizeof *out);
     return out;
 }
@@ -79,7 +79,7 @@ double *rows_gather(const double *x, const uint32_t *order, int64_t n, int64_t d
 double *rows_widen(const double *x, int64_t n, int64_t d, int64_t wide, struct err *err)
 {
     double *out = mem_alloc((size_t)n, (size_t)wide * sizeof *out, err);
-    for (int64_t i = 0; out && i < n; i++)
+    for (int64_t i = 0; out != NULL && i < n; i++)
         memcpy(out + i * wide, x + i * d, (size_t)d * sizeof *out);
     return out;
 }
@@ -87,7 +87,7 @@ double *rows_widen(const double *x, int64_t n, int64_t d, int64_t wide, struct e
 int rows_centre_normalize(double *x, int64_t n, int64_t d, struct err *err)
 {
     double *mean = mem_alloc((size_t)d, sizeof *mean, err);
-    if (!mean)
+    if (mean == NULL)
         return -1;
     rows_mean(x, n, d, mean);
     for (int64_t i = 0; i < n; i++)

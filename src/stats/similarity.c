@@ -21,7 +21,7 @@ static double *prepared(const double *x, int64_t n, int64_t d, const char *what,
     if (rows_check(x, n, d, what, err) != 0)
         return NULL;
     double *out = mem_alloc((size_t)n, (size_t)d * sizeof *out, err);
-    if (!out)
+    if (out == NULL)
         return NULL;
     memcpy(out, x, (size_t)(n * d) * sizeof *x);
     if (rows_centre_normalize(out, n, d, err) == 0)
@@ -64,10 +64,10 @@ int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, s
 {
     enum { COSINE, COSINE_ABS, L1, L2, LINF, L2_SCORE, MEASURES };
     double *pa = prepared(a, n, d, "the first representations", err);
-    double *pb = pa ? prepared(b, n, d, "the second representations", err) : NULL;
-    double *rows = pb ? mem_alloc((size_t)n, MEASURES * sizeof *rows, err) : NULL;
+    double *pb = pa != NULL ? prepared(b, n, d, "the second representations", err) : NULL;
+    double *rows = pb != NULL ? mem_alloc((size_t)n, MEASURES * sizeof *rows, err) : NULL;
     int rc = -1;
-    if (!rows)
+    if (rows == NULL)
         goto out;
     if (collapsed(a, d, b, d, n, out->reason)) {
         out->cosine = out->cosine_abs = out->l1 = out->l2 = out->linf = out->l2_score = undefined;
@@ -133,14 +133,14 @@ static int nearest_squares(struct device *dev, const double *x, int64_t n, int64
     size_t bytes = (size_t)(n * d) * sizeof *x, row_bytes = (size_t)n * sizeof *x;
     int rc = -1;
     double *on_device = ops->alloc(dev, bytes, err);
-    double *nearest = on_device ? ops->alloc(dev, row_bytes, err) : NULL;
-    if (nearest && ops->upload(dev, on_device, x, bytes, err) == 0 &&
+    double *nearest = on_device != NULL ? ops->alloc(dev, row_bytes, err) : NULL;
+    if (nearest != NULL && ops->upload(dev, on_device, x, bytes, err) == 0 &&
         ops->linalg->nearest_rows(dev, n, (int)d, on_device, NULL, nearest, err) == 0 &&
         ops->download(dev, square, nearest, row_bytes, err) == 0)
         rc = 0;
-    if (nearest)
+    if (nearest != NULL)
         ops->free(dev, nearest);
-    if (on_device)
+    if (on_device != NULL)
         ops->free(dev, on_device);
     return rc;
 }
@@ -153,7 +153,7 @@ static double *without_constants(const double *x, int64_t n, int64_t least, int6
     int64_t wide = *d, left = wide, narrow = 0;
     bool *keep = mem_alloc((size_t)wide, sizeof *keep, err);
     double *out = NULL;
-    if (!keep)
+    if (keep == NULL)
         return NULL;
     for (int64_t c = wide - 1; c >= 0; c--) {
         for (int64_t i = 1; i < n && !keep[c]; i++)
@@ -162,7 +162,7 @@ static double *without_constants(const double *x, int64_t n, int64_t least, int6
         left -= !keep[c];
     }
     out = mem_alloc((size_t)n, (size_t)left * sizeof *out, err);
-    for (int64_t c = 0; out && c < wide; c++) {
+    for (int64_t c = 0; out != NULL && c < wide; c++) {
         for (int64_t i = 0; keep[c] && i < n; i++)
             out[i * left + narrow] = x[i * wide + c];
         narrow += keep[c];
@@ -180,7 +180,7 @@ static double *prepared_narrow(const double *x, int64_t n, int64_t *d, int64_t l
     if (rows_check(x, n, *d, what, err) != 0)
         return NULL;
     double *narrow = without_constants(x, n, least, d, err);
-    double *out = narrow ? prepared(narrow, n, *d, what, err) : NULL;
+    double *out = narrow != NULL ? prepared(narrow, n, *d, what, err) : NULL;
     mem_free(narrow);
     return out;
 }
@@ -211,11 +211,11 @@ int mutual_information(struct device *dev, const double *a, int64_t da, const do
     memset(out, 0, sizeof *out);
     int64_t least = da < db ? da : db, wide_a = da, wide_b = db;
     double *pa = prepared_narrow(a, n, &da, least, "the first representations", err);
-    double *pb = pa ? prepared_narrow(b, n, &db, least, "the second representations", err) : NULL;
-    double *joint = pb ? mem_alloc((size_t)n, (size_t)(da + db) * sizeof *joint, err) : NULL;
-    double *square = joint ? mem_alloc((size_t)n, 3 * sizeof *square, err) : NULL;
+    double *pb = pa != NULL ? prepared_narrow(b, n, &db, least, "the second representations", err) : NULL;
+    double *joint = pb != NULL ? mem_alloc((size_t)n, (size_t)(da + db) * sizeof *joint, err) : NULL;
+    double *square = joint != NULL ? mem_alloc((size_t)n, 3 * sizeof *square, err) : NULL;
     int rc = -1;
-    if (!square)
+    if (square == NULL)
         goto out;
     if (collapsed(a, wide_a, b, wide_b, n, out->reason)) {
         out->nats = undefined;

@@ -23,7 +23,7 @@ static int gap_run(struct device *dev, const struct inference_data *data, const 
     double *members = mem_alloc((size_t)data->n_members, sizeof *members, err);
     double *heldout = mem_alloc((size_t)data->n_heldout, sizeof *heldout, err);
     inference_gmm_options(options, options->components, &fit);
-    if (members && heldout && gmm_fit(dev, data->fit, data->n_fit, data->d, &fit, &mixture, err) == 0 &&
+    if (members != NULL && heldout != NULL && gmm_fit(dev, data->fit, data->n_fit, data->d, &fit, &mixture, err) == 0 &&
         gmm_score(dev, &mixture, data->members, data->n_members, data->d, members, err) == 0 &&
         gmm_score(dev, &mixture, data->heldout, data->n_heldout, data->d, heldout, err) == 0) {
         inference_count_mixture(out, &mixture);

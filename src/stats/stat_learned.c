@@ -54,7 +54,7 @@ static void cut_fini(struct cut *cut)
 static int halve(const double *x, int64_t n, int64_t d, uint64_t seed, int which, struct cut *cut, struct err *err)
 {
     uint32_t *order = mem_alloc((size_t)n, sizeof *order, err);
-    if (!order)
+    if (order == NULL)
         return -1;
     int64_t first = n / 2;
     inference_cut(seed, 2 + (uint32_t)which, n, first, order);
@@ -63,7 +63,7 @@ static int halve(const double *x, int64_t n, int64_t d, uint64_t seed, int which
     cut->mixture[which] = rows_gather(x, order, first, d, err);
     cut->regression[which] = rows_gather(x, order + first, n - first, d, err);
     mem_free(order);
-    return cut->mixture[which] && cut->regression[which] ? 0 : -1;
+    return cut->mixture[which] != NULL && cut->regression[which] != NULL ? 0 : -1;
 }
 
 /* How many held-out rows are to learn from. */
@@ -79,13 +79,13 @@ static int cut_init(struct cut *cut, const struct inference_data *data, uint64_t
     memset(cut, 0, sizeof *cut);
     double *learned = NULL;
     uint32_t *order = mem_alloc((size_t)n, sizeof *order, err);
-    if (!order)
+    if (order == NULL)
         return -1;
     inference_cut(seed, 1, n, learn, order);
     learned = rows_gather(data->heldout, order, learn, d, err);
     cut->n_tested = n - learn;
     cut->tested = rows_gather(data->heldout, order + learn, n - learn, d, err);
-    if (learned && cut->tested && halve(data->fit, data->n_fit, d, seed, 0, cut, err) == 0 &&
+    if (learned != NULL && cut->tested != NULL && halve(data->fit, data->n_fit, d, seed, 0, cut, err) == 0 &&
         halve(learned, learn, d, seed, 1, cut, err) == 0)
         rc = 0;
     mem_free(order);
@@ -108,7 +108,7 @@ static int add_feature(struct device *dev, const struct gmm *g, int64_t d, int a
                        struct err *err)
 {
     double *score = mem_alloc((size_t)set->n, sizeof *score, err);
-    if (!score)
+    if (score == NULL)
         return -1;
     int rc = gmm_score(dev, g, set->x, set->n, d, score, err);
     for (int64_t i = 0; rc == 0 && i < set->n; i++)
@@ -123,7 +123,7 @@ static int features(struct device *dev, const struct cut *cut, int64_t d, const 
     int64_t n0 = cut->n_mixture[0], n1 = cut->n_mixture[1];
     double *both = mem_alloc((size_t)(n0 + n1), (size_t)d * sizeof *both, err);
     int rc = -1;
-    if (!both)
+    if (both == NULL)
         return -1;
     memcpy(both, cut->mixture[0], (size_t)(n0 * d) * sizeof *both);
     memcpy(both + n0 * d, cut->mixture[1], (size_t)(n1 * d) * sizeof *both);
@@ -210,7 +210,7 @@ static int learned_run(struct device *dev, const struct inference_data *data, co
     uint8_t *label = mem_alloc((size_t)learn, sizeof *label, err);
     double *members = mem_alloc((size_t)data->n_members, sizeof *members, err);
     double *heldout = mem_alloc((size_t)cut.n_tested, sizeof *heldout, err);
-    if (!feature || !label || !members || !heldout)
+    if (feature == NULL || label == NULL || members == NULL || heldout == NULL)
         goto out;
     sets[0].feature = feature;
     for (int s = 1; s < SETS; s++)

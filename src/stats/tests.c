@@ -140,7 +140,7 @@ int permutation_test(const double *a, int64_t na, const double *b, int64_t nb, u
     if (na < 1 || nb < 1)
         return err_set(err, "a permutation test needs values in both samples");
     double *pool = mem_alloc((size_t)n, sizeof *pool, err);
-    if (!pool)
+    if (pool == NULL)
         return -1;
     memcpy(pool, a, (size_t)na * sizeof *a);
     memcpy(pool + na, b, (size_t)nb * sizeof *b);

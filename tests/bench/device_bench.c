@@ -39,7 +39,7 @@ static float *activation(struct device *dev, int n, int c, int h, int w)
     struct err err;
     const int b = dev->ops->channel_block(dev, c);
     float *p = dev->ops->alloc(dev, (size_t)n * ((c + b - 1) / b) * b * h * w * sizeof *p, &err);
-    check(p ? 0 : -1, &err);
+    check(p != NULL ? 0 : -1, &err);
     return p;
 }
 
@@ -66,11 +66,11 @@ static void convolution(struct device *dev, struct conv_desc d)
     float *weight = dev->ops->alloc(dev, weight_bytes, &err);
     double seconds[3] = { 0 };
 
-    check(weight ? 0 : -1, &err);
+    check(weight != NULL ? 0 : -1, &err);
     d.training = true;
     d.input_gradient = d.c_in > 3;
     struct conv *conv = dev->ops->conv_create(dev, &d, &err);
-    check(conv ? 0 : -1, &err);
+    check(conv != NULL ? 0 : -1, &err);
     BEST(seconds[0], dev->ops->conv_forward(conv, x, weight, NULL, NULL, y, &err));
     if (d.input_gradient)
         BEST(seconds[1], dev->ops->conv_backward_data(conv, y, weight, x, &err));
@@ -100,11 +100,11 @@ static void batch_norm(struct device *dev, int n, int c, int h, int w, bool add)
     float *t[6], *v = dev->ops->alloc(dev, (size_t)c * sizeof *v, &err);
     double seconds[2];
 
-    check(v ? 0 : -1, &err);
+    check(v != NULL ? 0 : -1, &err);
     for (int i = 0; i < 6; i++)
         t[i] = activation(dev, n, c, h, w);
     struct batch_norm *bn = dev->ops->batch_norm_create(dev, &d, &err);
-    check(bn ? 0 : -1, &err);
+    check(bn != NULL ? 0 : -1, &err);
     BEST(seconds[0], dev->ops->batch_norm_forward(bn, t[0], add ? t[1] : NULL, v, v, v, v, v, v, t[2], &err));
     BEST(seconds[1],
          dev->ops->batch_norm_backward(bn, t[0], t[2], t[3], NULL, v, v, v, v, t[4], add ? t[5] : NULL, v, v, &err));
@@ -126,10 +126,10 @@ static void flat(struct device *dev, int n)
     const struct adam_step now = { 1e-3, 0.9, 0.999, 1e-8, 0, 1 };
     struct adam_step *at = dev->ops->alloc(dev, sizeof *at, &err);
 
-    check(at ? dev->ops->upload(dev, at, &now, sizeof now, &err) : -1, &err);
+    check(at != NULL ? dev->ops->upload(dev, at, &now, sizeof now, &err) : -1, &err);
     for (int i = 0; i < 4; i++) {
         t[i] = dev->ops->alloc(dev, (size_t)n * sizeof(float), &err);
-        check(t[i] ? 0 : -1, &err);
+        check(t[i] != NULL ? 0 : -1, &err);
     }
     BEST(seconds, dev->ops->adam(dev, (size_t)n, t[0], t[1], t[2], t[3], at, &err));
     printf("adam %d: %.2f ms %.1f GB/s\n", n, seconds * 1e3, 28e-9 * n / seconds);
@@ -147,7 +147,7 @@ static void losses(struct device *dev, int n, int d)
     int32_t *index = dev->ops->alloc(dev, (size_t)n * sizeof *index, &err), *host = calloc((size_t)n, sizeof *host);
     double product, rows;
 
-    check(z && logits && loss && index && host ? 0 : -1, &err);
+    check(z != NULL && logits != NULL && loss != NULL && index != NULL && host != NULL ? 0 : -1, &err);
     for (int i = 0; i < n; i++)
         host[i] = i;
     check(dev->ops->upload(dev, index, host, (size_t)n * sizeof *host, &err), &err);
@@ -167,7 +167,7 @@ int main(int argc, char **argv)
     struct err err;
     struct device *dev = device_open(argc > 1 ? argv[1] : "auto", argc > 2 ? atoi(argv[2]) : 2, &err);
 
-    if (!dev) {
+    if (dev == NULL) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

@@ -31,14 +31,14 @@ static void *allocate(struct compare *cmp, int side, size_t bytes)
 {
     struct err err;
     void *p = cmp->side[side]->ops->alloc(cmp->side[side], bytes, &err);
-    must(cmp, p ? 0 : -1, &err);
+    must(cmp, p != NULL ? 0 : -1, &err);
     return p;
 }
 
 static float *host_floats(size_t n)
 {
     float *p = malloc((n ? n : 1) * sizeof *p);
-    if (!p)
+    if (p == NULL)
         exit(1);
     return p;
 }
@@ -127,7 +127,7 @@ struct array array_result(struct compare *cmp, int n, int c, int h, int w)
     for (int s = 0; s < 2; s++) {
         size_t bytes = stored(&a, s) * element(&a, s);
         char *nans = malloc(bytes);
-        if (!nans)
+        if (nans == NULL)
             exit(1);
         memset(nans, 0xff, bytes); /* a NaN in every format */
         must(cmp, cmp->side[s]->ops->upload(cmp->side[s], a.data[s], nans, bytes, &err), &err);
@@ -147,7 +147,7 @@ void bytes_both(struct compare *cmp, size_t bytes, const void *host, void *out[2
     struct err err;
     for (int s = 0; s < 2; s++) {
         out[s] = allocate(cmp, s, bytes);
-        if (host)
+        if (host != NULL)
             must(cmp, cmp->side[s]->ops->upload(cmp->side[s], out[s], host, bytes, &err), &err);
     }
 }
@@ -280,7 +280,7 @@ static void run(struct compare *cmp, const char *name, void (*table)(struct comp
 {
     const int checks = cmp->checks, failures = cmp->failures, over = cmp->over;
     cmp->worst = cmp->largest = cmp->scale = 0;
-    if (table)
+    if (table != NULL)
         table(cmp);
     else
         compare_large(cmp, n);
@@ -312,15 +312,15 @@ int main(int argc, char **argv)
     const bool large = argc > 4 && strcmp(argv[4], "large") == 0;
     const int n = argc > 5 ? atoi(argv[5]) : 512;
 
-    while (argc > 3 && precision_names[precision] && strcmp(argv[3], precision_names[precision]) != 0)
+    while (argc > 3 && precision_names[precision] != NULL && strcmp(argv[3], precision_names[precision]) != 0)
         precision++;
-    if (argc < 2 || argc > 6 || (argc > 4 && !large) || n < 1 || !precision_names[precision]) {
+    if (argc < 2 || argc > 6 || (argc > 4 && !large) || n < 1 || precision_names[precision] == NULL) {
         fprintf(stderr, "usage: device_compare DEVICE [THREADS [fp32|tf32|bf16 [large [IMAGES]]]]\n");
         return 2;
     }
     cmp.side[0] = device_open("ref", 2, &err);
-    cmp.side[1] = cmp.side[0] ? device_open(argv[1], argc > 2 ? atoi(argv[2]) : 1, &err) : NULL;
-    if (!cmp.side[1]) {
+    cmp.side[1] = cmp.side[0] != NULL ? device_open(argv[1], argc > 2 ? atoi(argv[2]) : 1, &err) : NULL;
+    if (cmp.side[1] == NULL) {
         fprintf(stderr, "%s\n", err.text);
         device_close(cmp.side[0]);
         return 1;

@@ -21,7 +21,7 @@ static void copy_from_ref(struct compare *cmp, const struct array *a)
     struct device *ref = cmp->side[0], *dev = cmp->side[1];
     float *plain = malloc(a->count * sizeof *plain), *staged = dev->ops->alloc(dev, a->count * sizeof *plain, &err);
 
-    if (!plain || !staged)
+    if (plain == NULL || staged == NULL)
         exit(1);
     must(cmp, ref->ops->download(ref, plain, a->data[0], a->count * sizeof *plain, &err), &err);
     must(cmp, dev->ops->upload(dev, staged, plain, a->count * sizeof *plain, &err), &err);
@@ -42,7 +42,7 @@ static void one(struct compare *cmp, const int *s, bool relu, bool add, bool sec
     snprintf(cmp->what, sizeof cmp->what, "batch norm %d x %d x %d x %d%s%s%s%s", n, c, h, w, relu ? ", relu" : "",
              add ? ", add" : "", second ? ", dy2" : "", in_place ? ", in place" : "");
     float *variance = malloc((size_t)c * sizeof *variance);
-    if (!variance)
+    if (variance == NULL)
         exit(1);
     for (int i = 0; i < c; i++)
         variance[i] = 0.5f + (float)(i % 5);
@@ -59,7 +59,7 @@ static void one(struct compare *cmp, const int *s, bool relu, bool add, bool sec
         struct device *dev = cmp->side[i];
         const float *extra = add ? residual.data[i] : NULL;
         bn[i] = dev->ops->batch_norm_create(dev, &d, &err);
-        must(cmp, bn[i] ? 0 : -1, &err);
+        must(cmp, bn[i] != NULL ? 0 : -1, &err);
         must(cmp,
              dev->ops->batch_norm_infer(bn[i], x.data[i], extra, gamma.data[i], beta.data[i], mean.data[i], var.data[i],
                                         inferred.data[i], &err),
@@ -115,7 +115,7 @@ void compare_batch_norm(struct compare *cmp)
     struct err err = { "" };
     struct device *dev = cmp->side[1];
     struct batch_norm *bn = dev->ops->batch_norm_create(dev, &single, &err);
-    must(cmp, bn ? 0 : -1, &err);
+    must(cmp, bn != NULL ? 0 : -1, &err);
     cmp->checks++;
     if (dev->ops->batch_norm_forward(bn, v, NULL, v, v, v, v, v, v, v, &err) == 0) {
         cmp->failures++;

@@ -63,7 +63,7 @@ static void pack_weights(struct compare *cmp, const struct shape *s, const float
     for (int i = 0; i < 2; i++) {
         struct device *dev = cmp->side[i];
         packed[i] = dev->ops->alloc(dev, dev->ops->conv_weight_bytes(dev, s->c_out, s->c_in, s->kernel), &err);
-        must(cmp, packed[i] ? 0 : -1, &err);
+        must(cmp, packed[i] != NULL ? 0 : -1, &err);
         must(cmp, dev->ops->conv_weight_pack(dev, s->c_out, s->c_in, s->kernel, oihw, packed[i], &err), &err);
     }
 }
@@ -82,7 +82,7 @@ static void compare_weights(struct compare *cmp, const struct shape *s, float *p
         const size_t bytes = dev->ops->conv_weight_bytes(dev, s->c_out, s->c_in, s->kernel);
         plain[i] = malloc(count * sizeof(float));
         float *raw = malloc(bytes), *again = malloc(bytes), *second = dev->ops->alloc(dev, bytes, &err);
-        if (!plain[i] || !raw || !again || !second)
+        if (plain[i] == NULL || raw == NULL || again == NULL || second == NULL)
             exit(1);
         must(cmp, dev->ops->conv_weight_unpack(dev, s->c_out, s->c_in, s->kernel, packed[i], plain[i], &err), &err);
         must(cmp, dev->ops->conv_weight_pack(dev, s->c_out, s->c_in, s->kernel, plain[i], second, &err), &err);
@@ -104,7 +104,7 @@ static void fill(struct compare *cmp, int side, float *packed, size_t bytes)
     float *host = malloc(bytes);
     struct err err;
 
-    if (!host)
+    if (host == NULL)
         exit(1);
     for (size_t i = 0; i < bytes / sizeof *host; i++)
         host[i] = NAN;
@@ -133,7 +133,7 @@ static void one(struct compare *cmp, const struct shape *s, enum conv_epilogue e
     float *oihw = malloc(count * sizeof *oihw), *weight[2], *dweight[2];
     struct err err;
 
-    if (!oihw)
+    if (oihw == NULL)
         exit(1);
     snprintf(cmp->what, sizeof cmp->what, "conv %d x %d x %d x %d -> %d, kernel %d, stride %d, epilogue %d, %s", s->n,
              s->c_in, s->h, s->w, s->c_out, s->kernel, s->stride, (int)epilogue, training ? "training" : "inference");
@@ -151,7 +151,7 @@ static void one(struct compare *cmp, const struct shape *s, enum conv_epilogue e
     for (int i = 0; i < 2; i++) {
         struct device *dev = cmp->side[i];
         struct conv *conv = dev->ops->conv_create(dev, &d, &err);
-        must(cmp, conv ? 0 : -1, &err);
+        must(cmp, conv != NULL ? 0 : -1, &err);
         must(cmp,
              dev->ops->conv_forward(conv, x.data[i], weight[i], epilogue != CONV_PLAIN ? bias.data[i] : NULL,
                                     epilogue == CONV_BIAS_ADD_RELU ? residual.data[i] : NULL, y.data[i], &err),
@@ -201,7 +201,7 @@ static void refused(struct compare *cmp)
         struct err err = { "" };
         struct conv *conv = dev->ops->conv_create(dev, &bad[i], &err);
         cmp->checks++;
-        if (conv || !err.text[0]) {
+        if (conv != NULL || !err.text[0]) {
             cmp->failures++;
             fprintf(stderr, "FAIL impossible convolution %d was not refused\n", (int)i);
             dev->ops->conv_destroy(conv);

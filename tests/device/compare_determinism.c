@@ -34,7 +34,7 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
           *bytes = malloc(weight_bytes + (size_t)c->out * c->out * sizeof *bytes);
     struct err err;
 
-    if (!oihw || !bytes)
+    if (oihw == NULL || bytes == NULL)
         exit(1);
     for (int i = 0; i < c->out * c->in * 9; i++)
         oihw[i] = (float)((i * 37 % 101) - 50) / 100;
@@ -49,9 +49,9 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
                  right = array_normal(cmp, N * SIZE * SIZE * c->out, 0, 1, 1);
     float *weight = dev->ops->alloc(dev, weight_bytes, &err), *dweight = dev->ops->alloc(dev, weight_bytes, &err);
     struct conv *conv = dev->ops->conv_create(dev, &cd, &err);
-    must(cmp, conv && weight && dweight ? 0 : -1, &err);
+    must(cmp, conv != NULL && weight != NULL && dweight != NULL ? 0 : -1, &err);
     struct batch_norm *bn = dev->ops->batch_norm_create(dev, &bd, &err);
-    must(cmp, bn ? 0 : -1, &err);
+    must(cmp, bn != NULL ? 0 : -1, &err);
     must(cmp, dev->ops->conv_weight_pack(dev, c->out, c->in, 3, oihw, weight, &err), &err);
     must(cmp, dev->ops->conv_forward(conv, x.data[1], weight, NULL, NULL, y.data[1], &err), &err);
     must(cmp,
@@ -72,7 +72,7 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
     must(cmp, dev->ops->sync(dev, &err), &err);
 
     struct hash *hash = hash_create(&err);
-    must(cmp, hash ? 0 : -1, &err);
+    must(cmp, hash != NULL ? 0 : -1, &err);
     must(cmp, dev->ops->download(dev, bytes, dweight, weight_bytes, &err), &err);
     hash_add(hash, bytes, weight_bytes);
     struct array *vectors[] = { &mean, &var, &dgamma, &dbeta, &product };
@@ -81,7 +81,7 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
         hash_add(hash, bytes, vectors[i]->count * sizeof(float));
     }
     float *back = malloc(dx.count * sizeof *back), *staged = dev->ops->alloc(dev, dx.count * sizeof *back, &err);
-    if (!back || !staged)
+    if (back == NULL || staged == NULL)
         exit(1);
     must(cmp, dev->ops->unpack(dev, N, c->in, SIZE, SIZE, dx.data[1], staged, &err), &err);
     must(cmp, dev->ops->download(dev, back, staged, dx.count * sizeof *back, &err), &err);
@@ -114,7 +114,7 @@ void compare_determinism(struct compare *cmp)
         for (int i = 1; i <= 5; i++) {
             /* moves what follows to other addresses */
             void *wedge = cmp->side[1]->ops->alloc(cmp->side[1], (size_t)i * 4160, &err);
-            must(cmp, wedge ? 0 : -1, &err);
+            must(cmp, wedge != NULL ? 0 : -1, &err);
             cmp->draw = draw;
             fingerprint(cmp, &table[k], again);
             cmp->side[1]->ops->free(cmp->side[1], wedge);

@@ -39,7 +39,7 @@ struct results {
 static float *floats(size_t n)
 {
     float *p = malloc(n * sizeof *p);
-    if (!p)
+    if (p == NULL)
         exit(1);
     return p;
 }
@@ -65,7 +65,7 @@ static void *device_bytes(struct compare *cmp, size_t bytes)
 {
     struct err err;
     void *p = cmp->side[1]->ops->alloc(cmp->side[1], bytes, &err);
-    must(cmp, p ? 0 : -1, &err);
+    must(cmp, p != NULL ? 0 : -1, &err);
     return p;
 }
 
@@ -78,7 +78,7 @@ static void *activation(struct compare *cmp, int n, int c, int h, int w, const f
     const size_t block = (size_t)dev->ops->channel_block(dev, c), channels = ((size_t)c + block - 1) / block * block;
     const size_t bytes = count / (size_t)c * channels * dev->ops->activation_bytes(dev);
     void *act = device_bytes(cmp, bytes);
-    if (!plain) {
+    if (plain == NULL) {
         void *nans = floats(bytes / sizeof(float) + 1);
         memset(nans, 0xff, bytes);
         must(cmp, dev->ops->upload(dev, act, nans, bytes, &err), &err);
@@ -120,7 +120,7 @@ static struct results run(const struct product *p)
          *dx = activation(cmp, d->n, d->c_in, d->h, d->w, NULL);
     must(cmp, dev->ops->conv_weight_pack(dev, d->c_out, d->c_in, d->kernel, p->w, w, &err), &err);
     struct conv *conv = dev->ops->conv_create(dev, d, &err);
-    must(cmp, conv ? 0 : -1, &err);
+    must(cmp, conv != NULL ? 0 : -1, &err);
     must(cmp, dev->ops->conv_forward(conv, x, w, NULL, NULL, y, &err), &err);
     must(cmp, dev->ops->conv_backward_data(conv, dy, w, dx, &err), &err);
     must(cmp, dev->ops->conv_backward_weight(conv, x, dy, dw, &err), &err);

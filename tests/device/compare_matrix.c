@@ -69,7 +69,8 @@ static void flat(struct compare *cmp, int n)
         struct device *dev = cmp->side[s];
         double sum = 1, *total = dev->ops->alloc(dev, sizeof *total, &err);
         struct adam_step *at = dev->ops->alloc(dev, sizeof *at, &err);
-        must(cmp, total && at && dev->ops->upload(dev, total, &sum, sizeof sum, &err) == 0 ? 0 : -1, &err);
+        must(cmp, total != NULL && at != NULL && dev->ops->upload(dev, total, &sum, sizeof sum, &err) == 0 ? 0 : -1,
+             &err);
         must(cmp, dev->ops->axpy(dev, (size_t)n, -0.3f, x.data[s], y.data[s], &err), &err);
         must(cmp, dev->ops->add_mean(dev, (size_t)n, y.data[s], total, &err), &err);
         must(cmp, dev->ops->look(dev, total, &err), &err);

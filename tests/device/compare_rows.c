@@ -61,7 +61,7 @@ static void contrastive(struct compare *cmp, int n, int m, bool positive_in_grou
     int32_t *positive = malloc((size_t)n * sizeof *positive), *row_group = malloc((size_t)n * sizeof *row_group),
             *group = malloc((size_t)m * sizeof *group);
 
-    if (!positive || !row_group || !group)
+    if (positive == NULL || row_group == NULL || group == NULL)
         exit(1);
     for (int j = 0; j < m; j++)
         group[j] = j / 3;

@@ -42,7 +42,7 @@ static void bind_and_sweep(struct conf *conf, const struct conf_node *group, str
         static struct options o;
         FUZZ_CHECK(options_from_json(table, object, &o, err) == 0);
         char *text = json_canonical(object, err);
-        FUZZ_CHECK(text);
+        FUZZ_CHECK(text != NULL);
         mem_free(text);
     }
     cJSON_Delete(object);
@@ -71,15 +71,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         atexit(forget);
     }
     /* files of the machine are not input: an include would make a result depend on them */
-    if (memmem(bytes, n, "@include", 8))
+    if (memmem(bytes, n, "@include", 8) != NULL)
         return 0;
     int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0600);
     FUZZ_CHECK(fd >= 0 && write(fd, bytes, n) == (ssize_t)n);
     close(fd);
     struct err err = { "" };
     struct conf *conf = conf_load(path, NULL, 0, &err);
-    FUZZ_CHECK(conf);
-    if (conf->n_errors == 0 && conf->root) {
+    FUZZ_CHECK(conf != NULL);
+    if (conf->n_errors == 0 && conf->root != NULL) {
         bind_and_sweep(conf, conf->root, &err);
         for (int i = 0; i < conf->root->n; i++)
             if (conf->root->children[i]->type == CONF_GROUP)

@@ -9,7 +9,7 @@ static int large(const cJSON *v)
 {
     if (cJSON_IsNumber(v) && v->valuedouble > 100000)
         return 1;
-    for (const cJSON *c = v->child; c; c = c->next)
+    for (const cJSON *c = v->child; c != NULL; c = c->next)
         if (large(c))
             return 1;
     return 0;
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     struct err err = { "" };
     struct selection s;
     cJSON *spec = cJSON_ParseWithLength((const char *)bytes, n);
-    if (!spec || large(spec)) {
+    if (spec == NULL || large(spec)) {
         cJSON_Delete(spec);
         return 0;
     }

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         FUZZ_CHECK(safetensors_find(&s, t->name) == t);
         fuzz_touch(t->data, t->bytes);
         float *values = mem_alloc(elements, sizeof *values, &err);
-        if (values && tensor_to_float(t, values, &err) == 0)
+        if (values != NULL && tensor_to_float(t, values, &err) == 0)
             fuzz_touch(values, elements * sizeof *values);
         mem_free(values);
     }

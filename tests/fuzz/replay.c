@@ -19,13 +19,13 @@ static int replay(const char *path)
         return -1;
     }
     uint8_t *exact = malloc(n ? n : 1); /* no byte behind the input */
-    if (exact) {
+    if (exact != NULL) {
         memcpy(exact, bytes, n);
         LLVMFuzzerTestOneInput(exact, n);
     }
     free(exact);
     mem_free(bytes);
-    return exact ? 0 : -1;
+    return exact != NULL ? 0 : -1;
 }
 
 int main(int argc, char **argv)
@@ -33,13 +33,13 @@ int main(int argc, char **argv)
     int done = 0;
     for (int i = 1; i < argc; i++) {
         DIR *folder = opendir(argv[i]);
-        if (!folder) {
+        if (folder == NULL) {
             if (replay(argv[i]) != 0)
                 return 1;
             done++;
             continue;
         }
-        for (struct dirent *e = readdir(folder); e; e = readdir(folder)) {
+        for (struct dirent *e = readdir(folder); e != NULL; e = readdir(folder)) {
             char path[4096];
             if (e->d_name[0] == '.')
                 continue;

@@ -10,7 +10,7 @@ enum { FILES = 5, RECORD = 1 + PROCEDURAL_PIXELS, PATH = 1024 };
 static int write_file(const struct procedural_options *o, int64_t begin, int64_t n, const char *path, struct err *err)
 {
     uint8_t *bytes = mem_alloc((size_t)n, RECORD, err);
-    if (!bytes)
+    if (bytes == NULL)
         return -1;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i++) {

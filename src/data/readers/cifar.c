@@ -86,7 +86,7 @@ static int images_alloc(struct images *im, int64_t n, struct err *err)
     *im = (struct images){ .n = n, .c = 3, .h = CIFAR_SIDE, .w = CIFAR_SIDE };
     im->pixels = mem_alloc((size_t)n, CIFAR_PIXELS, err);
     im->labels = mem_alloc((size_t)n, sizeof *im->labels, err);
-    if (im->pixels && im->labels)
+    if (im->pixels != NULL && im->labels != NULL)
         return 0;
     images_fini(im);
     return -1;
@@ -129,7 +129,7 @@ int cifar_read(const struct cifar_files *f, const int64_t *wanted, int64_t n, st
     int64_t total = 0, begin = 0;
     for (int i = 0; i < f->n_files; i++)
         total += f->n[i];
-    if (images_alloc(out, wanted ? n : total, err) != 0)
+    if (images_alloc(out, wanted != NULL ? n : total, err) != 0)
         return -1;
     for (int i = 0; i < f->n_files; begin += f->n[i++]) {
         struct images im;
@@ -138,7 +138,7 @@ int cifar_read(const struct cifar_files *f, const int64_t *wanted, int64_t n, st
             return -1;
         }
         for (int64_t k = 0; k < out->n; k++) {
-            int64_t index = (wanted ? wanted[k] : k) - begin;
+            int64_t index = (wanted != NULL ? wanted[k] : k) - begin;
             if (index < 0 || index >= im.n)
                 continue;
             memcpy(out->pixels + k * CIFAR_PIXELS, im.pixels + index * CIFAR_PIXELS, CIFAR_PIXELS);

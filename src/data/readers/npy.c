@@ -92,10 +92,10 @@ static int read_labels(const struct options *o, int64_t stored, const int64_t *w
     if (npy_read(o->labels, &a, err) != 0)
         return -1;
     out->labels = mem_alloc((size_t)out->n, sizeof *out->labels, err);
-    if (!out->labels || check_labels(o, &a, stored, err) != 0)
+    if (out->labels == NULL || check_labels(o, &a, stored, err) != 0)
         goto out;
     for (int64_t i = 0; i < out->n; i++) {
-        int64_t at = wanted ? wanted[i] : i;
+        int64_t at = wanted != NULL ? wanted[i] : i;
         int64_t label = a.type == NPY_I64 ? ((const int64_t *)a.data)[at] : ((const uint8_t *)a.data)[at];
         if (label < 0 || label > INT32_MAX) {
             err_set(err, "%s: label %" PRId64 " of image %" PRId64 " is out of range", o->labels, label, at);
@@ -120,16 +120,16 @@ static int read_images(const void *in, const int64_t *wanted, int64_t n, struct 
         return -1;
     if (geometry_of(o, &a, &g, err) != 0)
         goto out;
-    out->n = wanted ? n : g.n;
+    out->n = wanted != NULL ? n : g.n;
     out->c = 3;
     out->h = (int)g.h;
     out->w = (int)g.w;
     out->pixels = mem_alloc((size_t)out->n, 3 * (size_t)g.h * (size_t)g.w, err);
-    if (!out->pixels)
+    if (out->pixels == NULL)
         goto out;
     uint8_t *to = out->pixels;
     for (int64_t i = 0; i < out->n; i++) {
-        int64_t at = wanted ? wanted[i] : i;
+        int64_t at = wanted != NULL ? wanted[i] : i;
         if (at >= g.n) {
             err_set(err, "%s changed while it was read", o->path);
             goto out;
@@ -158,7 +158,7 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
         (o->labels[0] && file_hash(o->labels, out[0].labels, err) != 0))
         return -1;
     struct hash *h = hash_create(err);
-    if (!h)
+    if (h == NULL)
         return -1;
     hash_add_string(h, file_hex);
     hash_add_string(h, o->layout);

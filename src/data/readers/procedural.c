@@ -20,10 +20,10 @@ static int read_images(const void *in, const int64_t *wanted, int64_t n, struct 
 {
     const struct procedural_options *o = in;
     describe(in, out, err);
-    out->n = wanted ? n : o->count;
+    out->n = wanted != NULL ? n : o->count;
     out->pixels = mem_alloc((size_t)out->n, PROCEDURAL_PIXELS, err);
     out->labels = mem_alloc((size_t)out->n, sizeof *out->labels, err);
-    if (!out->pixels || !out->labels) {
+    if (out->pixels == NULL || out->labels == NULL) {
         images_fini(out);
         return -1;
     }
@@ -42,7 +42,7 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
     const struct procedural_options *o = in;
     struct hash *h = hash_create(err);
     char text[128];
-    if (!h)
+    if (h == NULL)
         return -1;
     snprintf(text, sizeof text, "dinf procedural %d: %" PRId64 " classes, seed %" PRId64 ", family %" PRId64,
              (int)PROCEDURAL_VERSION, o->classes, o->seed, o->family);

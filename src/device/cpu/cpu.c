@@ -136,15 +136,15 @@ static void processor(char *out, size_t size)
     FILE *f = fopen("/proc/cpuinfo", "r");
 
     snprintf(out, size, "CPU");
-    while (f && fgets(line, sizeof line, f)) {
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         char *colon = strchr(line, ':');
-        if (strncmp(line, "model name", 10) == 0 && colon) {
+        if (strncmp(line, "model name", 10) == 0 && colon != NULL) {
             line[strcspn(line, "\n")] = 0;
             snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " "));
             break;
         }
     }
-    if (f)
+    if (f != NULL)
         fclose(f);
 }
 
@@ -153,14 +153,14 @@ static struct device *open_cpu(int threads, struct err *err)
     char name[64], version[16];
     struct cpu_device *cpu = mem_alloc(1, sizeof *cpu, err);
 
-    if (!cpu)
+    if (cpu == NULL)
         return NULL;
     omp_set_num_threads(threads);
     cpu->base.ops = &ops;
     cpu->base.threads = threads;
     cpu->block = onednn_block();
     cpu->onednn = onednn_create(threads, err);
-    if (!cpu->onednn) {
+    if (cpu->onednn == NULL) {
         mem_free(cpu);
         return NULL;
     }

@@ -57,7 +57,7 @@ struct batch_norm *cpu_batch_norm_create(struct device *dev, const struct batch_
     if (host_check_batch_norm(d, err) != 0)
         return NULL;
     struct batch_norm *bn = mem_alloc(1, sizeof *bn, err);
-    if (!bn)
+    if (bn == NULL)
         return NULL;
     const int block = cpu_const(dev)->block;
     bn->d = *d;
@@ -67,7 +67,7 @@ struct batch_norm *cpu_batch_norm_create(struct device *dev, const struct batch_
     bn->area = d->h * d->w;
     bn->kernels = bn->block == 16 ? &plane_kernels_16 : bn->block == 8 ? &plane_kernels_8 : &plane_kernels_1;
     bn->partials = mem_alloc((size_t)bn->blocks * bn->threads, sizeof *bn->partials, err);
-    if (!bn->partials) {
+    if (bn->partials == NULL) {
         mem_free(bn);
         return NULL;
     }
@@ -76,7 +76,7 @@ struct batch_norm *cpu_batch_norm_create(struct device *dev, const struct batch_
 
 void cpu_batch_norm_destroy(struct batch_norm *bn)
 {
-    if (!bn)
+    if (bn == NULL)
         return;
     mem_free(bn->partials);
     mem_free(bn);

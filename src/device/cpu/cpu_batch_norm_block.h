@@ -40,7 +40,7 @@ static inline __attribute__((always_inline)) void BLOCKED(apply_as)(int area, co
         for (int l = 0; l < BLOCK; l++) {
             size_t j = (size_t)p * BLOCK + l;
             float value = kernel_batch_norm(x[j], k->mean[l], k->scale[l], k->offset[l]);
-            if (residual)
+            if (residual != NULL)
                 value += residual[j];
             y[j] = relu ? kernel_relu(value) : value;
         }
@@ -51,7 +51,7 @@ static void BLOCKED(apply)(int area, const float *restrict x, const float *restr
 {
     const struct channels own = *k; /* which y cannot alias */
 
-    if (residual)
+    if (residual != NULL)
         BLOCKED(apply_as)(area, x, residual, &own, relu, y);
     else if (relu)
         BLOCKED(apply_as)(area, x, NULL, &own, true, y);
@@ -65,9 +65,9 @@ static inline __attribute__((always_inline)) void BLOCKED(gradient)(const lanes 
                                                                     int p, lanes *g)
 {
     *g = dy[p];
-    if (dy2)
+    if (dy2 != NULL)
         *g += dy2[p];
-    if (y)
+    if (y != NULL)
         *g = (lanes)((masks)*g & ~(masks)(y[p] <= 0));
 }
 
@@ -87,7 +87,7 @@ static inline __attribute__((always_inline)) void BLOCKED(add_products_as)(int a
             BLOCKED(gradient)(y, dy, dy2, p, &g);
             s += g;
             q += g * (x[p] - center);
-            if (keep)
+            if (keep != NULL)
                 keep[p] = g;
         }
         for (int l = 0; l < BLOCK; l++) {
@@ -104,13 +104,13 @@ static void BLOCKED(add_products)(int area, const float *x, const float *y, cons
                 *m = (const lanes *)mean;
     lanes *out = (lanes *)keep;
 
-    if (!y)
+    if (y == NULL)
         BLOCKED(add_products_as)(area, vx, NULL, vdy, vdy2, m, out, sum, product);
-    else if (dy2 && out)
+    else if (dy2 != NULL && out != NULL)
         BLOCKED(add_products_as)(area, vx, vy, vdy, vdy2, m, out, sum, product);
-    else if (out)
+    else if (out != NULL)
         BLOCKED(add_products_as)(area, vx, vy, vdy, NULL, m, out, sum, product);
-    else if (dy2)
+    else if (dy2 != NULL)
         BLOCKED(add_products_as)(area, vx, vy, vdy, vdy2, m, NULL, sum, product);
     else
         BLOCKED(add_products_as)(area, vx, vy, vdy, NULL, m, NULL, sum, product);
@@ -138,11 +138,11 @@ static inline __attribute__((always_inline)) void BLOCKED(input_gradient_as)(int
 static void BLOCKED(input_gradient)(int area, const float *x, const float *y, const float *dy, const float *dy2,
                                     const struct channels *k, float *dx)
 {
-    if (!y && !dy2)
+    if (y == NULL && dy2 == NULL)
         BLOCKED(input_gradient_as)(area, x, NULL, dy, NULL, k, dx);
-    else if (!y)
+    else if (y == NULL)
         BLOCKED(input_gradient_as)(area, x, NULL, dy, dy2, k, dx);
-    else if (!dy2)
+    else if (dy2 == NULL)
         BLOCKED(input_gradient_as)(area, x, y, dy, NULL, k, dx);
     else
         BLOCKED(input_gradient_as)(area, x, y, dy, dy2, k, dx);

@@ -178,7 +178,7 @@ static int cpu_nearest_rows(struct device *dev, int64_t n, int d, const double *
     double *square = mem_alloc((size_t)n, sizeof *square, err);
     double *products = mem_alloc((size_t)threads * TILE * TILE, sizeof *products, err);
     struct nearest *best = mem_alloc((size_t)threads * (size_t)n, sizeof *best, err);
-    if (!square || !products || !best)
+    if (square == NULL || products == NULL || best == NULL)
         goto out;
     for (int64_t i = 0; i < threads * n; i++)
         best[i] = (struct nearest){ INFINITY, INT64_MAX };

@@ -52,7 +52,7 @@ static void backward_columns(int n, int d, int first, int count, const float *y,
         for (int j = 0; j < count; j++)
             sums[j] += dy[at + j];
     }
-    if (dbias)
+    if (dbias != NULL)
         for (int j = 0; j < count; j++)
             dbias[first + j] = (float)sums[j];
 }

@@ -122,12 +122,12 @@ static void block_pass(int rows, int d, int k, const double *x, const double *li
         for (int j = 0; j < k; j++)
             r[j] += offset[j];
         loglik[i] = cpu_log_sum_exp(k, r);
-        for (int j = 0; count && j < k; j++) {
+        for (int j = 0; count != NULL && j < k; j++) {
             count[j] += r[j];
             weighty += r[j] >= NEGLIGIBLE;
         }
     }
-    if (!count)
+    if (count == NULL)
         return;
     if (weighty <= 4 * (int64_t)rows)
         add_sparse(rows, d, k, x, resp, sums);
@@ -149,7 +149,7 @@ int cpu_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const double 
     double *resps = mem_alloc((size_t)threads * rows, (size_t)k * sizeof *resps, err);
     double *counts = mem_alloc((size_t)threads, (size_t)k * sizeof *counts, err);
     double *sums = mem_alloc((size_t)threads, 2 * kd * sizeof *sums, err);
-    if (!curve || !squares || !resps || !counts || !sums)
+    if (curve == NULL || squares == NULL || resps == NULL || counts == NULL || sums == NULL)
         goto out;
     cpu_blas_begin(dev, 4.0 * (double)n * d * k);
     for (size_t i = 0; i < kd; i++)
@@ -166,7 +166,7 @@ int cpu_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const double 
         }
     }
     cpu_blas_end(dev);
-    if (count) {
+    if (count != NULL) {
         memset(count, 0, (size_t)k * sizeof *count);
         memset(sum, 0, kd * sizeof *sum);
         memset(sum_square, 0, kd * sizeof *sum_square);

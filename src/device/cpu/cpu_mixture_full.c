@@ -79,9 +79,10 @@ static int screen_create(int threads, int d, int k, int m, const double *whiten,
                          double *shift, struct err *err)
 {
     double *means = mem_alloc((size_t)k, (size_t)d * sizeof *means, err);
-    double *aparts = means ? mem_alloc((size_t)threads * ((size_t)m + 1), (size_t)d * sizeof *aparts, err) : NULL;
+    double *aparts =
+        means != NULL ? mem_alloc((size_t)threads * ((size_t)m + 1), (size_t)d * sizeof *aparts, err) : NULL;
     int rc = -1;
-    if (!aparts)
+    if (aparts == NULL)
         goto out;
 #pragma omp parallel num_threads(threads)
     {
@@ -342,8 +343,9 @@ static int full_init(struct full *f, struct err *err)
     f->screened = mem_alloc(k, sizeof *f->screened, err);
     f->gathered = mem_alloc(threads * CHUNK, d * sizeof *f->gathered, err);
     f->y = mem_alloc(threads * CHUNK, STRIPE * sizeof *f->y, err);
-    if (!f->floor || !f->guess || !f->pairs.row || !f->pairs.begin || !f->pairs.chunk || !f->single ||
-        !f->whiten_norm || !f->row_norm || !f->screened || !f->gathered || !f->y)
+    if (f->floor == NULL || f->guess == NULL || f->pairs.row == NULL || f->pairs.begin == NULL ||
+        f->pairs.chunk == NULL || f->single == NULL || f->whiten_norm == NULL || f->row_norm == NULL ||
+        f->screened == NULL || f->gathered == NULL || f->y == NULL)
         return -1;
     for (size_t j = 0; j < k; j++) {
         double sum = 0.0;
@@ -373,10 +375,11 @@ int cpu_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const doub
                       .centre = centre,
                       .offset = offset,
                       .resp = resp };
-    double *screen = mem_alloc(km, ((size_t)d + 1) * sizeof *screen, err), *shift = screen ? screen + km * d : NULL;
+    double *screen = mem_alloc(km, ((size_t)d + 1) * sizeof *screen, err),
+           *shift = screen != NULL ? screen + km * d : NULL;
     double *coordinates = mem_alloc((size_t)threads * SCREEN_ROWS, km * sizeof *coordinates, err);
     cpu_blas_begin(dev, (double)n * d * d);
-    if (!screen || !coordinates || full_init(&f, err) != 0 ||
+    if (screen == NULL || coordinates == NULL || full_init(&f, err) != 0 ||
         (m > 0 && screen_create(threads, d, k, m, whiten, centre, screen, shift, err) != 0))
         goto out;
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
@@ -425,7 +428,7 @@ int cpu_weighted_scatter(struct device *dev, int64_t n, int d, const double *x, 
     int64_t *list = mem_alloc((size_t)n, sizeof *list, err);
     double *scaled = mem_alloc((size_t)threads * CHUNK, (size_t)d * sizeof *scaled, err);
     double *parts = mem_alloc((size_t)threads, dd * sizeof *parts, err);
-    if (!list || !scaled || !parts)
+    if (list == NULL || scaled == NULL || parts == NULL)
         goto out;
     cpu_blas_begin(dev, (double)n * d * d);
     for (int64_t i = 0; i < n; i++)

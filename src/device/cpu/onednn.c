@@ -79,7 +79,7 @@ void onednn_version(char *out, size_t size)
 struct onednn *onednn_create(int threads, struct err *err)
 {
     struct onednn *dnn = mem_alloc(1, sizeof *dnn, err);
-    if (!dnn)
+    if (dnn == NULL)
         return NULL;
     dnn->threads = threads;
     dnn->block = onednn_block();
@@ -96,11 +96,11 @@ struct onednn *onednn_create(int threads, struct err *err)
 
 void onednn_destroy(struct onednn *dnn)
 {
-    if (!dnn)
+    if (dnn == NULL)
         return;
-    if (dnn->stream)
+    if (dnn->stream != NULL)
         dnnl_stream_destroy(dnn->stream);
-    if (dnn->engine)
+    if (dnn->engine != NULL)
         dnnl_engine_destroy(dnn->engine);
     mem_free(dnn->scratch);
     mem_free(dnn);
@@ -173,7 +173,7 @@ static dnnl_status_t attributes(enum conv_epilogue epilogue, dnnl_primitive_attr
         status = dnnl_post_ops_append_eltwise(after, 1, dnnl_eltwise_relu, 0, 0);
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_post_ops(*attr, after);
-    if (after)
+    if (after != NULL)
         dnnl_post_ops_destroy(after);
     return status;
 }
@@ -182,7 +182,8 @@ static dnnl_status_t attributes(enum conv_epilogue epilogue, dnnl_primitive_attr
 static const char *implementation(const_dnnl_primitive_desc_t pd)
 {
     const char *name = NULL;
-    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name ? name : "?";
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name != NULL ? name
+                                                                                                             : "?";
 }
 
 static bool is_reference(const char *name)
@@ -203,14 +204,14 @@ static dnnl_status_t choose(const struct conv *conv, enum form form, const_dnnl_
         return status;
     while (status == dnnl_success) {
         *pd = dnnl_primitive_desc_iterator_fetch(candidates);
-        if (!*pd) {
+        if (*pd == NULL) {
             status = dnnl_out_of_memory;
             break;
         }
         const char *name = implementation(*pd);
         /* Of channels last only by products of matrices: 2.6.3's kernel for AVX2 gets the
          * weights' gradient of 1x1 convolutions of stride 2 of few channels wrong. */
-        if (!is_reference(name) && (form == ROUNDED || strstr(name, "gemm")))
+        if (!is_reference(name) && (form == ROUNDED || strstr(name, "gemm") != NULL))
             break;
         dnnl_primitive_desc_destroy(*pd);
         *pd = NULL;
@@ -257,9 +258,9 @@ static dnnl_status_t describe(const struct conv *conv, enum onednn_pass kind, en
         if (status == dnnl_success)
             status = choose(conv, form, &backward, attr, hint, pd);
     }
-    if (hint)
+    if (hint != NULL)
         dnnl_primitive_desc_destroy(hint);
-    if (attr)
+    if (attr != NULL)
         dnnl_primitive_attr_destroy(attr);
     return status;
 }
@@ -296,7 +297,7 @@ static dnnl_status_t plan_reorder(const struct conv *conv, const dnnl_memory_des
         dnnl_reorder_primitive_desc_create(&pd, from, conv->dnn->engine, to, conv->dnn->engine, NULL);
     if (status == dnnl_success)
         status = dnnl_primitive_create(reorder, pd);
-    if (pd)
+    if (pd != NULL)
         dnnl_primitive_desc_destroy(pd);
     return status;
 }
@@ -326,7 +327,7 @@ static int grow_scratch(struct onednn *dnn, size_t bytes, struct err *err)
     if (bytes <= dnn->scratch_bytes)
         return 0;
     void *larger = mem_alloc(bytes, 1, err);
-    if (!larger)
+    if (larger == NULL)
         return -1;
     mem_free(dnn->scratch);
     dnn->scratch = larger;
@@ -403,7 +404,7 @@ struct conv *onednn_conv_create(struct onednn *dnn, const struct conv_desc *d, s
     if (host_check_conv(d, err) != 0)
         return NULL;
     struct conv *conv = mem_alloc(1, sizeof *conv, err);
-    if (!conv)
+    if (conv == NULL)
         return NULL;
     conv->dnn = dnn;
     conv->d = *d;
@@ -411,7 +412,7 @@ struct conv *onednn_conv_create(struct onednn *dnn, const struct conv_desc *d, s
     conv->bias = mem_alloc((size_t)channels(dnn, ROUNDED, d->c_out), sizeof *conv->bias, err);
     /* oneDNN plans for the number of threads that OpenMP would use now */
     omp_set_num_threads(dnn->threads);
-    if (!conv->bias || plan_pass(conv, ONEDNN_FORWARD, err) != 0 ||
+    if (conv->bias == NULL || plan_pass(conv, ONEDNN_FORWARD, err) != 0 ||
         (d->training && plan_pass(conv, ONEDNN_BACKWARD_WEIGHT, err) != 0) ||
         (d->training && d->input_gradient && plan_pass(conv, ONEDNN_BACKWARD_DATA, err) != 0)) {
         onednn_conv_destroy(conv);
@@ -422,7 +423,7 @@ struct conv *onednn_conv_create(struct onednn *dnn, const struct conv_desc *d, s
 
 void onednn_conv_destroy(struct conv *conv)
 {
-    if (!conv)
+    if (conv == NULL)
         return;
     for (int k = 0; k < ONEDNN_PASSES; k++) {
         struct pass *pass = &conv->pass[k];
@@ -431,10 +432,10 @@ void onednn_conv_destroy(struct conv *conv)
         const dnnl_primitive_t primitives[] = { pass->primitive,  pass->x.in, pass->x.out, pass->weight.in,
                                                 pass->weight.out, pass->y.in, pass->y.out };
         for (size_t i = 0; i < sizeof memories / sizeof *memories; i++)
-            if (memories[i])
+            if (memories[i] != NULL)
                 dnnl_memory_destroy(memories[i]);
         for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++)
-            if (primitives[i])
+            if (primitives[i] != NULL)
                 dnnl_primitive_destroy(primitives[i]);
     }
     mem_free(conv->bias);
@@ -445,13 +446,14 @@ const char *onednn_conv_implementation(const struct conv *conv, enum onednn_pass
 {
     const_dnnl_primitive_desc_t pd;
     const dnnl_primitive_t primitive = conv->pass[kind].primitive;
-    return primitive && dnnl_primitive_get_primitive_desc(primitive, &pd) == dnnl_success ? implementation(pd) : NULL;
+    return primitive != NULL && dnnl_primitive_get_primitive_desc(primitive, &pd) == dnnl_success ? implementation(pd)
+                                                                                                  : NULL;
 }
 
 /* The operand is at `data` on the device. */
 static dnnl_status_t place(const struct conv *conv, const struct operand *operand, const void *data)
 {
-    if (!operand->outside)
+    if (operand->outside == NULL)
         return dnnl_memory_set_data_handle(operand->inside, (void *)data);
     dnnl_status_t status = dnnl_memory_set_data_handle(operand->outside, (void *)data);
     if (status == dnnl_success)
@@ -462,7 +464,7 @@ static dnnl_status_t place(const struct conv *conv, const struct operand *operan
 static dnnl_status_t reorder(const struct conv *conv, dnnl_primitive_t primitive, dnnl_memory_t from, dnnl_memory_t to)
 {
     const dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, to } };
-    return primitive ? dnnl_primitive_execute(primitive, conv->dnn->stream, 2, args) : dnnl_success;
+    return primitive != NULL ? dnnl_primitive_execute(primitive, conv->dnn->stream, 2, args) : dnnl_success;
 }
 
 /* Runs one pass; all as the device has it. */
@@ -483,10 +485,10 @@ static int run(struct conv *conv, enum onednn_pass kind, const float *x, const f
         { DNNL_ARG_BIAS, pass->bias },
     };
 
-    assert(pass->primitive); /* planned with this pass in the descriptor */
+    assert(pass->primitive != NULL); /* planned with this pass in the descriptor */
     omp_set_num_threads(conv->dnn->threads);
     dnnl_status_t status = dnnl_memory_set_data_handle(pass->scratch, conv->dnn->scratch);
-    if (status == dnnl_success && pass->bias)
+    if (status == dnnl_success && pass->bias != NULL)
         status = dnnl_memory_set_data_handle(pass->bias, conv->bias);
     for (int i = 0; i < 3 && status == dnnl_success; i++) {
         status = place(conv, operands[i], data[i]);
@@ -494,7 +496,7 @@ static int run(struct conv *conv, enum onednn_pass kind, const float *x, const f
             status = reorder(conv, operands[i]->in, operands[i]->outside, operands[i]->inside);
     }
     if (status == dnnl_success)
-        status = dnnl_primitive_execute(pass->primitive, conv->dnn->stream, pass->bias ? 5 : 4, args);
+        status = dnnl_primitive_execute(pass->primitive, conv->dnn->stream, pass->bias != NULL ? 5 : 4, args);
     for (int i = 0; i < 3 && status == dnnl_success; i++)
         status = reorder(conv, operands[i]->out, operands[i]->inside, operands[i]->outside);
     if (status == dnnl_success)

@@ -97,7 +97,7 @@ static int available(struct err *err)
 static struct device *open_ref(int threads, struct err *err)
 {
     struct device *dev = mem_alloc(1, sizeof *dev, err);
-    if (!dev)
+    if (dev == NULL)
         return NULL;
     dev->ops = &ops;
     dev->threads = threads;

@@ -17,7 +17,7 @@ struct batch_norm *ref_batch_norm_create(struct device *dev, const struct batch_
     if (host_check_batch_norm(d, err) != 0)
         return NULL;
     struct batch_norm *bn = mem_alloc(1, sizeof *bn, err);
-    if (!bn)
+    if (bn == NULL)
         return NULL;
     bn->d = *d;
     bn->threads = dev->threads;

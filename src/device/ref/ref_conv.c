@@ -19,7 +19,7 @@ struct conv *ref_conv_create(struct device *dev, const struct conv_desc *d, stru
     if (host_check_conv(d, err) != 0)
         return NULL;
     struct conv *conv = mem_alloc(1, sizeof *conv, err);
-    if (!conv)
+    if (conv == NULL)
         return NULL;
     conv->d = *d;
     conv->oh = host_conv_out(d, d->h);

@@ -167,7 +167,7 @@ static int ref_nearest_rows(struct device *dev, int64_t n, int d, const double *
         }
         if (nearest == i)
             distance[i] = NAN;
-        if (index)
+        if (index != NULL)
             index[i] = nearest;
     }
     return 0;
@@ -179,9 +179,9 @@ static int ref_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const 
 {
     (void)dev;
     double *row = mem_alloc((size_t)k, sizeof *row, err);
-    if (!row)
+    if (row == NULL)
         return -1;
-    if (count) {
+    if (count != NULL) {
         memset(count, 0, (size_t)k * sizeof *count);
         memset(sum, 0, (size_t)k * d * sizeof *sum);
         memset(sum_square, 0, (size_t)k * d * sizeof *sum_square);
@@ -196,7 +196,7 @@ static int ref_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const 
             }
         }
         loglik[i] = log_sum_exp(k, row);
-        for (int j = 0; count && j < k; j++) {
+        for (int j = 0; count != NULL && j < k; j++) {
             count[j] += row[j];
             for (int c = 0; c < d; c++) {
                 sum[(size_t)j * d + c] += row[j] * v[c];

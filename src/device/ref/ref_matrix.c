@@ -51,7 +51,7 @@ int ref_bias_relu_backward(struct device *dev, int n, int d, const float *y, flo
                 dy[p] = 0;
             sum += dy[p];
         }
-        if (dbias)
+        if (dbias != NULL)
             dbias[j] = (float)sum;
     }
     return 0;

@@ -50,7 +50,7 @@ int ref_max_pool_backward(struct device *dev, int n, int c, int h, int w, const 
     for (size_t plane = 0; plane < (size_t)n * c; plane++)
         for (int p = 0; p < outputs; p++) {
             size_t out = plane * outputs + p;
-            dx[plane * h * w + where[out]] += dy[out] + (dy2 ? dy2[out] : 0);
+            dx[plane * h * w + where[out]] += dy[out] + (dy2 != NULL ? dy2[out] : 0);
         }
     return 0;
 }

@@ -52,7 +52,7 @@ struct conv {
 
 static void emulated_conv_destroy(struct conv *conv)
 {
-    if (!conv)
+    if (conv == NULL)
         return;
     ref_conv_destroy(conv->plain);
     mem_free(conv->x);
@@ -66,7 +66,7 @@ static struct conv *emulated_conv_create(struct device *dev, const struct conv_d
     if (host_check_conv(d, err) != 0)
         return NULL;
     struct conv *conv = mem_alloc(1, sizeof *conv, err);
-    if (!conv)
+    if (conv == NULL)
         return NULL;
     without.epilogue = CONV_PLAIN;
     conv->precision = dev->precision;
@@ -76,7 +76,7 @@ static struct conv *emulated_conv_create(struct device *dev, const struct conv_d
     conv->plain = ref_conv_create(dev, &without, err);
     conv->x = mem_alloc((size_t)d->n * d->c_in * d->h * d->w, sizeof *conv->x, err);
     conv->y = mem_alloc((size_t)d->n * d->c_out * conv->oh * conv->ow, sizeof *conv->y, err);
-    if (!conv->plain || !conv->x || !conv->y) {
+    if (conv->plain == NULL || conv->x == NULL || conv->y == NULL) {
         emulated_conv_destroy(conv);
         return NULL;
     }
@@ -133,12 +133,12 @@ static struct batch_norm *emulated_batch_norm_create(struct device *dev, const s
     if (host_check_batch_norm(d, err) != 0)
         return NULL;
     struct batch_norm *bn = mem_alloc(1, sizeof *bn, err);
-    if (!bn)
+    if (bn == NULL)
         return NULL;
     bn->precision = dev->precision;
     bn->d = *d;
     bn->workspace = mem_alloc(cuda_batch_norm_workspace(dev->precision, d), 1, err);
-    if (!bn->workspace) {
+    if (bn->workspace == NULL) {
         mem_free(bn);
         return NULL;
     }
@@ -148,7 +148,7 @@ static struct batch_norm *emulated_batch_norm_create(struct device *dev, const s
 
 static void emulated_batch_norm_destroy(struct batch_norm *bn)
 {
-    if (!bn)
+    if (bn == NULL)
         return;
     mem_free(bn->workspace);
     mem_free(bn);
@@ -279,7 +279,7 @@ static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int 
 {
     (void)c;
     void *workspace = mem_alloc(cuda_augment_workspace(target, n) + 1, 1, err);
-    if (!workspace)
+    if (workspace == NULL)
         return -1;
     int rc = cuda_augment(stream, dev->precision, pixels, h, w, views, n, target, workspace, out, err);
     mem_free(workspace);
@@ -352,7 +352,7 @@ static int available(struct err *err)
 static struct device *open_emulator(int threads, struct err *err)
 {
     struct device *dev = mem_alloc(1, sizeof *dev, err);
-    if (!dev)
+    if (dev == NULL)
         return NULL;
     dev->ops = &ops;
     dev->threads = threads;

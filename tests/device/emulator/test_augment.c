@@ -43,8 +43,8 @@ static void compare(int h, int w, int th, int tw, int n, const struct augment_st
     for (size_t i = 0; i < bytes; i++)
         pixels[i] = (uint8_t)rng_u32(&rng);
     for (int i = 0; i < n; i++) {
-        views[i] = strength ? augment_draw(strength, 11, 1, (uint32_t)(i % IMAGES), (uint32_t)i, h, w)
-                            : augment_identity(i % IMAGES, h, w);
+        views[i] = strength != NULL ? augment_draw(strength, 11, 1, (uint32_t)(i % IMAGES), (uint32_t)i, h, w)
+                                    : augment_identity(i % IMAGES, h, w);
     }
     for (size_t i = 0; i < floats; i++)
         got[i] = NAN;

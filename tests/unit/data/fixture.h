@@ -19,7 +19,7 @@
 static inline cJSON *parse(const char *text)
 {
     cJSON *spec = cJSON_Parse(text);
-    if (!spec)
+    if (spec == NULL)
         fail_msg("not JSON: %s", text);
     return spec;
 }
@@ -99,7 +99,7 @@ static inline void check_image(const struct images *im, int64_t k, int i)
             for (int x = 0; x < im->w; x++)
                 if (im->pixels[((k * 3 + c) * im->h + y) * im->w + x] != pixel(i, c, y, x))
                     fail_msg("image %d at place %d differs at channel %d, row %d, column %d", i, (int)k, c, y, x);
-    if (im->labels)
+    if (im->labels != NULL)
         assert_int_equal(im->labels[k], 3 * i % 10);
 }
 

@@ -226,7 +226,7 @@ static void crops_as_torchvision(void **state)
     size_t bytes;
     assert_int_equal(fs_read(GOLDEN "augment_draws.txt", &file, &bytes, &err), 0);
     int lines = 0;
-    for (char *line = strtok(file, "\n"); line; line = strtok(NULL, "\n"), lines++) {
+    for (char *line = strtok(file, "\n"); line != NULL; line = strtok(NULL, "\n"), lines++) {
         int h, w, used;
         double low, high, sum[6] = { 0 };
         enum { DRAWS = 200000 };

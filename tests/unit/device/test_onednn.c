@@ -33,14 +33,14 @@ static void has_kernels(int c_in, int size, int c_out, int kernel, int stride, b
         d.epilogue = d.training ? CONV_PLAIN : (enum conv_epilogue)epilogue;
         d.input_gradient = d.training && input_gradient;
         struct conv *conv = onednn_conv_create(dnn, &d, &err);
-        if (!conv)
+        if (conv == NULL)
             fail_msg("%s", err.text);
         for (int pass = 0; pass < ONEDNN_PASSES; pass++) {
             const char *name = onednn_conv_implementation(conv, (enum onednn_pass)pass);
             const bool wanted =
                 pass == ONEDNN_FORWARD || (d.training && pass == ONEDNN_BACKWARD_WEIGHT) || d.input_gradient;
             assert_int_equal(name != NULL, wanted);
-            if (name && (strncmp(name, "ref", 3) == 0 || name[0] == '?'))
+            if (name != NULL && (strncmp(name, "ref", 3) == 0 || name[0] == '?'))
                 fail_msg("pass %d of %d x %d^2 -> %d, kernel %d, stride %d, epilogue %d is %s", pass, c_in, size, c_out,
                          kernel, stride, epilogue, name);
             planned += wanted;
@@ -109,7 +109,7 @@ static void test_refused(void **state)
     struct conv *conv = onednn_conv_create(dnn, &d, &err);
     (void)state;
 
-    if (conv)
+    if (conv != NULL)
         assert_int_not_equal(strncmp(onednn_conv_implementation(conv, ONEDNN_FORWARD), "ref", 3), 0);
     else
         assert_non_null(strstr(err.text, "no fast kernel"));
@@ -124,7 +124,7 @@ static int start(void **state)
     planned = 0;
     batch = as[1];
     dnn = onednn_create(as[0], &err);
-    return dnn ? 0 : -1;
+    return dnn != NULL ? 0 : -1;
 }
 
 static int stop(void **state)

@@ -443,7 +443,7 @@ static void test_every_slot(void **state)
     (void)state;
     struct err err;
 
-    for (int k = 0; device_kinds[k]; k++) {
+    for (int k = 0; device_kinds[k] != NULL; k++) {
         if (device_kinds[k]->available(&err) != 0)
             continue;
         struct device *one = device_open(device_kinds[k]->name, 1, &err);
@@ -452,7 +452,7 @@ static void test_every_slot(void **state)
         assert_non_null(device_kinds[k]->help);
         void *const *slots = (void *const *)one->ops;
         for (size_t i = 0; i < sizeof *one->ops / sizeof *slots; i++)
-            if (!slots[i] && i != offsetof(struct device_ops, recording) / sizeof *slots)
+            if (slots[i] == NULL && i != offsetof(struct device_ops, recording) / sizeof *slots)
                 fail_msg("slot %zu of device %s is empty", i, one->ops->name);
         device_close(one);
     }
@@ -463,7 +463,7 @@ static int set_up(void **state)
     (void)state;
     struct err err;
     dev = device_open("ref", 1, &err);
-    if (!dev)
+    if (dev == NULL)
         return -1;
     ops = dev->ops;
     return 0;

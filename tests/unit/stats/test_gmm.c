@@ -137,7 +137,7 @@ static void refused(const double *x, int64_t n, int64_t d, const struct gmm_opti
     struct err err = { "" };
     for (int which = 0; which < 2; which++) {
         assert_int_equal(gmm_fit(both_devices[which], x, n, d, options, &g, &err), -1);
-        if (!strstr(err.text, says))
+        if (strstr(err.text, says) == NULL)
             fail_msg("\"%s\" does not say \"%s\"", err.text, says);
         assert_null(g.mean);
     }

@@ -175,7 +175,7 @@ static void violated(const char *statistic, const double *fit, const double *mem
     struct inference_result r;
     run(statistic, fit, members, n, heldout, n_heldout, d, 0, &r);
     assert_string_equal(r.verdict, "assumptions violated");
-    if (!strstr(r.reason, says))
+    if (strstr(r.reason, says) == NULL)
         fail_msg("%s: \"%s\" does not say \"%s\"", statistic, r.reason, says);
     assert_non_null(r.scores_members);
     inference_result_fini(&r);
@@ -192,11 +192,11 @@ static void test_violated(void **state)
     violated("learned", fit, members, 19, heldout, 2 * N, D, "19");
     violated("learned", fit, members, N, heldout, 30, D, "15");
     memcpy(heldout + 4 * D, members, 3 * D * sizeof *fit);
-    for (int i = 0; statistics[i]; i++)
+    for (int i = 0; statistics[i] != NULL; i++)
         violated(statistics[i]->name, fit, members, N, heldout, 2 * N, D, "3 of 120 rows of the held-out rows");
-    for (int i = 0; statistics[i]; i++)
+    for (int i = 0; statistics[i] != NULL; i++)
         violated(statistics[i]->name, fit, fit, N, heldout + 10 * D, N, D, "60 of 60 rows of the members");
-    for (int i = 0; statistics[i]; i++) /* a collapsed encoder */
+    for (int i = 0; statistics[i] != NULL; i++) /* a collapsed encoder */
         violated(statistics[i]->name, flat, flat, N, flat, 2 * N, D, "also in");
     mem_free(flat);
     mem_free(heldout);
@@ -211,7 +211,7 @@ static void test_convergence(void **state)
     enum { N = 200, D = 6 };
     double *x = images(4 * N, D, 61, 0.4);
     struct inference_data data = { D, N, N, 2 * N, x, x + N * D, x + 2 * N * D };
-    for (int i = 0; statistics[i]; i++) {
+    for (int i = 0; statistics[i] != NULL; i++) {
         bool gap = strcmp(statistics[i]->name, "gap") == 0;
         for (int enough = 0; enough < 2; enough++) {
             struct inference_options o = usual();
@@ -244,7 +244,7 @@ static void test_bad(void **state)
     struct inference_result r;
     struct err err;
     struct inference_data data = { D, N, N, 2 * N, x, x + N * D, x + 2 * N * D };
-    for (int i = 0; statistics[i]; i++) {
+    for (int i = 0; statistics[i] != NULL; i++) {
         struct inference_data empty = data;
         empty.n_heldout = 0;
         assert_int_equal(statistics[i]->run(&cpu_device, &empty, &o, &r, &err), -1);

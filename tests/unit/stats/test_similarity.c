@@ -82,7 +82,7 @@ static void test_obfuscations(void **state)
     struct information mi_plain, mi;
     struct similarity s;
     mutual_information(&cpu_device, x, D, x, D, N, &mi_plain, NULL);
-    for (int o = 0; obfuscations[o]; o++) {
+    for (int o = 0; obfuscations[o] != NULL; o++) {
         const struct obfuscation *obfuscation = obfuscations[o];
         double *y, *again, *other, *wide;
         int64_t d, d2;
