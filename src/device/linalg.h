@@ -55,8 +55,9 @@ struct device_linalg {
 
     /* Nearest other row of every row of x (n, d), n >= 2: its index (NULL: not
      * wanted) and squared Euclidean distance. The search may use products of
-     * rows (absolute error about 1e-15 |x|^2: centre the data first); the
-     * distance of the winner is computed from differences. A row with no finite
+     * rows where they do not cancel (a squared distance of 1e-10 of the rows' squares and
+     * more, hence a relative error below 1e-4: centre the data first); all below is
+     * computed from differences, and the distance of the winner always. A row with no finite
      * distance to another gets NaN, and an index that means nothing. */
     int (*nearest_rows)(struct device *, int64_t n, int d, const double *x, int64_t *index, double *distance,
                         struct err *);

@@ -6,11 +6,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "stats/duplicates.h"
 #include "stats/tests.h"
 
 static const char *const covariances[] = { "full", "diag", NULL };
@@ -131,68 +131,71 @@ size_t inference_mixture_memory(const struct inference_data *data, const struct 
     return gmm_memory(rows, data->d, components, fit.covariance);
 }
 
-/* -- rows that occur in two sets -- */
+/* -- assumptions of the test -- */
 
-struct row_key {
-    uint64_t hash;
-    const double *row;
-    size_t bytes;
-};
-
-static int by_row(const void *a, const void *b)
+__attribute__((format(printf, 2, 3))) static void violated(struct inference_result *out, const char *reason, ...)
 {
-    const struct row_key *x = a, *y = b;
-    if (x->hash != y->hash)
-        return x->hash < y->hash ? -1 : 1;
-    return memcmp(x->row, y->row, x->bytes);
+    va_list args;
+    if (out->reason[0] != '\0') /* the first reason stays */
+        return;
+    va_start(args, reason);
+    vsnprintf(out->reason, sizeof out->reason, reason, args);
+    va_end(args);
 }
 
-static void row_keys(const double *x, int64_t n, int64_t d, struct row_key *out)
+/* More rows than happen to be there twice: real image sets do contain duplicates. */
+static bool too_many(int64_t rows, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) {
-        const double *row = x + i * d;
-        uint64_t hash = 0xcbf29ce484222325u;
-        for (int64_t c = 0; c < d; c++) {
-            uint64_t bits;
-            memcpy(&bits, &row[c], sizeof bits);
-            hash = (hash ^ bits) * 0x100000001b3u;
-            hash ^= hash >> 29;
-        }
-        out[i] = (struct row_key){ hash, row, (size_t)d * sizeof *row };
-    }
+    return rows * 100 > n;
 }
 
-/* Number of rows of a that b has, too; -1 without memory. */
-static int64_t shared_rows(const double *a, int64_t na, const double *b, int64_t nb, int64_t d, struct err *err)
+/* The sets must be disjoint, and rows of one set independent: of repeated rows the
+ * test would believe that each is a further observation. */
+static int check_duplicates(const struct inference_data *data, struct inference_result *out, struct err *err)
 {
-    int64_t shared = -1;
-    struct row_key *ka = mem_alloc((size_t)na, sizeof *ka, err), *kb = mem_alloc((size_t)nb, sizeof *kb, err);
-    if (ka == NULL || kb == NULL)
-        goto out;
-    row_keys(a, na, d, ka);
-    row_keys(b, nb, d, kb);
-    qsort(kb, (size_t)nb, sizeof *kb, by_row);
-    shared = 0;
-    for (int64_t i = 0; i < na; i++)
-        shared += bsearch(&ka[i], kb, (size_t)nb, sizeof *kb, by_row) != NULL;
-out:
-    mem_free(kb);
-    mem_free(ka);
-    return shared;
-}
-
-/* Sets that must be disjoint may share one row in a hundred by accident (real
- * image sets do contain duplicates), not more. */
-static int check_disjoint(const char *name_a, const double *a, int64_t na, const char *name_b, const double *b,
-                          int64_t nb, int64_t d, struct inference_result *out, struct err *err)
-{
-    int64_t shared = shared_rows(a, na, b, nb, d, err);
-    if (shared < 0)
+    enum { FIT, MEMBERS, HELDOUT };
+    static const char *const rows[] = { "rows to fit", "rows of the members", "held-out rows" };
+    static const char *const set[] = { "rows to fit", "members", "held-out rows" };
+    static const int pairs[][2] = { { HELDOUT, MEMBERS }, { HELDOUT, FIT }, { MEMBERS, FIT } };
+    const struct row_set sets[] = { { data->fit, data->n_fit },
+                                    { data->members, data->n_members },
+                                    { data->heldout, data->n_heldout } };
+    int64_t count[DUPLICATE_SETS][DUPLICATE_SETS];
+    if (duplicates_count(sets, data->d, count, err) != 0)
         return -1;
-    if (shared * 100 > na && !out->reason[0])
-        snprintf(out->reason, sizeof out->reason, "%lld of %lld rows of the %s are also in the %s", (long long)shared,
-                 (long long)na, name_a, name_b);
+    for (int i = 0; i < 3; i++) {
+        const int a = pairs[i][0], b = pairs[i][1];
+        if (too_many(count[a][b], sets[a].n))
+            violated(out, "%lld of %lld %s are also in the %s", (long long)count[a][b], (long long)sets[a].n, rows[a],
+                     set[b]);
+    }
+    for (int i = 0; i < 3; i++) {
+        out->repeated[i] = count[i][i];
+        if (too_many(count[i][i], sets[i].n))
+            violated(out, "%lld of %lld %s repeat other rows of the same set, and the test takes independent rows",
+                     (long long)count[i][i], (long long)sets[i].n, rows[i]);
+    }
     return 0;
+}
+
+/* All scores are then a constant and rounding. */
+static void check_collapse(const struct inference_data *data, struct inference_result *out)
+{
+    const double *const parts[] = { data->fit, data->members, data->heldout };
+    const int64_t n[] = { data->n_fit, data->n_members, data->n_heldout };
+    if (rows_constant_parts(parts, n, 3, data->d))
+        violated(out, "the representations are the same for all images, but for rounding: the encoder has collapsed");
+}
+
+/* A log-likelihood is a sum of `d` terms and carries their rounding. */
+static const double SCORE_ROUNDING = 1e-10;
+
+static void check_spread(const struct inference_data *data, const struct t_test *test, struct inference_result *out)
+{
+    const double size = fabs(test->mean_a) + fabs(test->mean_b) + (double)data->d;
+    if (isfinite(test->deviation) && test->deviation <= SCORE_ROUNDING * size)
+        violated(out, "the scores differ by rounding only: their standard deviation is %.2g at means of %.6g and %.6g",
+                 test->deviation, test->mean_a, test->mean_b);
 }
 
 int inference_untested(const struct inference_data *data, const struct inference_options *options,
@@ -242,21 +245,16 @@ int inference_decide(const struct inference_data *data, const struct inference_o
     out->scores_members = scores_members;
     out->scores_heldout = scores_heldout;
     if (n_members < INFERENCE_MINIMUM || n_heldout < INFERENCE_MINIMUM)
-        snprintf(out->reason, sizeof out->reason,
-                 "the test needs at least %d members and held-out rows; there are %lld and %lld", INFERENCE_MINIMUM,
-                 (long long)n_members, (long long)n_heldout);
-    if (check_disjoint("held-out rows", data->heldout, data->n_heldout, "members", data->members, data->n_members,
-                       data->d, out, err) != 0 ||
-        check_disjoint("held-out rows", data->heldout, data->n_heldout, "rows to fit", data->fit, data->n_fit, data->d,
-                       out, err) != 0 ||
-        check_disjoint("members", data->members, data->n_members, "rows to fit", data->fit, data->n_fit, data->d, out,
-                       err) != 0)
+        violated(out, "the test needs at least %d members and held-out rows; there are %lld and %lld",
+                 INFERENCE_MINIMUM, (long long)n_members, (long long)n_heldout);
+    if (check_duplicates(data, out, err) != 0)
         return -1;
+    check_collapse(data, out);
     if (t_test_welch(scores_members, n_members, scores_heldout, n_heldout, &test, &why) != 0) {
-        test = (struct t_test){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
-        if (!out->reason[0])
-            snprintf(out->reason, sizeof out->reason, "%.200s", why.text);
+        test = (struct t_test){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
+        violated(out, "%.200s", why.text);
     }
+    check_spread(data, &test, out);
     out->loglik_members = test.mean_a;
     out->loglik_heldout = test.mean_b;
     out->gap = test.gap;
@@ -265,6 +263,6 @@ int inference_decide(const struct inference_data *data, const struct inference_o
     out->p_value = test.p;
     out->log10_p = test.log10_p;
     out->cohen_d = test.cohen_d;
-    out->verdict = out->reason[0] ? VIOLATED : test.p < options->alpha ? "stolen" : "inconclusive";
+    out->verdict = out->reason[0] != '\0' ? VIOLATED : test.p < options->alpha ? "stolen" : "inconclusive";
     return 0;
 }

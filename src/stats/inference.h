@@ -16,8 +16,8 @@
 struct inference_data {
     int64_t d;
     int64_t n_fit, n_members, n_heldout;
-    const double *fit;     /* members, first half */
-    const double *members; /* members, second half */
+    const double *fit;     /* members that mixtures or a score are fitted on */
+    const double *members; /* other members, which are tested */
     const double *heldout;
 };
 
@@ -40,8 +40,9 @@ struct inference_result {
     int64_t mixtures, unconverged;                       /* fitted, and those of them that EM left at max_iterations */
     double loglik_members, loglik_heldout;               /* means of the score that was tested */
     double gap, t, df, p_value, log10_p, cohen_d, alpha; /* NAN where the test could not be computed */
-    const char *verdict;                                 /* "stolen", "inconclusive", "assumptions violated" */
-    char reason[256];                                    /* why assumptions are violated, one sentence; else "" */
+    int64_t repeated[3];                     /* rows that stand in their set again: of fit, members, held-out */
+    const char *verdict;                     /* "stolen", "inconclusive", "assumptions violated" */
+    char reason[256];                        /* why assumptions are violated, one sentence; else "" */
     double *scores_members, *scores_heldout; /* (n_members), (n_heldout): mem_free by inference_result_fini */
 };
 
@@ -49,8 +50,9 @@ struct inference_result {
  * finite, an empty set, fewer fit rows than components. Data that
  * cannot carry the test is a result with the verdict "assumptions violated":
  * fewer than INFERENCE_MINIMUM tested rows in a group, too few rows to learn
- * from, scores without variance, more than one row in a hundred that is in two
- * sets which must be disjoint. */
+ * from, scores that are equal or differ by rounding only, representations that are the
+ * same for all images (rows_constant), more than one row in a hundred that is in two
+ * sets which must be disjoint, or in one set again (duplicates.h: to rounding). */
 enum { INFERENCE_MINIMUM = 10 };
 
 struct statistic {
@@ -78,7 +80,7 @@ size_t inference_mixture_memory(const struct inference_data *data, const struct 
                                 int64_t components);
 
 /* Fills `order` (n) with 0 .. n-1 such that the first n_first are a random
- * subset by the seed; both parts in ascending order. For halves of members. */
+ * subset by the seed; both parts in ascending order. */
 void inference_split(uint64_t seed, int64_t n, int64_t n_first, uint32_t *order);
 
 /* -- for the statistics' own files -- */

@@ -1,5 +1,5 @@
-/* A handful of features and some hundred rows: Newton's method converges in a
- * few steps and needs no step size. */
+/* A handful of features and some hundred rows: Newton's method converges in a few
+ * steps. A step that does not lower the objective is halved until it does. */
 #include "stats/logistic.h"
 
 #include <math.h>

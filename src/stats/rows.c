@@ -17,18 +17,24 @@ int rows_check(const double *x, int64_t n, int64_t d, const char *what, struct e
     return 0;
 }
 
-bool rows_constant(const double *x, int64_t n, int64_t d)
+bool rows_constant_parts(const double *const *parts, const int64_t *n, int n_parts, int64_t d)
 {
     for (int64_t c = 0; c < d; c++) {
-        double low = x[c], high = x[c];
-        for (int64_t i = 1; i < n; i++) {
-            low = fmin(low, x[i * d + c]);
-            high = fmax(high, x[i * d + c]);
-            if (high - low > 0x1p-22 * fmax(fabs(low), fabs(high)))
-                return false;
-        }
+        double low = INFINITY, high = -INFINITY;
+        for (int p = 0; p < n_parts; p++)
+            for (int64_t i = 0; i < n[p]; i++) {
+                low = fmin(low, parts[p][i * d + c]);
+                high = fmax(high, parts[p][i * d + c]);
+                if (high - low > 0x1p-22 * fmax(fabs(low), fabs(high)))
+                    return false;
+            }
     }
     return true;
+}
+
+bool rows_constant(const double *x, int64_t n, int64_t d)
+{
+    return rows_constant_parts(&x, &n, 1, d);
 }
 
 void rows_normalize(double *x, int64_t n, int64_t d)
@@ -98,12 +104,35 @@ int rows_centre_normalize(double *x, int64_t n, int64_t d, struct err *err)
     return 0;
 }
 
+/* flat[c]: do the values of column c differ by no more than the rounding of numbers of
+ * their size? Of float32 where all of them are such numbers, else of float64. Dividing by
+ * such a spread would turn rounding into a column like any other. */
+static void flat_columns(double *const *parts, const int64_t *n, int n_parts, int64_t d, bool *flat)
+{
+    for (int64_t c = 0; c < d; c++) {
+        double low = INFINITY, high = -INFINITY;
+        bool single = true;
+        for (int p = 0; p < n_parts; p++)
+            for (int64_t i = 0; i < n[p]; i++) {
+                const double v = parts[p][i * d + c];
+                low = fmin(low, v);
+                high = fmax(high, v);
+                single = single && (double)(float)v == v;
+            }
+        flat[c] = high - low <= (single ? 0x1p-22 : 0x1p-50) * fmax(fabs(low), fabs(high));
+    }
+}
+
 int rows_standardize(double *const *parts, const int64_t *n, int n_parts, int64_t d, struct err *err)
 {
     int64_t total = 0;
-    double *mean = mem_alloc((size_t)d, 2 * sizeof *mean, err), *variance = mean + d;
-    if (mean == NULL)
+    bool *flat = mem_alloc((size_t)d, sizeof *flat, err);
+    double *mean = flat != NULL ? mem_alloc((size_t)d, 2 * sizeof *mean, err) : NULL, *variance = mean + d;
+    if (mean == NULL) {
+        mem_free(flat);
         return -1;
+    }
+    flat_columns(parts, n, n_parts, d, flat);
     for (int p = 0; p < n_parts; p++) {
         total += n[p];
         for (int64_t i = 0; i < n[p] * d; i++)
@@ -116,12 +145,13 @@ int rows_standardize(double *const *parts, const int64_t *n, int n_parts, int64_
             parts[p][i] -= mean[i % d];
             variance[i % d] += parts[p][i] * parts[p][i];
         }
-    for (int64_t c = 0; c < d; c++) /* a constant column is zero already */
-        variance[c] = variance[c] > 0.0 ? 1.0 / sqrt(variance[c] / (double)total) : 0.0;
+    for (int64_t c = 0; c < d; c++)
+        variance[c] = !flat[c] && variance[c] > 0.0 ? 1.0 / sqrt(variance[c] / (double)total) : 0.0;
     for (int p = 0; p < n_parts; p++)
         for (int64_t i = 0; i < n[p] * d; i++)
             parts[p][i] *= variance[i % d];
     mem_free(mean);
+    mem_free(flat);
     return 0;
 }
 

@@ -15,6 +15,7 @@ int rows_check(const double *x, int64_t n, int64_t d, const char *what, struct e
  * returns one vector for every image, or one vector and rounding. Of a column, values
  * apart by less than 2^-22 of the largest are the same. */
 bool rows_constant(const double *x, int64_t n, int64_t d);
+bool rows_constant_parts(const double *const *parts, const int64_t *n, int n_parts, int64_t d); /* of all together */
 
 /* Each row divided by its L2 norm (zero rows stay zero), in place. */
 void rows_normalize(double *x, int64_t n, int64_t d);
@@ -36,7 +37,9 @@ double *rows_widen(const double *x, int64_t n, int64_t d, int64_t wide, struct e
 int rows_centre_normalize(double *x, int64_t n, int64_t d, struct err *err);
 
 /* Columns to mean 0 and variance 1 over all the parts (n[p], d) together, in
- * place: pooled, so that members and held-out images are treated alike. */
+ * place: pooled, so that members and held-out images are treated alike. A column whose
+ * values differ by rounding only becomes 0 (of float32 where all its values are such
+ * numbers: 2^-22 of the largest; else 2^-50). */
 int rows_standardize(double *const *parts, const int64_t *n, int n_parts, int64_t d, struct err *err);
 
 /* What representations may go through before a test: "l2" normalises each row,

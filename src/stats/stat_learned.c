@@ -152,7 +152,7 @@ out:
 }
 
 /* Mean 0 and standard deviation 1 on the first `n_reference` sets together; the
- * same map for all. A constant feature becomes zero. */
+ * same map for all. A feature that differs by rounding only becomes zero. */
 static void standardize(struct featured *sets, int n_sets, int n_reference)
 {
     for (int f = 0; f < FEATURES; f++) {
@@ -169,7 +169,7 @@ static void standardize(struct featured *sets, int n_sets, int n_reference)
                 square += apart * apart;
             }
         }
-        double sd = sqrt(square / n), scale = sd > 1e-12 * fabs(mean) ? 1.0 / sd : 0.0;
+        double sd = sqrt(square / n), scale = sd > 1e-10 * fabs(mean) ? 1.0 / sd : 0.0;
         for (int s = 0; s < n_sets; s++) {
             for (int64_t i = 0; i < sets[s].n; i++) {
                 double *v = &sets[s].feature[i * FEATURES + f];

@@ -118,7 +118,8 @@ static int t_test(bool equal_variances, const double *a, int64_t na, const doubl
     double log_p = student_log_upper(out->t, out->df);
     out->p = exp(log_p);
     out->log10_p = log_p / LN_10;
-    out->cohen_d = out->gap / sqrt(pooled);
+    out->deviation = sqrt(pooled);
+    out->cohen_d = out->gap / out->deviation;
     return 0;
 }
 

@@ -11,9 +11,10 @@ struct t_test {
     double mean_a, mean_b;
     double gap; /* mean_a - mean_b */
     double t, df;
-    double p;       /* upper tail; may underflow to 0 */
-    double log10_p; /* does not underflow */
-    double cohen_d; /* gap / pooled standard deviation */
+    double p;         /* upper tail; may underflow to 0 */
+    double log10_p;   /* does not underflow */
+    double cohen_d;   /* gap / pooled standard deviation */
+    double deviation; /* the pooled standard deviation */
 };
 
 /* Welch's t-test: variances may differ, Welch-Satterthwaite degrees of freedom.

@@ -136,6 +136,10 @@ static int cpu_square_distances(struct device *dev, int64_t n, int d, const doub
 
 enum { TILE = 512 };
 
+/* The sum |x|^2 + |y|^2 - 2 xy carries the rounding of its terms. Below this share of
+ * |x|^2 + |y|^2 it has fewer than four digits left. */
+static const double CANCELLED = 1e-10;
+
 struct nearest {
     double distance;
     int64_t index;
@@ -159,9 +163,11 @@ static void nearest_tile(int d, const double *x, const double *square, int64_t i
         double *row = product + (size_t)i * TILE;
         struct nearest mine = best[i0 + i];
         for (int j = 0; j < nj; j++) {
-            double s = row[j] + square[i0 + i] + square[j0 + j];
+            double size = square[i0 + i] + square[j0 + j], s = row[j] + size;
             if (i0 + i == j0 + j)
                 continue;
+            if (s < CANCELLED * size)
+                s = square_distance(d, x + (i0 + i) * d, x + (j0 + j) * d);
             nearest_update(&mine, s, j0 + j);
             if (i0 != j0)
                 nearest_update(&best[j0 + j], s, i0 + i);

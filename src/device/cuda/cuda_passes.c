@@ -41,8 +41,8 @@ int cuda_nearest_rows(struct device *dev, int64_t n, int d, const double *x, int
             int ni = (int)(n - i < tile ? n - i : tile), nj = (int)(n - j < tile ? n - j : tile);
             if (cuda_dgemm(dev, TRANS_NO, TRANS_YES, ni, nj, d, 1.0, x + i * d, d, x + j * d, d, 0.0, product, tile,
                            err) != 0 ||
-                cuda_nearest_tile(cuda->stream, i, ni, j, nj, product, tile, square, j == 0, distance, nearest, err) !=
-                    0)
+                cuda_nearest_tile(cuda->stream, d, x, i, ni, j, nj, product, tile, square, j == 0, distance, nearest,
+                                  err) != 0)
                 return -1;
         }
     return cuda_indexed_distances(cuda->stream, n, d, x, nearest, distance, err);

@@ -93,8 +93,24 @@ static inline __device__ void nearer(double distance, int64_t index, double *bes
     }
 }
 
-static __global__ void nearest_tile(int64_t i0, int64_t j0, int nj, const double *product, int ld,
-                                    const double *squares, bool first, double *best_distance, int64_t *best_index)
+/* Where the sum of squares and products cancels, the distance is computed from
+ * differences (see linalg.h): by one thread, as this is rare. */
+static inline __device__ double pair_distance(int d, const double *x, int64_t i, int64_t j, double size, double product)
+{
+    double s = size - 2 * product;
+    if (s < 1e-10 * size) {
+        s = 0.0;
+        for (int c = 0; c < d; c++) {
+            const double apart = x[i * d + c] - x[j * d + c];
+            s += apart * apart;
+        }
+    }
+    return s;
+}
+
+static __global__ void nearest_tile(int d, const double *x, int64_t i0, int64_t j0, int nj, const double *product,
+                                    int ld, const double *squares, bool first, double *best_distance,
+                                    int64_t *best_index)
 {
     __shared__ double distances[ROW_THREADS];
     __shared__ int64_t indices[ROW_THREADS];
@@ -106,7 +122,7 @@ static __global__ void nearest_tile(int64_t i0, int64_t j0, int nj, const double
 
     for (int j = (int)me; j < nj; j += ROW_THREADS)
         if (j0 + j != i)
-            nearer(squares[i] + squares[j0 + j] - 2 * row[j], j0 + j, &distance, &index);
+            nearer(pair_distance(d, x, i, j0 + j, squares[i] + squares[j0 + j], row[j]), j0 + j, &distance, &index);
     distances[me] = distance;
     indices[me] = index;
     for (unsigned half = ROW_THREADS / 2; half > 0; half /= 2) {
@@ -122,12 +138,13 @@ static __global__ void nearest_tile(int64_t i0, int64_t j0, int nj, const double
     best_index[i] = indices[0];
 }
 
-int cuda_nearest_tile(cudaStream_t stream, int64_t i0, int ni, int64_t j0, int nj, const double *product, int ld,
-                      const double *square, bool first, double *best_distance, int64_t *best_index, struct err *err)
+int cuda_nearest_tile(cudaStream_t stream, int d, const double *x, int64_t i0, int ni, int64_t j0, int nj,
+                      const double *product, int ld, const double *square, bool first, double *best_distance,
+                      int64_t *best_index, struct err *err)
 {
     if (ni == 0)
         return 0;
-    return LAUNCH_SYNC(nearest_tile, dim3(ni), dim3(ROW_THREADS), stream, i0, j0, nj, product, ld, square, first,
+    return LAUNCH_SYNC(nearest_tile, dim3(ni), dim3(ROW_THREADS), stream, d, x, i0, j0, nj, product, ld, square, first,
                        best_distance, best_index);
 }
 

@@ -127,13 +127,13 @@ int cuda_square_distances(cudaStream_t stream, int64_t n, int d, const double *x
 /* out (n) = |x_i|^2, x (n, d) */
 int cuda_square_norms(cudaStream_t stream, int64_t n, int d, const double *x, double *out, struct err *err);
 /* One tile of a nearest-row search. product (ni, nj), row-major with leading
- * dimension ld, holds x_i . x_j of rows i0.. and j0..; square (n) the squared
- * norms. Takes the nearest other row of each row i0 .. i0 + ni - 1 among the
- * tile's columns into best_distance (n) and best_index (n), after those that are
- * there (`first`: nothing is there yet). Ties go to the lower index, whatever
- * the order of the tiles. */
-int cuda_nearest_tile(cudaStream_t stream, int64_t i0, int ni, int64_t j0, int nj, const double *product, int ld,
-                      const double *square, bool first, double *best_distance, int64_t *best_index, struct err *err);
+ * dimension ld, holds x_i . x_j of rows i0.. and j0.. of x (n, d); square (n) the
+ * squared norms. Distances that cancel are computed from x. Takes the nearest other row of each row i0 .. i0 + ni - 1
+ * among the tile's columns into best_distance (n) and best_index (n), after those that are there (`first`: nothing is
+ * there yet). Ties go to the lower index, whatever the order of the tiles. */
+int cuda_nearest_tile(cudaStream_t stream, int d, const double *x, int64_t i0, int ni, int64_t j0, int nj,
+                      const double *product, int ld, const double *square, bool first, double *best_distance,
+                      int64_t *best_index, struct err *err);
 /* distance (n) = |x_i - x_index[i]|^2 from differences; NaN where index[i] is no row */
 int cuda_indexed_distances(cudaStream_t stream, int64_t n, int d, const double *x, const int64_t *index,
                            double *distance, struct err *err);

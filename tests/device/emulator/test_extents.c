@@ -73,7 +73,7 @@ static void test_empty(void **state)
     OK(cuda_scale(NULL, 0, 1, NULL, NULL, &err));
     OK(cuda_log_sum_exp_rows(NULL, 0, 3, NULL, NULL, NULL, &err));
     OK(cuda_square_norms(NULL, 0, 3, NULL, NULL, &err));
-    OK(cuda_nearest_tile(NULL, 0, 0, 0, 3, NULL, 3, NULL, true, NULL, NULL, &err));
+    OK(cuda_nearest_tile(NULL, 3, NULL, 0, 0, 0, 3, NULL, 3, NULL, true, NULL, NULL, &err));
     OK(cuda_indexed_distances(NULL, 0, 3, NULL, NULL, NULL, &err));
     OK(cuda_quadratic_rows(NULL, 0, 3, NULL, NULL, NULL, NULL, 1, &err));
     OK(cuda_column_sums(NULL, 3, 0, NULL, false, NULL, NULL, &err));

@@ -87,8 +87,21 @@ static void test_square_distances(void **state)
     }
 }
 
-/* Tiles of `tile` rows and columns, in both orders; equal rows make ties. */
-static void nearest(int n, int d, int tile, bool backwards, bool ties)
+/* What the rows are: normals; equal rows, which make ties; normals of which the last three
+ * are far out, two of them equal and the third as near as products cannot tell. */
+enum rows { ROWS_NORMAL, ROWS_TIES, ROWS_CLOSE, ROWS_KINDS };
+
+static void close_rows(int n, int d, double *x)
+{
+    double *last = x + (size_t)(n - 3) * d;
+    for (int c = 0; c < d; c++) {
+        last[c] = last[d + c] = 3.0 + last[c];
+        last[2 * d + c] = last[c] + 1e-9;
+    }
+}
+
+/* Tiles of `tile` rows and columns, in both orders. */
+static void nearest(int n, int d, int tile, bool backwards, enum rows rows)
 {
     double *x = normals((size_t)n * d, 3), *square = doubles((size_t)n), *want = doubles((size_t)n),
            *got = doubles((size_t)n), *product = doubles((size_t)tile * (tile + 3));
@@ -96,8 +109,10 @@ static void nearest(int n, int d, int tile, bool backwards, bool ties)
     const int tiles = (n + tile - 1) / tile, ld = tile + 3;
 
     assert_true(want_index && got_index);
-    for (size_t i = 0; ties && i < (size_t)n * d; i++)
+    for (size_t i = 0; rows == ROWS_TIES && i < (size_t)n * d; i++)
         x[i] = (double)((i / d * 7 + i % d) % 3); /* exact in products too */
+    if (rows == ROWS_CLOSE && n > 3)
+        close_rows(n, d, x);
     OK(cuda_square_norms(NULL, n, d, x, square, &err));
     for (int a = 0; a < tiles; a++)
         for (int b = 0; b < tiles; b++) {
@@ -105,7 +120,7 @@ static void nearest(int n, int d, int tile, bool backwards, bool ties)
             const int ni = n - i0 < tile ? n - i0 : tile, nj = n - j0 < tile ? n - j0 : tile;
             OK(ref_linalg.dgemm(&host, TRANS_NO, TRANS_YES, ni, nj, d, 1, x + (size_t)i0 * d, d, x + (size_t)j0 * d, d,
                                 0, product, ld, &err));
-            OK(cuda_nearest_tile(NULL, i0, ni, j0, nj, product, ld, square, b == 0, got, got_index, &err));
+            OK(cuda_nearest_tile(NULL, d, x, i0, ni, j0, nj, product, ld, square, b == 0, got, got_index, &err));
         }
     OK(cuda_indexed_distances(NULL, n, d, x, got_index, got, &err));
     OK(ref_linalg.nearest_rows(&host, n, d, x, want_index, want, &err));
@@ -120,12 +135,12 @@ static void nearest(int n, int d, int tile, bool backwards, bool ties)
 static void test_nearest(void **state)
 {
     (void)state;
-    for (int options = 0; options < 4; options++) {
-        nearest(2, 1, 1, options & 1, options & 2);
-        nearest(3, 2, 2, options & 1, options & 2);
-        nearest(130, 7, 64, options & 1, options & 2);
-        nearest(301, 40, 300, options & 1, options & 2);
-        nearest(150, 3, 512, options & 1, options & 2);
+    for (int options = 0; options < 2 * ROWS_KINDS; options++) {
+        nearest(2, 1, 1, options & 1, (enum rows)(options / 2));
+        nearest(3, 2, 2, options & 1, (enum rows)(options / 2));
+        nearest(130, 7, 64, options & 1, (enum rows)(options / 2));
+        nearest(301, 40, 300, options & 1, (enum rows)(options / 2));
+        nearest(150, 3, 512, options & 1, (enum rows)(options / 2));
     }
 }
 
@@ -135,7 +150,7 @@ static void test_nearest_nan(void **state)
     (void)state;
     double x[4] = { NAN, NAN, NAN, NAN }, square[2] = { NAN, NAN }, product[4] = { NAN, NAN, NAN, NAN }, distance[2];
     int64_t index[2];
-    OK(cuda_nearest_tile(NULL, 0, 2, 0, 2, product, 2, square, true, distance, index, &err));
+    OK(cuda_nearest_tile(NULL, 2, x, 0, 2, 0, 2, product, 2, square, true, distance, index, &err));
     OK(cuda_indexed_distances(NULL, 2, 2, x, index, distance, &err));
     assert_true(isnan(distance[0]) && isnan(distance[1]));
 }

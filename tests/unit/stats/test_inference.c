@@ -193,7 +193,8 @@ static void test_violated(void **state)
     violated("learned", fit, members, N, heldout, 30, D, "15");
     memcpy(heldout + 4 * D, members, 3 * D * sizeof *fit);
     for (int i = 0; statistics[i] != NULL; i++)
-        violated(statistics[i]->name, fit, members, N, heldout, 2 * N, D, "3 of 120 rows of the held-out rows");
+        violated(statistics[i]->name, fit, members, N, heldout, 2 * N, D,
+                 "3 of 120 held-out rows are also in the members");
     for (int i = 0; statistics[i] != NULL; i++)
         violated(statistics[i]->name, fit, fit, N, heldout + 10 * D, N, D, "60 of 60 rows of the members");
     for (int i = 0; statistics[i] != NULL; i++) /* a collapsed encoder */
@@ -202,6 +203,92 @@ static void test_violated(void **state)
     mem_free(heldout);
     mem_free(members);
     mem_free(fit);
+}
+
+/* Repeated rows are no further observations; equal to rounding is equal, also where a
+ * zero has another sign; what happens by accident is counted and allowed. */
+static void test_repeated(void **state)
+{
+    (void)state;
+    enum { N = 200, D = 6 };
+    for (int i = 0; statistics[i] != NULL; i++) {
+        const char *name = statistics[i]->name;
+        double *fit = images(N, D, 70, 0.4), *members = images(N, D, 71, 0.4), *heldout = images(2 * N, D, 72, 0.4);
+        struct inference_result r;
+        memcpy(members + 7 * D, members, D * sizeof *members);
+        memcpy(members + 9 * D, members, D * sizeof *members);
+        run(name, fit, members, N, heldout, 2 * N, D, 0, &r); /* 2 of 200 */
+        assert_string_equal(r.reason, "");
+        assert_true(r.repeated[0] == 0 && r.repeated[1] == 2 && r.repeated[2] == 0);
+        inference_result_fini(&r);
+        memcpy(members + 8 * D, members, D * sizeof *members);
+        violated(name, fit, members, N, heldout, 2 * N, D, "3 of 200 rows of the members repeat other rows");
+        for (int c = 0; c < D; c++) /* to rounding */
+            members[8 * D + c] *= 1.0 + 1e-7 * (c % 3 - 1);
+        violated(name, fit, members, N, heldout, 2 * N, D, "3 of 200 rows of the members repeat other rows");
+        members[8 * D] += 1e-3;
+        for (int row = 0; row < 5; row++)
+            memcpy(heldout + (10 + row) * D, heldout, D * sizeof *heldout);
+        violated(name, fit, members, N, heldout, 2 * N, D, "5 of 400 held-out rows repeat other rows");
+        for (int row = 0; row < 3; row++)
+            memcpy(fit + (10 + row) * D, fit, D * sizeof *fit);
+        for (int row = 0; row < 5; row++)
+            heldout[(10 + row) * D] += 0.1 + row;
+        violated(name, fit, members, N, heldout, 2 * N, D, "3 of 200 rows to fit repeat other rows");
+        for (int k = 0; k < N * D; k++) { /* what ReLU leaves, with the other zero */
+            fit[k] = fmax(fit[k], 0.0);
+            members[k] = fit[k] == 0.0 ? -0.0 : fit[k];
+        }
+        violated(name, fit, members, N, heldout, 2 * N, D,
+                 "200 of 200 rows of the members are also in the rows to fit");
+        mem_free(heldout);
+        mem_free(members);
+        mem_free(fit);
+    }
+}
+
+/* Rows to fit that are almost equal, or all rows: what is left is rounding. Rows far from
+ * the origin that do differ are none of it. */
+static void test_rounding(void **state)
+{
+    (void)state;
+    enum { N = 100, D = 6 };
+    for (int i = 0; statistics[i] != NULL; i++) {
+        for (int close = 0; close < 3; close++) {
+            const double apart = (const double[]){ 1e-12, 1e-9, 1e-3 }[close];
+            double *x = random_matrix(4 * N, D, 80);
+            for (int k = 0; k < 4 * N * D; k++)
+                x[k] = 1.0 + k % D + (k / D >= 2 * N ? 1.5 : 1.0) * apart * x[k];
+            struct inference_result r;
+            run(statistics[i]->name, x, x + N * D, N, x + 2 * N * D, 2 * N, D, 0, &r);
+            assert_string_equal(r.verdict, close < 2          ? "assumptions violated"
+                                           : r.p_value < 0.05 ? "stolen"
+                                                              : "inconclusive");
+            assert_true((r.reason[0] == '\0') == (close == 2));
+            inference_result_fini(&r);
+            mem_free(x);
+        }
+    }
+    double flat[N], spread[N];
+    struct inference_options o = usual();
+    for (int digits = 0; digits < 2; digits++) { /* the scores alone */
+        double *x = random_matrix(3 * N, D, 81);
+        struct inference_data data = { D, N, N, N, x, x + N * D, x + 2 * N * D };
+        struct inference_result r = { 0 };
+        double *a = mem_alloc(N, sizeof *a, NULL), *b = mem_alloc(N, sizeof *b, NULL);
+        for (int k = 0; k < N; k++) {
+            flat[k] = -40.0 + (digits ? 1e-6 : 1e-12) * (x[k] + 1.0);
+            spread[k] = -40.0 + (digits ? 1e-6 : 1e-12) * x[N + k];
+        }
+        memcpy(a, flat, sizeof flat);
+        memcpy(b, spread, sizeof spread);
+        assert_int_equal(inference_decide(&data, &o, a, N, b, N, &r, NULL), 0);
+        assert_true(r.p_value < 1e-4);
+        assert_string_equal(r.verdict, digits ? "stolen" : "assumptions violated");
+        assert_true(digits || strstr(r.reason, "the scores differ by rounding only") != NULL);
+        inference_result_fini(&r);
+        mem_free(x);
+    }
 }
 
 /* EM that may not go on says so, the learned statistic for each of its 15 mixtures. */
@@ -266,7 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logistic),    cmocka_unit_test(test_split),    cmocka_unit_test(test_directions),
         cmocka_unit_test(test_null),        cmocka_unit_test(test_violated), cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_convergence),
+        cmocka_unit_test(test_convergence), cmocka_unit_test(test_repeated), cmocka_unit_test(test_rounding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

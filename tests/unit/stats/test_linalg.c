@@ -151,6 +151,32 @@ static void test_neighbours(void **state)
     }
 }
 
+/* Neighbours closer than products of rows can tell: of five triples, two rows are equal
+ * and the third is 1e-9 away. */
+static void test_close_neighbours(void **state)
+{
+    (void)state;
+    enum { N = 700, D = 64, TRIPLES = 5 };
+    double *x = random_matrix(N, D, 17), distance[N];
+    int64_t index[N];
+    for (int t = 0; t < TRIPLES; t++) {
+        double *row = x + 130 * t * D;
+        memcpy(row + 7 * D, row, D * sizeof *row);
+        for (int c = 0; c < D; c++)
+            row[3 * D + c] = row[c] + (c == 5 ? 1e-9 : 0.0);
+    }
+    for (int which = 0; which < 2; which++) {
+        struct device *dev = both_devices[which];
+        assert_int_equal(dev->ops->linalg->nearest_rows(dev, N, D, x, index, distance, NULL), 0);
+        for (int t = 0; t < TRIPLES; t++) {
+            const int64_t a = 130 * t;
+            assert_true(distance[a] == 0.0 && distance[a + 7] == 0.0 && index[a] == a + 7 && index[a + 7] == a);
+            check_near(distance[a + 3], 1e-18, 1e-6, 0.0);
+        }
+    }
+    mem_free(x);
+}
+
 static void test_diag_pass(void **state)
 {
     (void)state;
@@ -237,8 +263,9 @@ static void test_full_pass(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),   cmocka_unit_test(test_triangles), cmocka_unit_test(test_log_sum_exp),
-        cmocka_unit_test(test_neighbours), cmocka_unit_test(test_diag_pass), cmocka_unit_test(test_full_pass),
+        cmocka_unit_test(test_products),   cmocka_unit_test(test_triangles),        cmocka_unit_test(test_log_sum_exp),
+        cmocka_unit_test(test_neighbours), cmocka_unit_test(test_close_neighbours), cmocka_unit_test(test_diag_pass),
+        cmocka_unit_test(test_full_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
