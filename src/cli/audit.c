@@ -4,19 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "cli/cli.h"
-#include "cli/json.h"
+#include "cli/audit.h"
 #include "cli/table.h"
-#include "stats/inference.h"
 #include "store/matrix_file.h"
-
-struct audit_options {
-    struct inference_options inference; /* first: its table's offsets hold here */
-    char fit[OPTION_TEXT], members[OPTION_TEXT], heldout[OPTION_TEXT];
-    char statistic[OPTION_NAME], normalize[OPTION_NAME], device[OPTION_TEXT];
-    int64_t threads;
-    bool json;
-};
 
 #define OPTION(name, type, preset, min, max, choices, help)                                                            \
     OPTION_OF(struct audit_options, name, type, preset, min, max, choices, NULL, help)
@@ -31,8 +21,15 @@ static const struct option own_options[] = {
            "of `heldout`, so that a gap of either sign counts"),
     { "seed", OPTION_INT, offsetof(struct audit_options, inference.seed), "0", 0, 9007199254740992.0, NULL, NULL,
       "of cuts and of the mixtures' starts" },
-    OPTION(normalize, OPTION_CHOICE, "none", 0, 0, rows_preparations,
-           "of the files' rows: none (as they are), l2, or standardize each dimension and then l2"),
+    OPTION(normalize, OPTION_CHOICE, "l2", 0, 0, rows_preparations,
+           "of the files' rows: l2, as a campaign does; standardize each dimension and then l2; none (as they are)"),
+    OPTION(splits, OPTION_INT, "5", 1, SPLITS_MAX, NULL,
+           "the files' own cut and further ones of `fit` and `members` together; the verdict rests on twice the median "
+           "p. 1: the files' alone"),
+    OPTION(images_fit, OPTION_STRING, "", 0, 0, NULL,
+           "images of members, .npy of uint8 or float32, (n, c, h, w) or (n, h, w, c); with --images-heldout: do both "
+           "differ in brightness, contrast or sharpness?"),
+    OPTION(images_heldout, OPTION_STRING, "", 0, 0, NULL, "the held-out images"),
     OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, "see `dinf list devices`"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, NULL, "0: all processors"),
     OPTION(json, OPTION_BOOL, "false", 0, 0, NULL, "one JSON object on standard output"),
@@ -68,101 +65,79 @@ static int parts_prepare(const char *how, const struct part *fit, const struct p
     return rows_prepare(how, rows, n, 3, fit->d, err);
 }
 
-static void print_json(const struct audit_options *o, const struct inference_result *v, int64_t n_fit)
+/* What would have no effect is refused, and what needs its other half. */
+static int check_options(const struct audit_options *o, const bool *given, const struct option *table, struct err *err)
 {
-    cJSON *j = cJSON_CreateObject();
-    cJSON_AddStringToObject(j, "statistic", o->statistic);
-    cJSON_AddNumberToObject(j, "n_fit", (double)n_fit);
-    cJSON_AddNumberToObject(j, "n_members", (double)v->n_members);
-    cJSON_AddNumberToObject(j, "n_heldout", (double)v->n_heldout);
-    cJSON_AddNumberToObject(j, "dim", (double)v->dim);
-    json_add_number(j, "components", v->components > 0 ? (double)v->components : NAN);
-    cJSON_AddStringToObject(j, "covariance", o->inference.covariance);
-    cJSON_AddStringToObject(j, "normalize", o->normalize);
-    cJSON_AddNumberToObject(j, "seed", (double)o->inference.seed);
-    cJSON_AddItemToObject(j, "converged", v->mixtures > 0 ? cJSON_CreateBool(v->unconverged == 0) : cJSON_CreateNull());
-    json_add_number(j, "loglik_members", v->loglik_members);
-    json_add_number(j, "loglik_heldout", v->loglik_heldout);
-    json_add_number(j, "gap", v->gap);
-    json_add_number(j, "t", v->t);
-    json_add_number(j, "df", v->df);
-    json_add_number(j, "p_value", v->p_value);
-    json_add_number(j, "log10_p", v->log10_p);
-    json_add_number(j, "cohen_d", v->cohen_d);
-    json_add_number(j, "alpha", v->alpha);
-    cJSON_AddStringToObject(j, "verdict", v->verdict);
-    if (v->reason[0] != '\0')
-        cJSON_AddStringToObject(j, "reason", v->reason);
-    json_print(j);
+    if (strcmp(o->statistic, "learned") == 0 && given[option_find(table, "components") - table])
+        return err_set(err, "--components has no effect: the statistic learned fits mixtures of 1 to 5 components");
+    if ((o->images_fit[0] == '\0') != (o->images_heldout[0] == '\0'))
+        return err_set(err, "--images-fit and --images-heldout are compared with each other: give both or none");
+    return 0;
 }
 
-static void print_text(const struct audit_options *o, const struct inference_result *v, int64_t n_fit)
+/* Reads the rows, tests them and draws the conclusion. */
+static int audit(struct device *dev, const struct audit_options *o, struct part parts[3], struct audit_report *r,
+                 struct err *err)
 {
-    printf("statistic       %s, seed %lld\n", o->statistic, (long long)o->inference.seed);
-    if (v->components > 0)
-        printf("mixture         %lld components, %s covariance, fitted on %lld members\n", (long long)v->components,
-               o->inference.covariance, (long long)n_fit);
-    if (v->unconverged > 0)
-        printf("convergence     not reached: %lld of %lld mixture%s stopped at max_iterations = %lld\n",
-               (long long)v->unconverged, (long long)v->mixtures, v->mixtures == 1 ? "" : "s",
-               (long long)o->inference.max_iterations);
-    else if (v->mixtures > 0)
-        printf("convergence     reached by %s\n", v->mixtures == 1 ? "the mixture" : "all mixtures");
-    printf("tested          %lld members, %lld held-out images, %lld dimensions\n", (long long)v->n_members,
-           (long long)v->n_heldout, (long long)v->dim);
-    printf("mean score      members %.6g, held-out %.6g, gap %.6g\n", v->loglik_members, v->loglik_heldout, v->gap);
-    printf("Welch's test    t = %.4g, df = %.4g, one-sided p = %.4g (log10 p = %.4g)\n", v->t, v->df, v->p_value,
-           v->log10_p);
-    printf("effect          Cohen's d = %.4g\n", v->cohen_d);
-    printf("verdict         %s (alpha %g)\n", v->verdict, v->alpha);
-    if (v->reason[0] != '\0')
-        printf("because         %s\n", v->reason);
+    const struct part *fit = &parts[0], *members = &parts[1], *heldout = &parts[2];
+    const uint64_t seed = (uint64_t)o->inference.seed;
+    r->n_fit = fit->n;
+    r->shift = (struct image_shift){ NAN, NAN };
+    if (exchangeable_test(fit->x, fit->n, members->x, members->n, fit->d, seed, &r->cut, err) != 0 ||
+        parts_prepare(o->normalize, fit, members, heldout, err) != 0 ||
+        (o->images_fit[0] != '\0' && audit_images(dev, o, &r->shift, err) != 0))
+        return -1;
+    struct inference_data data = { .d = fit->d,
+                                   .n_fit = fit->n,
+                                   .n_members = members->n,
+                                   .n_heldout = heldout->n,
+                                   .fit = fit->x,
+                                   .members = members->x,
+                                   .heldout = heldout->x };
+    if (splits_run(dev, statistic_find(o->statistic), &data, &o->inference, o->splits, &r->own, &r->splits, err) != 0)
+        return -1;
+    audit_conclude(o, r);
+    return 0;
 }
 
 int cli_audit(int argc, char **argv)
 {
     struct err err;
     struct option table[MERGED_OPTIONS];
+    bool given[MERGED_OPTIONS];
     struct audit_options o;
-    struct part fit = { 0 }, members = { 0 }, heldout = { 0 };
-    struct inference_result v = { 0 };
+    struct part parts[3] = { 0 };
     struct device *dev = NULL;
     int n_operands, status = EXIT_USAGE;
     options_merge(own_options, inference_options_table, table);
-    int rc = cli_parse(argc, argv, "audit --fit F --members M --heldout H [options]",
-                       "Dataset inference: are the members significantly more likely than held-out\n"
-                       "images? stolen: yes. inconclusive: not shown, which is not innocence. Exit\n"
-                       "status 0 whatever the verdict.",
-                       table, &o, NULL, 0, &n_operands, &err);
+    int rc = cli_parse_given(argc, argv, "audit --fit F --members M --heldout H [options]",
+                             "Dataset inference: are the members significantly more likely than held-out\n"
+                             "images? stolen: yes. inconclusive: not shown, which is not innocence. Both\n"
+                             "hold if held-out images differ from members in nothing but that the encoder\n"
+                             "was not trained on them. Exit status 0 whatever the verdict.",
+                             table, &o, given, NULL, 0, &n_operands, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);
-    if (parts_read(&o, &fit, &members, &heldout, &err) != 0 ||
-        parts_prepare(o.normalize, &fit, &members, &heldout, &err) != 0)
+    struct audit_report *r = mem_alloc(1, sizeof *r, &err);
+    if (r == NULL || check_options(&o, given, table, &err) != 0 ||
+        parts_read(&o, &parts[0], &parts[1], &parts[2], &err) != 0)
         goto out;
     dev = device_open(o.device, cli_threads(o.threads), &err);
-    if (dev == NULL)
+    if (dev == NULL || audit(dev, &o, parts, r, &err) != 0)
         goto out;
-    struct inference_data data = { .d = fit.d,
-                                   .n_fit = fit.n,
-                                   .n_members = members.n,
-                                   .n_heldout = heldout.n,
-                                   .fit = fit.x,
-                                   .members = members.x,
-                                   .heldout = heldout.x };
-    if (statistic_find(o.statistic)->run(dev, &data, &o.inference, &v, &err) != 0)
+    if (!o.json)
+        audit_print_text(&o, r);
+    else if (audit_print_json(&o, r, argc, argv, &err) != 0)
         goto out;
-    if (o.json)
-        print_json(&o, &v, fit.n);
-    else
-        print_text(&o, &v, fit.n);
     status = EXIT_DONE;
 out:
     if (status != EXIT_DONE)
         cli_error(&err);
-    inference_result_fini(&v);
+    if (r != NULL)
+        inference_result_fini(&r->own);
+    mem_free(r);
     device_close(dev);
-    mem_free(fit.x);
-    mem_free(members.x);
-    mem_free(heldout.x);
+    for (int i = 0; i < 3; i++)
+        mem_free(parts[i].x);
     return status;
 }

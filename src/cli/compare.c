@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/inputs.h"
 #include "cli/json.h"
 #include "cli/table.h"
 #include "device/device.h"
@@ -39,7 +40,7 @@ static const char *reason(const struct similarity *s, const struct information *
     return s->reason[0] != '\0' ? s->reason : mi->reason;
 }
 
-static void print_json(int64_t n, int64_t da, int64_t db, const struct similarity *s, const struct information *mi)
+static cJSON *as_json(int64_t n, int64_t da, int64_t db, const struct similarity *s, const struct information *mi)
 {
     cJSON *j = cJSON_CreateObject();
     cJSON_AddNumberToObject(j, "n", (double)n);
@@ -55,7 +56,20 @@ static void print_json(int64_t n, int64_t da, int64_t db, const struct similarit
     cJSON_AddNumberToObject(j, "duplicates", (double)mi->duplicates);
     if (reason(s, mi)[0] != '\0')
         cJSON_AddStringToObject(j, "reason", reason(s, mi));
-    json_print(j);
+    if (mi->warning[0] != '\0')
+        cJSON_AddStringToObject(j, "warning", mi->warning);
+    return j;
+}
+
+static int print_json(cJSON *j, int argc, char **argv, const char *const files[2], struct err *err)
+{
+    const struct input inputs[] = { { "A", files[0] }, { "B", files[1] } };
+    if (inputs_add(j, argc, argv, inputs, 2, err) == 0) {
+        json_print(j);
+        return 0;
+    }
+    cJSON_Delete(j);
+    return -1;
 }
 
 static void print_estimate(const char *name, struct estimate e)
@@ -82,6 +96,8 @@ static void print_text(int64_t n, int64_t da, int64_t db, const struct similarit
     if (mi->duplicates > 0 && mi->reason[0] == '\0')
         printf("%lld images are left out of it: another has exactly the same representation\n",
                (long long)mi->duplicates);
+    if (mi->warning[0] != '\0')
+        printf("warning: %s\n", mi->warning);
     if (reason(s, mi)[0] != '\0')
         printf("nan: %s\n", reason(s, mi));
 }
@@ -122,10 +138,10 @@ int cli_compare(int argc, char **argv)
     if (dev == NULL || (da == db && similarity_compute(a, b, na, da, &s, &err) != 0) ||
         mutual_information(dev, a, da, b, db, na, &mi, &err) != 0)
         goto out;
-    if (o.json)
-        print_json(na, da, db, &s, &mi);
-    else
+    if (!o.json)
         print_text(na, da, db, &s, &mi);
+    else if (print_json(as_json(na, da, db, &s, &mi), argc, argv, files, &err) != 0)
+        goto out;
     status = EXIT_DONE;
 out:
     if (status != EXIT_DONE)

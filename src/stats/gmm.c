@@ -493,6 +493,12 @@ double gmm_fit_seconds(int64_t n, int64_t d, const struct gmm_options *options)
     return (double)options->starts * (start + fmin(usual_iterations, (double)options->max_iterations) * iteration);
 }
 
+int64_t gmm_parameters(int64_t components, int64_t d, enum covariance covariance)
+{
+    const int64_t shape = covariance == COVARIANCE_FULL ? d * (d + 1) / 2 : d;
+    return components * (d + shape) + components - 1;
+}
+
 int gmm_init_means(struct device *dev, const double *x, int64_t n, int64_t d, const double *mean, int64_t k,
                    enum covariance covariance, double regularization, struct gmm *out, struct err *err)
 {

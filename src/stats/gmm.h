@@ -47,6 +47,9 @@ int gmm_fit(struct device *dev, const double *x, int64_t n, int64_t d, const str
 /* Estimated seconds of gmm_fit on one thread (calibration: gmm.c). */
 double gmm_fit_seconds(int64_t n, int64_t d, const struct gmm_options *options);
 
+/* Free parameters of a mixture. */
+int64_t gmm_parameters(int64_t components, int64_t d, enum covariance covariance);
+
 /* Device memory of gmm_fit and gmm_score, in bytes. */
 size_t gmm_memory(int64_t n, int64_t d, int64_t components, enum covariance covariance);
 

@@ -203,6 +203,26 @@ static void information(double *sa, int64_t da, const double *sb, int64_t db, co
                  "%lld of %lld rows of the %s representations are repeated exactly: they have no density",
                  (long long)repeated[most], (long long)n, most ? "second" : "first");
     out->nats = out->reason[0] ? undefined : estimate(sa, kept);
+    if (out->nats.value + out->nats.ci < 0.0)
+        snprintf(
+            out->warning, sizeof out->warning,
+            "%.4g is no mutual information, as none is below 0: here the estimator's bias is larger. %lld images are "
+            "too few for %lld and %lld dimensions%s; compare it only with values of as many images and dimensions",
+            out->nats.value, (long long)n, (long long)da, (long long)db,
+            out->duplicates > 0 ? ", or some are nearly repeated" : "");
+}
+
+/* True, and why, if one side has a single column: +-1 after normalisation. */
+static bool only_signs(int64_t da, int64_t db, char reason[SIMILARITY_REASON])
+{
+    if (da > 1 && db > 1)
+        return false;
+    snprintf(reason, SIMILARITY_REASON,
+             "the %s representations have one dimension, which has only a sign after normalisation",
+             da == 1 && db == 1 ? "first and the second"
+             : da == 1          ? "first"
+                                : "second");
+    return true;
 }
 
 int mutual_information(struct device *dev, const double *a, int64_t da, const double *b, int64_t db, int64_t n,
@@ -217,7 +237,7 @@ int mutual_information(struct device *dev, const double *a, int64_t da, const do
     int rc = -1;
     if (square == NULL)
         goto out;
-    if (collapsed(a, wide_a, b, wide_b, n, out->reason)) {
+    if (collapsed(a, wide_a, b, wide_b, n, out->reason) || only_signs(wide_a, wide_b, out->reason)) {
         out->nats = undefined;
         out->duplicates = n;
         rc = 0;

@@ -13,7 +13,7 @@ struct estimate {
     double value, ci; /* half-width of the 99% interval, z = 2.576 */
 };
 
-enum { SIMILARITY_REASON = 160 };
+enum { SIMILARITY_REASON = 160, SIMILARITY_WARNING = 320 };
 
 struct similarity {
     struct estimate cosine, cosine_abs, l1, l2, linf, l2_score; /* l2_score = 1 - d / 2 on normalised rows */
@@ -30,8 +30,9 @@ int similarity_compute(const double *a, const double *b, int64_t n, int64_t d, s
 
 struct information {
     struct estimate nats;
-    int64_t duplicates;             /* images left out of it: see below */
-    char reason[SIMILARITY_REASON]; /* why it is NAN, one sentence; else "" */
+    int64_t duplicates;               /* images left out of it: see below */
+    char reason[SIMILARITY_REASON];   /* why it is NAN, one sentence; else "" */
+    char warning[SIMILARITY_WARNING]; /* why it cannot be taken as it is: see below; else "" */
 };
 
 /* I(a; b) = H(a) + H(b) - H(a, b) in nats, each H by the 1-nearest-neighbour
@@ -52,7 +53,12 @@ struct information {
  * (with eps for a distance they would count -23 nats a dimension). Real sets have
  * some images twice: up to one in DUPLICATE_LIMIT is left out of the mean. Beyond
  * that, the representation has collapsed, in part or (rows_constant) altogether,
- * and the result is NAN with a reason. */
+ * and the result is NAN with a reason. So it is with a side of one column: normalised,
+ * it has only a sign.
+ *
+ * No mutual information is negative. Where the whole interval is, the scatter over images
+ * does not explain the number and the estimator's bias must be larger than the information:
+ * the value stays as it is, with a warning. */
 enum { DUPLICATE_LIMIT = 100 };
 int mutual_information(struct device *dev, const double *a, int64_t da, const double *b, int64_t db, int64_t n,
                        struct information *out, struct err *err);

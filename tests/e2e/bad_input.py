@@ -599,7 +599,55 @@ def _():
 
 @row("audit: too few rows for the learned statistic", "assumptions violated", status=0)
 def _():
-    return audit_of(save("h.npy", rows_of(n=4)), "--statistic", "learned")
+    audit_of(save("h.npy", rows_of(n=4)))
+    return ("audit", "--fit", "f.npy", "--members", "m.npy", "--heldout", "h.npy", "--statistic", "learned")
+
+
+@row("audit: an option without effect", "--components has no effect")
+def _():
+    return audit_of(save("h.npy", rows_of()), "--statistic", "learned")
+
+
+@row("audit: no splits", "splits")
+def _():
+    return audit_of(save("h.npy", rows_of()), "--splits", "0")
+
+
+@row("audit: images of members alone", "give both or none")
+def _():
+    return audit_of(save("h.npy", rows_of()), "--images-fit", save("x.npy", np.zeros((12, 3, 8, 8), np.uint8)))
+
+
+def audit_with_images(fit, heldout):
+    return audit_of(save("h.npy", rows_of()), "--images-fit", save("x.npy", fit), "--images-heldout",
+                    save("y.npy", heldout))
+
+
+@row("audit: bytes and floats are no images to compare", "cannot be compared")
+def _():
+    return audit_with_images(np.zeros((12, 3, 8, 8), np.uint8), np.zeros((12, 3, 8, 8), np.float32))
+
+
+@row("audit: too few images to compare", "at least 10 images")
+def _():
+    return audit_with_images(np.zeros((12, 3, 8, 8), np.uint8), np.zeros((4, 3, 8, 8), np.uint8))
+
+
+@row("audit: images that are none", "1 or 3 channels")
+def _():
+    return audit_with_images(np.zeros((12, 8, 8, 4), np.uint8), np.zeros((12, 3, 8, 8), np.uint8))
+
+
+@row("audit: an image with a NaN", "image 2")
+def _():
+    x = np.zeros((12, 3, 8, 8), np.float32)
+    x[2, 1, 3, 4] = np.nan
+    return audit_with_images(x, np.zeros((12, 3, 8, 8), np.float32))
+
+
+@row("audit: the same rows again and again", "repeat other rows", status=0)
+def _():
+    return audit_of(save("h.npy", np.tile(rows_of(n=10), (4, 1))))
 
 
 # ---- HDF5 ----

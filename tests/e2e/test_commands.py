@@ -6,6 +6,7 @@ usage: test_commands.py DINF
 audit against scikit-learn and SciPy, compare against NumPy, and what bad input
 gets. (embed: tests/golden/nn/check_torchvision.py.)
 """
+import hashlib
 import json
 import os
 import subprocess
@@ -15,10 +16,12 @@ import unittest
 
 import h5py
 import numpy as np
+import scipy.ndimage
 import scipy.spatial
 import scipy.special
 import scipy.stats
 from sklearn.mixture import GaussianMixture
+from sklearn.preprocessing import StandardScaler, normalize
 
 DINF = None
 
@@ -35,6 +38,10 @@ def dinf_json(*args):
     lines = done.stdout.splitlines()
     assert len(lines) == 1, done.stdout
     return json.loads(lines[0])
+
+
+def without_provenance(answer):
+    return {k: v for k, v in answer.items() if k != "provenance"}
 
 
 class Commands(unittest.TestCase):
@@ -65,7 +72,7 @@ class Commands(unittest.TestCase):
     def check_audit(self, covariance, components):
         (f, m, h), (fit, members, heldout) = self.three(shift=0.2)
         got = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--components", components,
-                        "--covariance", covariance)
+                        "--covariance", covariance, "--normalize", "none")
         g = GaussianMixture(components, covariance_type=covariance, n_init=5, random_state=0, tol=1e-6,
                             max_iter=1000).fit(fit)
         a, b = g.score_samples(members), g.score_samples(heldout)
@@ -89,9 +96,9 @@ class Commands(unittest.TestCase):
 
     def test_audit_of_alike_sets_is_inconclusive(self):
         (f, m, h), _ = self.three()
-        for statistic in ("gap", "learned"):
-            got = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 3,
-                            "--statistic", statistic, "--alpha", 1e-4)
+        for statistic in (("gap", "--components", 3), ("learned",)):
+            got = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--statistic", *statistic,
+                            "--alpha", 1e-4)
             self.assertEqual(got["verdict"], "inconclusive", got)
             self.assertEqual(got["alpha"], 1e-4)
 
@@ -100,30 +107,29 @@ class Commands(unittest.TestCase):
         x = self.rng.normal(size=(1200, d))
         f, m = self.save("f.npy", x[:600]), self.save("m.npy", x[600:])
         h = self.save("h.npy", 0.8 * self.rng.normal(size=(1200, d)))  # held-out *more* likely
-        gap = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 1)
-        learned = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--statistic", "learned",
-                            "--seed", 3)
+        files = ("audit", "--fit", f, "--members", m, "--heldout", h, "--normalize", "none")
+        gap = dinf_json(*files, "--components", 1)
+        learned = dinf_json(*files, "--statistic", "learned", "--seed", 3)
         self.assertEqual(gap["verdict"], "inconclusive")
         self.assertLess(gap["t"], -3)
         self.assertEqual(learned["verdict"], "stolen")
         self.assertEqual((learned["n_members"], learned["n_heldout"], learned["seed"]), (600, 600, 3))
-        again = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--statistic", "learned",
-                          "--seed", 3)
-        self.assertEqual(learned, again)
+        again = dinf_json(*files, "--statistic", "learned", "--seed", 3)
+        self.assertEqual(without_provenance(learned), without_provenance(again))
         self.assertIsNone(learned["components"])  # it fits mixtures of 1 to 5
         self.assertEqual(gap["components"], 1)
 
     def test_audit_says_whether_mixtures_converged(self):
         (f, m, h), _ = self.three()
         for statistic, mixtures in (("gap", 1), ("learned", 15)):
-            args = ("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 3, "--statistic", statistic)
+            args = ("audit", "--fit", f, "--members", m, "--heldout", h, "--statistic", statistic, "--splits", 1)
             self.assertIs(dinf_json(*args)["converged"], True)
             self.assertIn("convergence     reached", dinf(*args).stdout)
             self.assertIs(dinf_json(*args, "--max-iterations", 1)["converged"], False)
             self.assertIn(f"not reached: {mixtures} of {mixtures} mixture", dinf(*args, "--max-iterations", 1).stdout)
         few = self.save("few.npy", self.rng.normal(size=(12, 12)))
-        self.assertIsNone(dinf_json("audit", "--fit", few, "--members", m, "--heldout", h, "--components", 3,
-                                    "--statistic", "learned")["converged"])
+        self.assertIsNone(dinf_json("audit", "--fit", few, "--members", m, "--heldout", h, "--statistic",
+                                    "learned")["converged"])
 
     def test_audit_help_says_how_held_out_rows_are_cut(self):
         text = " ".join(dinf("audit", "--help").stdout.split())
@@ -136,16 +142,187 @@ class Commands(unittest.TestCase):
             file["a/fit"], file["a/members"], file["a/heldout"] = (x.astype(np.float32) for x in
                                                                     (fit, members, heldout))
         r = self.path("r.h5")
-        self.assertEqual(dinf_json("audit", "--fit", f, "--members", m, "--heldout", h),
-                         dinf_json("audit", "--fit", f"{r}:/a/fit", "--members", f"{r}:/a/members",
-                                   "--heldout", f"{r}:/a/heldout"))
+        h5 = dinf_json("audit", "--fit", f"{r}:/a/fit", "--members", f"{r}:/a/members", "--heldout", f"{r}:/a/heldout")
+        self.assertEqual(without_provenance(dinf_json("audit", "--fit", f, "--members", m, "--heldout", h)),
+                         without_provenance(h5))
+        digest = hashlib.sha256(open(r, "rb").read()).hexdigest()
+        self.assertEqual([i["sha256"] for i in h5["provenance"]["inputs"]], [digest] * 3)
+        self.assertEqual(h5["provenance"]["inputs"][1]["file"], f"{r}:/a/members")
 
     def test_audit_of_sets_that_overlap_violates_assumptions(self):
         (f, m, h), _ = self.three()
         got = dinf_json("audit", "--fit", f, "--members", m, "--heldout", m)
         self.assertEqual(got["verdict"], "assumptions violated")
 
+    def audit_rows(self, fit, members, heldout, *more):
+        files = [self.save(f"{n}.npy", x) for n, x in (("fit", fit), ("members", members), ("heldout", heldout))]
+        return dinf_json("audit", "--fit", files[0], "--members", files[1], "--heldout", files[2], *more)
+
+    def check_exact_gap(self, got, fit, members, heldout):
+        """One Gaussian with a diagonal covariance has a closed form."""
+        mean, var = fit.mean(0), fit.var(0) + 1e-6
+        a, b = (-0.5 * ((x - mean) ** 2 / var + np.log(2 * np.pi * var)).sum(1) for x in (members, heldout))
+        want = scipy.stats.ttest_ind(a, b, equal_var=False, alternative="greater")
+        np.testing.assert_allclose([got["loglik_members"], got["loglik_heldout"], got["t"], got["p_value"]],
+                                   [a.mean(), b.mean(), want.statistic, want.pvalue], rtol=1e-7)
+
+    def test_audit_prepares_all_three_files(self):
+        _, sets = self.three(shift=0.1)
+        sets = [x * np.linspace(0.5, 3, x.shape[1]) + 1 for x in sets]
+        scaler = StandardScaler().fit(np.vstack(sets))
+        for how, prepare in (("none", lambda x: x), ("l2", normalize),
+                             ("standardize", lambda x: normalize(scaler.transform(x)))):
+            got = self.audit_rows(*sets, "--components", 1, "--normalize", how)
+            self.check_exact_gap(got, *map(prepare, sets))
+        self.check_exact_gap(self.audit_rows(*sets, "--components", 1), *map(normalize, sets))  # l2 is the default
+
+    def test_audit_does_not_standardize_rounding(self):
+        for constant in (0.1, 1 / 3, -7e-5, 12345.678, 0.0):
+            sets = [self.rng.normal(size=(n, 6)) for n in (60, 50, 47)]
+            for x in sets:
+                x[:, 5] = constant
+            scaler = StandardScaler().fit(np.vstack(sets)[:, :5])
+            want = [np.hstack([normalize(scaler.transform(x[:, :5])), np.zeros((len(x), 1))]) for x in sets]
+            got = self.audit_rows(*sets, "--components", 1, "--normalize", "standardize")
+            self.check_exact_gap(got, *want)
+
+    def test_audit_merges_splits(self):
+        (f, m, h), _ = self.three(shift=0.03)
+        args = ("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 2)
+        for n in (2, 5, 8):
+            got = dinf_json(*args, "--splits", n)
+            p = got["split_p_values"]
+            self.assertEqual((got["splits"], len(p), len(set(p))), (n, n, n))
+            self.assertEqual(p[0], got["p_value"])
+            self.assertAlmostEqual(got["p_merged"], min(1, 2 * np.median(p)), delta=1e-12 * got["p_merged"])
+            self.assertAlmostEqual(got["log10_p_merged"], np.log10(got["p_merged"]), places=9)
+        self.assertEqual(without_provenance(dinf_json(*args)), without_provenance(dinf_json(*args, "--splits", 5)))
+        one = dinf_json(*args, "--splits", 1)
+        self.assertEqual((one["splits"], one["p_merged"]), (1, one["p_value"]))
+        self.assertEqual(one["p_value"], got["p_value"])  # the files' own cut stays what it is
+        alpha = (one["p_value"] + min(1, got["p_merged"])) / 2
+        self.assertLess(one["p_value"], got["p_merged"])
+        self.assertEqual([dinf_json(*args, "--splits", n, "--alpha", alpha)["verdict"] for n in (1, 8)],
+                         ["stolen", "inconclusive"])
+
+    def test_audit_says_how_large_and_what_could_be_found(self):
+        got = dinf_json("audit", *sum(zip(("--fit", "--members", "--heldout"), self.three(shift=0.2)[0]), ()))
+        n, m, d, z = got["n_members"], got["n_heldout"], got["cohen_d"], scipy.stats.norm.ppf
+        half = z(0.975) * np.sqrt(1 / n + 1 / m + d * d / (2 * (n + m)))
+        np.testing.assert_allclose([got["d_low"], got["d_high"]], [d - half, d + half], rtol=1e-9)
+        power = lambda e: scipy.stats.nct.sf(scipy.stats.t.isf(0.025, n + m - 2), n + m - 2,
+                                             e / np.sqrt(1 / n + 1 / m))  # at half of alpha: p is twice the median
+        self.assertAlmostEqual(power(got["detectable_d"]), 0.8, delta=2e-3)
+
+    def test_audit_finds_members_of_another_encoder(self):
+        n, d = 150, 24
+        mix = self.rng.normal(size=(d, d)) / np.sqrt(d)
+        draw = lambda: np.maximum(self.rng.normal(size=(n, d)) @ mix + 0.3, 0)
+        turn = np.linalg.qr(self.rng.normal(size=(d, d)))[0]
+        for change in (lambda x: x @ turn, lambda x: 1.5 * x, lambda x: x[:, ::-1]):
+            got = self.audit_rows(draw(), change(draw()), draw())
+            self.assertEqual(got["verdict"], "assumptions violated")
+            self.assertIn("not from the distribution of the rows to fit", got["reason"])
+            self.assertLess(got["exchangeable_p"], 1e-6)
+        p = [self.audit_rows(draw(), draw(), draw(), "--splits", 1)["exchangeable_p"] for _ in range(40)]
+        self.assertGreater(min(p), 1e-3)
+
+    def test_audit_warns_of_more_parameters_than_rows(self):
+        x = self.rng.normal(size=(160, 60))
+        got = self.audit_rows(x[:50], x[50:100], x[100:])
+        self.assertEqual(len(got["warnings"]), 2)
+        self.assertIn(f"{10 * 2 * 60 + 9} parameters and is fitted on 50 rows", got["warnings"][0])
+        self.assertIn("50 and 60", got["warnings"][1])
+        self.assertEqual(self.audit_rows(*(self.rng.normal(size=(3, 200, 4))), "--components", 2)["warnings"], [])
+
+    def test_audit_always_says_what_it_assumes(self):
+        for shift in (0.0, 0.3):
+            (f, m, h), _ = self.three(shift=shift)
+            args = ("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 3)
+            done = dinf(*args)
+            for key, line in (("meaning", "meaning"), ("assumption", "assuming")):
+                self.assertIn(f"{line:16}{dinf_json(*args)[key]}\n", done.stdout)
+            self.assertIn("members score higher than held-out images", done.stdout)
+
+    def pictures(self, n):
+        """Smooth random images, brightness and contrast of their own."""
+        x = scipy.ndimage.gaussian_filter(self.rng.normal(size=(n, 3, 12, 12)), (0, 0, 1, 1)) * 150
+        x = x * self.rng.uniform(0.5, 1.2, (n, 1, 1, 1)) + self.rng.normal(120, 25, (n, 1, 1, 1))
+        return np.clip(x, 0, 255).astype(np.uint8)
+
+    def test_audit_compares_images(self):
+        rows = [self.save(f"{n}.npy", self.rng.normal(size=(60, 4))) for n in "fmh"]
+        args = ("audit", "--fit", rows[0], "--members", rows[1], "--heldout", rows[2], "--components", 1, "--splits", 1)
+        a, flat = self.pictures(300), self.pictures(300)
+        flat = (128 + 0.8 * (flat - 128.0)).astype(np.uint8)
+        a = self.save("a.npy", a)
+        for x in (flat, flat.transpose(0, 2, 3, 1)):
+            got = dinf_json(*args, "--images-fit", a, "--images-heldout", self.save("flat.npy", x))
+            self.assertEqual(got["verdict"], "assumptions violated")
+            self.assertIn("the held-out images differ", got["reason"])
+            self.assertLess(got["images_p"], 0.01)
+            self.assertGreater(got["images_auc"], 0.55)
+        p = []
+        for seed in range(20):
+            x = self.pictures(600)
+            a, b = self.save("a.npy", x[:300]), self.save("b.npy", x[300:])
+            p.append(dinf_json(*args, "--images-fit", a, "--images-heldout", b, "--seed", seed)["images_p"])
+        self.assertGreater(min(p), 0.01)
+        self.assertIsNone(dinf_json(*args)["images_p"])
+
+    def test_provenance_of_answers(self):
+        a, b = (self.save(f"{n}.npy", self.rng.normal(size=(50, 4))) for n in "ab")
+        version = dinf("--version").stdout
+        for args in (("audit", "--fit", a, "--members", b, "--heldout", b), ("compare", a, b)):
+            got = dinf_json(*args)["provenance"]
+            self.assertEqual(got["command"], ["dinf", *args, "--json"])
+            self.assertIn(got["dinf_version"], version)
+            self.assertIn("library_openblas", got)
+            self.assertRegex(got["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+            for i, name in zip(got["inputs"], (a, b, b)):
+                self.assertEqual(i["sha256"], hashlib.sha256(open(name, "rb").read()).hexdigest())
+                self.assertEqual(i["file"], name)
+
     # ---- compare ----
+
+    def test_compare_tells_close_neighbours_apart(self):
+        """Two rows are equal and a third is 1e-9 away: two are left out, at whatever place they are."""
+        for n, d, at in ((300, 8, (0, 1, 2)), (600, 64, (3, 500, 598)), (600, 64, (599, 7, 40))):
+            a = self.rng.normal(size=(n, d))
+            b = 0.5 * a + self.rng.normal(size=(n, d))
+            a[at[1]] = a[at[0]]
+            a[at[2]] = a[at[0]] + 1e-9 * self.rng.normal(size=d)
+            got = dinf_json("compare", self.save("a.npy", a), self.save("b.npy", b))
+            prepare = lambda x: (x - x.mean(0)) / np.linalg.norm(x - x.mean(0), axis=1, keepdims=True)
+            u, v = prepare(a), prepare(b)
+            keep = ~np.isin(np.arange(n), at[:2])
+            log = lambda x: np.log(scipy.spatial.cKDTree(x).query(x, 2)[0][:, 1] + 1e-10)
+            ball = lambda k: 0.5 * k * np.log(np.pi) - scipy.special.gammaln(0.5 * k + 1)
+            terms = (d * log(u) + d * log(v) - 2 * d * log(np.hstack([u, v])))[keep]
+            constant = 2 * ball(d) - ball(2 * d) + scipy.special.psi(n) - scipy.special.psi(1)
+            self.assertEqual(got["duplicates"], 2)
+            self.assertAlmostEqual(got["mutual_information"], terms.mean() + constant, places=5)
+
+    def test_compare_explains_a_negative_mutual_information(self):
+        a, b = self.rng.normal(size=(2, 400, 30))
+        args = ("compare", self.save("a.npy", a), self.save("b.npy", b))
+        got = dinf_json(*args)
+        self.assertLess(got["mutual_information"] + got["mutual_information_ci"], 0)
+        self.assertIn("none is below 0", got["warning"])
+        self.assertIn("400 images", got["warning"])
+        self.assertIn("30 and 30 dimensions", got["warning"])
+        self.assertIn(got["warning"], dinf(*args).stdout)
+        got = dinf_json("compare", args[1], args[1])
+        self.assertGreater(got["mutual_information"], 0)
+        self.assertNotIn("warning", got)
+
+    def test_compare_of_one_column(self):
+        one, two = self.save("one.npy", self.rng.normal(size=(60, 1))), self.save("two.npy", self.rng.normal(size=(60, 2)))
+        for x, y, which in ((one, one, "first and the second"), (one, two, "first"), (two, one, "second")):
+            got = dinf_json("compare", x, y)
+            self.assertIsNone(got["mutual_information"])
+            self.assertIn(f"the {which} representations have one dimension, which has only a sign after normalisation",
+                          got["reason"])
 
     def test_compare_equals_numpy(self):
         a = self.rng.normal(size=(400, 16))
@@ -246,6 +423,7 @@ class Commands(unittest.TestCase):
         self.refused(*audit(good, good, good, "--alhpa", "0.1"), says="alpha")
         self.refused(*audit(good, good, good, "--statistic", "learn"), says="learned")
         self.refused(*audit(good, good, good, "--device", "cpuu"), says="cpu")
+        self.refused(*audit(good, good, good, "--statistic", "learned", "--components", "5"), says="has no effect")
         self.refused("compare", good, says="two representation files")
         self.refused("compare", good, good, good, says="unexpected word")
         self.refused("compare", good, few, says="rows")
