@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Golden values for the room stats, from scikit-learn, SciPy, mpmath and NumPy.
 
-Writes gmm.json, tests.json, similarity.json, logistic.json beside itself.
+Writes gmm.json, tests.json, similarity.json, logistic.json, starts.json, learned.json and ranks.json beside itself.
 Everything is seeded; run it again and the files do not change."""
 import json
 import os
@@ -146,8 +146,170 @@ def logistic():
     save("logistic.json", out)
 
 
+# ---- the random choices of mixtures and cuts, written a second time from their descriptions ----
+
+SPLIT, MIXTURE = 7, 6  # streams
+
+
+def philox(counter, key):
+    """Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011)."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(b >> 32) ^ c[1] ^ k[0], b & 0xFFFFFFFF, (a >> 32) ^ c[3] ^ k[1], a & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+class Draws:
+    def __init__(self, seed, stream, a):
+        self.key = philox((seed & 0xFFFFFFFF, seed >> 32, stream, 0x64696E66), (0x243F6A88, 0x85A308D3))[:2]
+        self.a, self.index, self.words = a, 0, []
+
+    def word(self):
+        if not self.words:
+            self.words = philox((self.index, self.a, 0, 0), self.key)
+            self.index += 1
+        return self.words.pop(0)
+
+    def uniform(self):
+        high = self.word()
+        return ((high << 32 | self.word()) >> 11) * 2.0 ** -53
+
+    def below(self, n):
+        while True:
+            m = self.word() * n
+            if m & 0xFFFFFFFF >= 2 ** 32 % n:
+                return m >> 32
+
+    def permutation(self, n):
+        order = list(range(n))
+        for i in range(n, 1, -1):
+            j = self.below(i)
+            order[i - 1], order[j] = order[j], order[i - 1]
+        return order
+
+
+def cut(seed, purpose, n, first):
+    order = Draws(seed, SPLIT, purpose).permutation(n)
+    return sorted(order[:first]), sorted(order[first:])
+
+
+def plus_plus(x, k, draws):
+    """Greedy k-means++: of 2 + log k candidates, drawn by squared distance, the one that leaves least."""
+    squares = lambda c: ((x - c) ** 2).sum(1)
+    chosen = [draws.below(len(x))]
+    closest = squares(x[chosen[0]])
+    while len(chosen) < k:
+        total, sums = closest.sum(), np.cumsum(closest)
+        trials = [int(np.argmax(sums > draws.uniform() * total)) for _ in range(2 + int(np.log(k)))]
+        left = [np.minimum(closest, squares(x[t])) for t in trials]
+        best = int(np.argmin([c.sum() for c in left]))
+        chosen.append(trials[best])
+        closest = left[best]
+    return chosen
+
+
+def mixture(x, k, seed, starts, tolerance=1e-3, most=100, regularization=1e-6):
+    """Diagonal covariances: (loglik of every start, parameters of the best). Eleven rounds of Lloyd, then EM."""
+    tiny, logliks, best = 10 * np.finfo(float).eps, [], None
+    for start in range(starts):
+        mean = x[plus_plus(x, k, Draws(seed, MIXTURE, start))].copy()
+        for _ in range(11):
+            label = ((x[:, None] - mean) ** 2).sum(2).argmin(1)
+            for j in range(k):
+                if (label == j).any():
+                    mean[j] = x[label == j].mean(0)
+        count = np.bincount(label, minlength=k) + tiny
+        var = np.array([((x[label == j] - mean[j]) ** 2).sum(0) for j in range(k)]) / count[:, None] + regularization
+        weight, before = count / len(x), -np.inf
+        for _ in range(most):
+            joint = log_joint(x, weight, mean, var)
+            loglik = scipy.special.logsumexp(joint, axis=1).mean()
+            share = scipy.special.softmax(joint, axis=1)
+            count = share.sum(0) + tiny
+            weight, mean = count / count.sum(), share.T @ x / count[:, None]
+            var = np.array([share[:, j] @ (x - mean[j]) ** 2 for j in range(k)]) / count[:, None] + regularization
+            if abs(loglik - before) < tolerance:
+                break
+            before = loglik
+        if not logliks or loglik > max(logliks):
+            best = weight, mean, var
+        logliks.append(loglik)
+    return logliks, best
+
+
+def log_joint(x, weight, mean, var):
+    return np.log(weight) - 0.5 * (((x[:, None] - mean) ** 2 / var) + np.log(2 * np.pi * var)).sum(2)
+
+
+def starts():
+    """Clusters of unequal size and few starts that find them all; and the rows that k-means++ chooses."""
+    rng = np.random.default_rng(6)
+    n, d, k, most = 160, 3, 8, 6
+    size = np.array([50, 40, 30, 15, 10, 7, 5, 3])
+    x = np.repeat(rng.normal(size=(k, d)) * 3, size, axis=0) + rng.normal(size=(n, d)) * 0.5
+    fits = [{"seed": seed, "loglik": mixture(x, k, seed, most)[0]} for seed in range(6)]
+    assert any(f["loglik"][-1] < max(f["loglik"]) - 1e-2 for f in fits)  # the last is not the best
+    assert any(max(f["loglik"]) > f["loglik"][0] + 1e-2 for f in fits)
+    far = rng.normal(size=(20, 2)) * 1000
+    y = np.repeat(far, rng.integers(3, 13, 20), axis=0)  # of two rows either would do
+    y += rng.normal(size=y.shape)
+    chosen = [plus_plus(y, 20, Draws(seed, MIXTURE, 0)) for seed in range(20)]
+    save("starts.json", {"n": n, "d": d, "k": k, "starts": most, "x": x, "fits": fits,
+                         "far_n": len(y), "far": y, "chosen": np.array(chosen)})
+
+
+def learned():
+    """The learned statistic: features, regression and test, with scikit-learn's logistic regression. One tested
+    member and one tested held-out image are far from all others."""
+    rng = np.random.default_rng(7)
+    d, seed, n_starts, limit = 4, 11, 2, 5.0
+    centre = rng.normal(size=(3, d)) * 2
+    draw = lambda n, spread: centre[rng.integers(3, size=n)] + spread * rng.normal(size=(n, d))
+    fit, members, heldout = draw(70, 0.7), draw(50, 0.7), draw(120, 0.9)
+    members[7] = 300.0
+    learn, tested = cut(seed, 1, len(heldout), round(len(heldout) * len(fit) / (len(fit) + len(members))))
+    heldout[tested[3]] = -200.0
+    parts = []
+    for which, x in enumerate((fit, heldout[learn])):
+        parts.append([x[rows] for rows in cut(seed, 2 + which, len(x), len(x) // 2)])
+    populations = [parts[0][0], parts[1][0], np.vstack([parts[0][0], parts[1][0]])]
+    sets = [parts[0][1], parts[1][1], members, heldout[tested]]
+    columns = []
+    for x in populations:
+        for k in range(1, 6):
+            _, best = mixture(x, k, seed, n_starts)
+            columns.append([scipy.special.logsumexp(log_joint(s, *best), axis=1) for s in sets])
+    features = [np.array([c[i] for c in columns]).T for i in range(4)]
+    reference = np.vstack(features[:2])  # the tested images have no part in it
+    features = [np.clip((f - reference.mean(0)) / reference.std(0), -limit, limit) for f in features]
+    assert abs(features[2]).max() == limit
+    model = LogisticRegression(C=1.0, tol=1e-14, max_iter=100000, solver="newton-cholesky")
+    model.fit(np.vstack(features[:2]), np.repeat([1, 0], [len(f) for f in features[:2]]))
+    a, b = (model.decision_function(f) for f in features[2:])
+    test = scipy.stats.ttest_ind(a, b, equal_var=False, alternative="greater")
+    save("learned.json", {"d": d, "seed": seed, "starts": n_starts, "n_fit": len(fit), "n_members": len(members),
+                          "n_heldout": len(heldout), "fit": fit, "members": members, "heldout": heldout,
+                          "scores_members": a, "scores_heldout": b, "t": test.statistic, "p": test.pvalue})
+
+
+def ranks():
+    rng = np.random.default_rng(8)
+    cases = []
+    for na, nb, shift, digits in ((12, 9, 0.5, 3), (200, 150, 0.4, 3), (40, 60, -0.3, 0), (5, 5, 9, 3), (20, 30, 0.2, 1)):
+        a, b = np.round(rng.normal(size=na) + shift, digits), np.round(rng.normal(size=nb), digits)
+        w = scipy.stats.mannwhitneyu(a, b, alternative="greater", method="asymptotic")
+        cases.append({"a": a, "b": b, "auc": w.statistic / na / nb, "p": w.pvalue})
+    save("ranks.json", {"cases": cases, "quantiles": [[p, scipy.stats.norm.ppf(p)] for p in
+                                                      (1e-300, 1e-9, 0.025, 0.2, 0.5, 0.8, 0.975, 1 - 1e-9)]})
+
+
 if __name__ == "__main__":
     gmm()
     tests()
     similarity()
     logistic()
+    starts()
+    learned()
+    ranks()

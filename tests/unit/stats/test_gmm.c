@@ -3,6 +3,7 @@
 #include "common.h"
 
 #include "stats/gmm.h"
+#include "stats/kmeans.h"
 
 struct golden_gmm {
     cJSON *root;
@@ -113,6 +114,58 @@ static void test_fit(void **state)
     mem_free(x);
 }
 
+/* Starts end in different optima, and the best of them wins: every start is that of an
+ * implementation in NumPy. */
+static void test_starts(void **state)
+{
+    (void)state;
+    cJSON *root = golden("starts.json");
+    const cJSON *fit;
+    int64_t n = (int64_t)golden_number(root, "n"), d = (int64_t)golden_number(root, "d");
+    int64_t starts = (int64_t)golden_number(root, "starts");
+    double *x = golden_array(root, "x", n * d);
+    cJSON_ArrayForEach(fit, cJSON_GetObjectItem(root, "fits"))
+    {
+        double *loglik = golden_array(fit, "loglik", starts), best = -INFINITY;
+        struct gmm_options options = usual;
+        options.components = (int64_t)golden_number(root, "k");
+        options.seed = (uint64_t)golden_number(fit, "seed");
+        for (options.starts = 1; options.starts <= starts; options.starts++) {
+            struct gmm g;
+            best = fmax(best, loglik[options.starts - 1]);
+            assert_int_equal(gmm_fit(&cpu_device, x, n, d, &options, &g, NULL), 0);
+            check_near(g.loglik, best, 1e-9, 0.0);
+            gmm_fini(&g);
+        }
+        mem_free(loglik);
+    }
+    mem_free(x);
+    cJSON_Delete(root);
+}
+
+/* The rows that NumPy chooses from the same draws, of clusters far apart. */
+static void test_plus_plus(void **state)
+{
+    (void)state;
+    enum { K = 20, D = 2, SEEDS = 20 };
+    cJSON *root = golden("starts.json");
+    int64_t n = (int64_t)golden_number(root, "far_n");
+    double *x = golden_array(root, "far", n * D), *chosen = golden_array(root, "chosen", SEEDS * K), centre[K * D];
+    for (int which = 0; which < 2; which++) {
+        struct device_rows rows;
+        assert_int_equal(device_rows_init(&rows, both_devices[which], x, n, D, NULL, NULL), 0);
+        for (int seed = 0; seed < SEEDS; seed++) {
+            assert_int_equal(kmeans_plus_plus(&rows, K, rng_at((uint64_t)seed, RNG_GMM, 0, 0, 0), centre, NULL), 0);
+            for (int j = 0; j < K; j++)
+                assert_memory_equal(centre + j * D, x + (int64_t)chosen[seed * K + j] * D, D * sizeof *x);
+        }
+        device_rows_fini(&rows);
+    }
+    mem_free(chosen);
+    mem_free(x);
+    cJSON_Delete(root);
+}
+
 /* EM may never lower the likelihood; a fit stops within max_iterations. */
 static void test_monotone(void **state)
 {
@@ -207,8 +260,9 @@ static void test_bench(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sklearn),    cmocka_unit_test(test_fit),   cmocka_unit_test(test_monotone),
-        cmocka_unit_test(test_degenerate), cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_sklearn), cmocka_unit_test(test_starts),   cmocka_unit_test(test_plus_plus),
+        cmocka_unit_test(test_fit),     cmocka_unit_test(test_monotone), cmocka_unit_test(test_degenerate),
+        cmocka_unit_test(test_bench),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

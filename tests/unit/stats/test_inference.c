@@ -169,6 +169,44 @@ static void test_null(void **state)
     null_check("learned");
 }
 
+/* Scores of the learned statistic as NumPy and scikit-learn compute them from the same
+ * draws; also where one tested image of each kind is far from all others. */
+static void test_learned(void **state)
+{
+    (void)state;
+    cJSON *root = golden("learned.json");
+    struct inference_options o = usual();
+    struct inference_result r;
+    o.seed = (int64_t)golden_number(root, "seed");
+    o.starts = (int64_t)golden_number(root, "starts");
+    struct inference_data data = { .d = (int64_t)golden_number(root, "d"),
+                                   .n_fit = (int64_t)golden_number(root, "n_fit"),
+                                   .n_members = (int64_t)golden_number(root, "n_members"),
+                                   .n_heldout = (int64_t)golden_number(root, "n_heldout") };
+    double *fit = golden_array(root, "fit", data.n_fit * data.d);
+    double *members = golden_array(root, "members", data.n_members * data.d);
+    double *heldout = golden_array(root, "heldout", data.n_heldout * data.d);
+    data.fit = fit;
+    data.members = members;
+    data.heldout = heldout;
+    for (int which = 0; which < 2; which++) {
+        assert_int_equal(statistic_find("learned")->run(both_devices[which], &data, &o, &r, NULL), 0);
+        double *a = golden_array(root, "scores_members", r.n_members);
+        double *b = golden_array(root, "scores_heldout", r.n_heldout);
+        check_all_near(r.scores_members, a, r.n_members, 1e-6, 1e-2);
+        check_all_near(r.scores_heldout, b, r.n_heldout, 1e-6, 1e-2);
+        check_near(r.t, golden_number(root, "t"), 1e-6, 0.0);
+        check_near(r.p_value, golden_number(root, "p"), 1e-5, 0.0);
+        inference_result_fini(&r);
+        mem_free(b);
+        mem_free(a);
+    }
+    mem_free(heldout);
+    mem_free(members);
+    mem_free(fit);
+    cJSON_Delete(root);
+}
+
 static void violated(const char *statistic, const double *fit, const double *members, int64_t n, const double *heldout,
                      int64_t n_heldout, int64_t d, const char *says)
 {
@@ -353,7 +391,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logistic),    cmocka_unit_test(test_split),    cmocka_unit_test(test_directions),
         cmocka_unit_test(test_null),        cmocka_unit_test(test_violated), cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_convergence), cmocka_unit_test(test_repeated), cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_convergence), cmocka_unit_test(test_repeated), cmocka_unit_test(test_learned),
+        cmocka_unit_test(test_rounding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
  * permutation test against enumeration. */
 #include "common.h"
 
+#include "stats/effect.h"
+#include "stats/rank_test.h"
 #include "stats/tests.h"
 
 static void test_tail(void **state)
@@ -88,13 +90,39 @@ static void test_permutation(void **state)
     assert_int_equal(permutation_test(a, 3, b, 0, 1, 100, &p, NULL), -1);
 }
 
+static void test_ranks(void **state)
+{
+    (void)state;
+    cJSON *root = golden("ranks.json");
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(root, "cases"))
+    {
+        int64_t na = cJSON_GetArraySize(cJSON_GetObjectItem(item, "a"));
+        int64_t nb = cJSON_GetArraySize(cJSON_GetObjectItem(item, "b"));
+        double *a = golden_array(item, "a", na), *b = golden_array(item, "b", nb);
+        struct rank_test r;
+        assert_int_equal(rank_test(a, na, b, nb, &r, NULL), 0);
+        check_near(r.auc, golden_number(item, "auc"), 1e-14, 0.0);
+        check_near(r.p, golden_number(item, "p"), 1e-12, 0.0);
+        mem_free(b);
+        mem_free(a);
+    }
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(root, "quantiles"))
+        check_near(normal_quantile(cJSON_GetArrayItem(item, 0)->valuedouble), cJSON_GetArrayItem(item, 1)->valuedouble,
+                   1e-7, 1e-9);
+    assert_true(isinf(normal_quantile(0.0)) && isinf(normal_quantile(1.0)));
+    const double same[3] = { 1, 1, 1 };
+    struct rank_test r;
+    assert_int_equal(rank_test(same, 3, same, 3, &r, NULL), 0);
+    assert_true(r.auc == 0.5 && r.p == 1.0);
+    cJSON_Delete(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tail),
-        cmocka_unit_test(test_t),
-        cmocka_unit_test(test_bad_samples),
-        cmocka_unit_test(test_permutation),
+        cmocka_unit_test(test_ranks),       cmocka_unit_test(test_tail),        cmocka_unit_test(test_t),
+        cmocka_unit_test(test_bad_samples), cmocka_unit_test(test_permutation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
