@@ -15,14 +15,19 @@ import scipy.spatial
 import scipy.special
 import scipy.stats
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "stats"))
+from make_golden import Draws  # the random choices, written a second time
+
 DINF = None
+SAMPLE_STREAM = 9
+SAMPLES = {1: 40, 2: 1000}  # images of the similarity, by the campaign's seed; there are 101
 CONFIG = """
 campaign = { name = "small"; seed = %(seed)d; trials = 2; threads = 1; };
 datasets = (
-    { name = "shapes";  format = "procedural"; classes = 6; count = 320; size = 8; },
-    { name = "members"; of = "shapes"; begin = 0;   count = 100; },
-    { name = "heldout"; of = "shapes"; begin = 100; count = 100; },
-    { name = "outside"; of = "shapes"; begin = 200; count = 100; },
+    { name = "shapes";  format = "procedural"; classes = 6; count = 321; size = 8; },
+    { name = "members"; of = "shapes"; begin = 0;   count = 101; },
+    { name = "heldout"; of = "shapes"; begin = 101; count = 100; },
+    { name = "outside"; of = "shapes"; begin = 201; count = 100; },
     { name = "half";    parts = ( { of = "members"; begin = 0; count = 30; },
                                   { of = "outside"; begin = 0; count = 30; } ); }
 );
@@ -36,7 +41,7 @@ steal = ( { victim = "victim"; queries = [ "half", "members" ]; budgets = [ 10, 
             arch = "resnet8"; width = 0.25; epochs = 2; batch = 10; } );
 evaluate = {
     dataset_inference = { statistics = [ "learned", "gap" ]; seeds = 2; components = 1; covariance = "diag"; };
-    similarity = { obfuscations = [ "none" ]; };
+    similarity = { obfuscations = [ "none" ]; sample = %(sample)d; };
 };
 """
 
@@ -71,7 +76,7 @@ class Evaluations(unittest.TestCase):
     def run_campaign(cls, seed):
         config, out = (os.path.join(cls.folder.name, f"{n}{seed}") for n in ("c.cfg", "run"))
         with open(config, "w") as f:
-            f.write(CONFIG % {"seed": seed})
+            f.write(CONFIG % {"seed": seed, "sample": SAMPLES[seed]})
         done = subprocess.run([DINF, "run", config, "--out", out, "--device", "cpu"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return h5py.File(os.path.join(out, "results.h5"))
@@ -123,14 +128,20 @@ class Evaluations(unittest.TestCase):
                 want = scipy.stats.ttest_ind(a, b, equal_var=False, alternative="greater")
                 np.testing.assert_allclose([first["t"], first["p_value"]], [want.statistic, want.pvalue], rtol=1e-8)
                 self.assertIn(f"statistic {statistic.decode()}, first seed", group["members"].attrs["description"])
+        self.assertTrue((rows["n_fit"] == 51).all())  # half of 101, rounded
+        self.assertEqual(set(rows["n_members"]), {50})
         self.assertTrue((rows["components"] == np.where(rows["statistic"] == b"gap", 1, -1)).all())
         self.assertTrue(np.isin(rows["converged"], [0, 1]).all())
 
     def test_mutual_information_and_its_interval(self):
-        f = self.files[0]
-        for row in f["scores/similarity"][:]:
-            of = lambda e: prepare(f["representations"][e]["members"][:])
+        rows = [(f, SAMPLES[seed], row) for f, seed in zip(self.files, (1, 2)) for row in f["scores/similarity"][:]]
+        for f, sample, row in rows:
+            if sample > 40 and row["encoder"].startswith(b"other"):
+                continue  # whose representations another test replaces
+            images = Draws(int(row["seed"]), SAMPLE_STREAM, 0).permutation(101)[:sample] if sample < 101 else range(101)
+            of = lambda e: prepare(f["representations"][e]["members"][:][np.array(images)])
             victim = row["victim"].decode()
+            self.assertEqual(row["n"], min(sample, 101))
             v, s, r = of(victim), of(row["encoder"].decode()), of(victim + ".random")
             terms, ends = mi_terms(v, s), [mi_terms(v, r).mean(), mi_terms(v, v).mean()]
             ci = 2.576 * scipy.stats.sem(terms)
@@ -147,11 +158,11 @@ class Evaluations(unittest.TestCase):
         tasks = {t["name"].decode(): t["id"].decode() for t in self.files[1]["tasks"][:]}
         self.files[1].close()
         scores = f"{folder}/tasks/{tasks['similarity:other.t0@victim.t0']}.h5"
-        for what, says in (("all", b"the second representations are the same for all 100 images"),
-                           ("half", b"50 of 100 rows of the second representations are repeated exactly")):
+        for what, says in (("all", b"the second representations are the same for all 101 images"),
+                           ("half", b"50 of 101 rows of the second representations are repeated exactly")):
             with h5py.File(f"{folder}/tasks/{tasks['embed:other.t0/members']}.h5", "r+") as f:
                 x = f["representations"][:]
-                x[: 100 if what == "all" else 50] = x[0]
+                x[: 101 if what == "all" else 50] = x[0]
                 if what == "half":
                     x[50:] = np.random.default_rng(1).normal(size=x[50:].shape)
                 f["representations"][:] = x

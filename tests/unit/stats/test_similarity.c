@@ -175,6 +175,25 @@ static void test_collapsed(void **state)
     mem_free(a);
 }
 
+/* One image in a hundred may be repeated, not more. */
+static void test_duplicate_limit(void **state)
+{
+    (void)state;
+    enum { N = 400, D = 8 };
+    double *a = random_matrix(N, D, 36), *b = random_matrix(N, D, 37);
+    struct information mi;
+    memcpy(a + 8 * D, a, D * sizeof *a);
+    memcpy(a + 30 * D, a + 3 * D, D * sizeof *a);
+    assert_int_equal(mutual_information(&cpu_device, a, D, b, D, N, &mi, NULL), 0);
+    assert_true(mi.duplicates == 4 && isfinite(mi.nats.value) && mi.reason[0] == '\0');
+    memcpy(a + 9 * D, a, D * sizeof *a);
+    assert_int_equal(mutual_information(&cpu_device, a, D, b, D, N, &mi, NULL), 0);
+    assert_true(mi.duplicates == 5 && isnan(mi.nats.value));
+    assert_non_null(strstr(mi.reason, "5 of 400 rows of the first"));
+    mem_free(b);
+    mem_free(a);
+}
+
 static void test_rows(void **state)
 {
     (void)state;
@@ -188,9 +207,10 @@ static void test_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),       cmocka_unit_test(test_independent), cmocka_unit_test(test_score),
-        cmocka_unit_test(test_obfuscations), cmocka_unit_test(test_bad),         cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_collapsed),
+        cmocka_unit_test(test_golden),    cmocka_unit_test(test_independent),
+        cmocka_unit_test(test_score),     cmocka_unit_test(test_obfuscations),
+        cmocka_unit_test(test_bad),       cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_collapsed), cmocka_unit_test(test_duplicate_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
