@@ -43,9 +43,9 @@ static void collect_warnings(const struct audit_options *o, struct audit_report 
     if (v->mixtures > 0 && parameters > rows)
         warn(r,
              "a mixture of %lld component%s has %lld parameters and is fitted on %lld rows: members may be missed "
-             "(fewer "
-             "--components, --covariance diag, more rows)",
-             (long long)components, components == 1 ? "" : "s", (long long)parameters, (long long)rows);
+             "(%s%smore rows would help)",
+             (long long)components, components == 1 ? "" : "s", (long long)parameters, (long long)rows,
+             components > 1 ? "fewer --components or " : "", shape == COVARIANCE_FULL ? "--covariance diag or " : "");
     if (r->n_fit < v->dim)
         warn(r, "the rows to fit are fewer than the dimensions: %lld and %lld", (long long)r->n_fit, (long long)v->dim);
     if (v->unconverged > 0)

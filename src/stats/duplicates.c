@@ -67,7 +67,8 @@ static double tolerance(const struct row_set sets[DUPLICATE_SETS], int64_t d)
     }
     qsort(norm, PAIRS, sizeof *norm, by_value);
     qsort(apart, PAIRS, sizeof *apart, by_value);
-    return fmin(OF_NORM * norm[PAIRS / 2], OF_DISTANCE * apart[PAIRS / 2]);
+    const double limit = fmin(OF_NORM * norm[PAIRS / 2], OF_DISTANCE * apart[PAIRS / 2]);
+    return isfinite(limit) ? limit : 0.0; /* squares that overflow: equal rows only */
 }
 
 static double *random_direction(int64_t d, struct err *err)

@@ -75,7 +75,7 @@ static double log_ratio(const struct gaussians *g, const double *x, int64_t d)
         if (v0 > 0.0 && v1 > 0.0)
             sum += b * b / v1 - a * a / v0 + log(v1 / v0);
     }
-    return sum;
+    return isfinite(sum) ? sum : 0.0; /* squares that overflow say nothing */
 }
 
 /* Row i of `most` rows that are spread over the half. */
@@ -120,7 +120,8 @@ static int judge_neighbours(const struct half learn[2], const struct half test[2
     for (int s = 0; s < 2; s++)
         for (int64_t i = 0; i < n[s]; i++) {
             const double *x = spread(&test[s], i, TEST_MOST, d);
-            score[s * n[0] + i] = nearest(&learn[1], x, d, weight) - nearest(&learn[0], x, d, weight);
+            const double nearer = nearest(&learn[1], x, d, weight) - nearest(&learn[0], x, d, weight);
+            score[s * n[0] + i] = isfinite(nearer) ? nearer : 0.0;
         }
     rc = rank_test(score, n[0], score + n[0], n[1], out, err);
 out:

@@ -31,7 +31,7 @@ int rank_test(const double *a, int64_t na, const double *b, int64_t nb, struct r
         v[i] = i < na ? (struct value){ a[i], true } : (struct value){ b[i - na], false };
     qsort(v, (size_t)n, sizeof *v, ascending);
     for (int64_t i = 0, end; i < n; i = end) {
-        for (end = i; end < n && v[end].x == v[i].x; end++)
+        for (end = i + 1; end < n && v[end].x == v[i].x; end++)
             ;
         const double size = (double)(end - i), middle = 0.5 * (double)(i + 1 + end);
         ties += size * (size * size - 1.0);

@@ -21,7 +21,7 @@ struct t_test {
  * na, nb >= 2; an error if both samples are constant. */
 int t_test_welch(const double *a, int64_t na, const double *b, int64_t nb, struct t_test *out, struct err *err);
 
-/* Student's t-test: equal variances, df = na + nb - 2. As above. */
+/* Student's t-test: equal variances, df = na + nb - 2. As above. Nothing but tests calls it yet. */
 int t_test_student(const double *a, int64_t na, const double *b, int64_t nb, struct t_test *out, struct err *err);
 
 /* log P(T > t), T of Student's distribution with df > 0 degrees of freedom.
@@ -30,7 +30,8 @@ int t_test_student(const double *a, int64_t na, const double *b, int64_t nb, str
 double student_log_upper(double t, double df);
 
 /* Permutation test of the difference of means: *p = (1 + number of relabelings
- * with a gap at least as large) / (1 + permutations). permutations >= 1. */
+ * with a gap at least as large) / (1 + permutations). permutations >= 1. Nothing but tests
+ * calls it yet. */
 int permutation_test(const double *a, int64_t na, const double *b, int64_t nb, uint64_t seed, int64_t permutations,
                      double *p, struct err *err);
 
