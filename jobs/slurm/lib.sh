@@ -34,6 +34,7 @@ dinf_slurm() {
         scontrol requeue "$SLURM_JOB_ID"
         exit 0 # the requeue ends this script anyway
     fi
+    [ "$status" != 3 ] || dinf_say "the run broke off by an error of its own and is not queued again: see above"
     [ "$status" -gt 1 ] || dinf_say "results: $out/results.h5; figures: $DINF_PYTHON analysis/all.py $out"
     exit "$status"
 }

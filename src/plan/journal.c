@@ -162,9 +162,10 @@ int journal_done(struct journal *j, const struct plan_task *task, struct err *er
     return append(j, task_event("done", task, true), true, err);
 }
 
-int journal_failed(struct journal *j, const struct plan_task *task, bool final, struct err *err)
+int journal_failed(struct journal *j, const struct plan_task *task, const char *host, bool final, struct err *err)
 {
     cJSON *o = task_event("failed", task, true);
+    o = with(o, cJSON_AddStringToObject(o, "host", host));
     o = with(o, cJSON_AddStringToObject(o, "error", task->error == NULL ? "" : task->error));
     o = with(o, cJSON_AddBoolToObject(o, "final", final));
     return append(j, o, true, err);

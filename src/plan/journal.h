@@ -4,7 +4,7 @@
  *   {"t":T,"event":"run","ranks":R,"host":"...","revision":"..."}   a run begins (again)
  *   {"t":T,"event":"start","id":"...","attempt":A,"rank":R}
  *   {"t":T,"event":"done","id":"...","attempt":A,"rank":R,"seconds":S}
- *   {"t":T,"event":"failed","id":"...","attempt":A,"rank":R,"seconds":S,"error":"...","final":B}
+ *   {"t":T,"event":"failed","id":"...","attempt":A,"rank":R,"host":"...","seconds":S,"error":"...","final":B}
  *   {"t":T,"event":"stopped","id":"...","attempt":A,"rank":R,"seconds":S,"saved":F}   state saved, not an attempt
  *   {"t":T,"event":"end","done":N,"failed":N,"skipped":N}           a run ends; absent after a kill
  *
@@ -31,7 +31,7 @@ void journal_close(struct journal *j);
 int journal_run(struct journal *j, int ranks, const char *host, const char *revision, struct err *err);
 int journal_start(struct journal *j, const struct plan_task *task, struct err *err);
 int journal_done(struct journal *j, const struct plan_task *task, struct err *err);
-int journal_failed(struct journal *j, const struct plan_task *task, bool final, struct err *err);
+int journal_failed(struct journal *j, const struct plan_task *task, const char *host, bool final, struct err *err);
 int journal_stopped(struct journal *j, const struct plan_task *task, struct err *err);
 int journal_end(struct journal *j, int done, int failed, int skipped, struct err *err);
 /* Tasks that last a millisecond cannot pay an fsync each: on = false leaves

@@ -122,6 +122,7 @@ static cJSON *campaign_json(const struct campaign *c)
         cJSON_AddNumberToObject(o, "threads", (double)c->threads) == NULL ||
         cJSON_AddNumberToObject(o, "ranks_per_gpu", (double)c->ranks_per_gpu) == NULL ||
         cJSON_AddNumberToObject(o, "retries", (double)c->retries) == NULL ||
+        cJSON_AddNumberToObject(o, "retry_seconds", c->retry_seconds) == NULL ||
         cJSON_AddNumberToObject(o, "task_seconds", c->task_seconds) == NULL ||
         cJSON_AddStringToObject(o, "device", c->device) == NULL) {
         cJSON_Delete(o);
@@ -201,6 +202,7 @@ static int read_campaign(const cJSON *o, struct campaign *c, struct err *err)
     c->threads = (int64_t)json_number(o, "threads", 0);
     c->ranks_per_gpu = (int64_t)json_number(o, "ranks_per_gpu", 0);
     c->retries = (int64_t)json_number(o, "retries", 0);
+    c->retry_seconds = json_number(o, "retry_seconds", 1);
     c->task_seconds = json_number(o, "task_seconds", 0);
     return 0;
 }

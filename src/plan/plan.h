@@ -50,6 +50,7 @@ struct campaign {
     int64_t ranks_per_gpu; /* tasks at a time on a GPU; 0: any number */
     int64_t threads;       /* of every task: part of the results, never derived from ranks */
     int64_t retries;       /* further attempts after the first */
+    double retry_seconds;  /* before the second attempt; twice that before the third, and so on */
     double task_seconds;   /* time limit of one attempt; 0: none */
     char device[OPTION_NAME];
 };

@@ -44,8 +44,9 @@ static void round_trip(void **state)
     assert_int_equal(journal_run(j, 3, "host", "rev", &err), 0);
     schedule_started(s, schedule_next(s), 2, 5);
     assert_int_equal(journal_start(j, &p->tasks[0], &err), 0);
-    assert_false(schedule_failed(s, 0, 1.5, "bad \"luck\"\n"));
-    assert_int_equal(journal_failed(j, &p->tasks[0], false, &err), 0);
+    assert_false(schedule_failed(s, 0, 1.5, "bad \"luck\"\n", 1, 0));
+    assert_int_equal(journal_failed(j, &p->tasks[0], "node7", false, &err), 0);
+    schedule_wake(s, 0);
     schedule_started(s, schedule_next(s), 1, 6);
     journal_start(j, &p->tasks[0], &err);
     schedule_done(s, 0, 2.5);
