@@ -143,7 +143,7 @@ static int assign(struct leader *l, int rank, int task, struct err *err)
 {
     struct plan_task *t = task_of(l, task);
     struct seat *seat = &l->seats[rank];
-    char *spec = spec_print(t, err);
+    char *spec = spec_print(l->plan, t, err);
     if (spec == NULL)
         return -1;
     schedule_started(l->schedule, task, rank, clock_wall());
@@ -216,12 +216,15 @@ static int take_end(struct leader *l, int rank, const struct attempt_end *end, s
 {
     struct seat *seat = &l->seats[rank];
     int task = seat->task;
+    struct err why = { .text = "" };
     make_idle(l, rank);
     l->n_busy--;
     l->attempts++;
     l->unsynced = true;
     switch (end->outcome) {
     case OUTCOME_DONE:
+        if (rundir_digest(l->settings->dir, task_of(l, task), &why) != 0)
+            return take_failed(l, rank, task, end->seconds, why.text, err);
         return take_done(l, rank, task, end->seconds, err);
     case OUTCOME_STOPPED:
         return take_stopped(l, rank, task, end->seconds, err);
@@ -381,7 +384,8 @@ static int prepare(struct leader *l, struct err *err)
         l->seats[i].task = -1;
     results_init(&l->results, dir);
     if (fs_path(path, sizeof path, err, "%s/journal.jsonl", dir) != 0 ||
-        journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0)
+        journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0 ||
+        rundir_verify(dir, l->plan, err) != 0)
         return -1;
     l->schedule = schedule_create(l->plan, err);
     l->journal = l->schedule != NULL ? journal_open(path, err) : NULL;
@@ -415,6 +419,8 @@ static int finish(struct leader *l, int *status, struct err *err)
         return -1;
     if (show(l, true, err) != 0)
         return -1;
+    /* without results.h5 nothing is done, and nothing was stopped either */
+    *status = all ? EXIT_TASKS_FAILED : EXIT_STOPPED;
     /* after a stop there may be little time: the next run collects */
     if (all && results_finish(&l->results, err) != 0)
         return -1;

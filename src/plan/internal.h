@@ -63,11 +63,12 @@ struct task_spec {
     const struct task_kind *kind;
     const char *name; /* without the kind */
     cJSON *params, *labels;
-    int set;                 /* goes into params as "dataset"; -1: none */
-    const char *budget_free; /* parameter that is no part of the identity (but of the id); NULL */
-    const char *file_key;    /* parameter that is a path: its contents count; NULL */
-    int trial;               /* goes into derived seeds */
-    bool seeded;             /* params.seed = -1 or absent is to be derived */
+    int set;                  /* goes into params as "dataset"; -1: none */
+    const char *budget_free;  /* parameter that is no part of the identity (but of the id); NULL */
+    char file_hash[HASH_HEX]; /* of the file behind file_key, filled by graph_identity; "" */
+    const char *file_key;     /* parameter that is a path: its contents count; NULL */
+    int trial;                /* goes into derived seeds */
+    bool seeded;              /* params.seed = -1 or absent is to be derived */
     int n_inputs;
     struct {
         const char *role;
