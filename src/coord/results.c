@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +74,19 @@ static bool is_whole(const char *path, const struct plan_task *t)
     return hash_file(path, hex, &why) == 0 && strcmp(hex, t->result) == 0;
 }
 
+/* A folder in the place of results.h5 is set aside. */
+static int clear_place(const char *path, struct err *err)
+{
+    struct stat st;
+    char aside[PATH_MAX];
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    if (fs_path(aside, sizeof aside, err, "%s.damaged", path) != 0)
+        return -1;
+    log_warn("%s is a folder and becomes %s", path, aside);
+    return rename(path, aside) != 0 ? err_errno(err, "cannot rename %s", path) : 0;
+}
+
 int results_collect(const char *dir, const struct plan *plan, bool pack, struct err *err)
 {
     int rc = -1, n = plan->n_tasks;
@@ -108,7 +122,7 @@ int results_collect(const char *dir, const struct plan *plan, bool pack, struct 
         tasks[i].file = files[i];
     }
     root = root_attributes(dir, plan, err);
-    if (root != NULL && fs_path(out, sizeof out, err, "%s/results.h5", dir) == 0)
+    if (root != NULL && fs_path(out, sizeof out, err, "%s/results.h5", dir) == 0 && clear_place(out, err) == 0)
         rc = collect_write(out, tasks, n, root, pack, err);
 out:
     cJSON_Delete(root);
