@@ -1,6 +1,10 @@
 /* dinf: the command line. One row a command. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/names.h"
 #include "base/version.h"
@@ -38,31 +42,50 @@ static void print_help(FILE *out)
                  "2 usage, config or input error; 75 stopped with state saved.\n");
 }
 
+/* A file that is opened while 0, 1 or 2 is closed gets that number, and what is meant
+ * for the terminal is then written into it. */
+static int open_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd)
+            return -1;
+    return 0;
+}
+
+/* A failed write is found out here, also where it came long before the end. A status
+ * other than 0 already says that something is wrong. */
+static int finish_output(int status)
+{
+    bool failed = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) == 0 && !failed)
+        return status;
+    fprintf(stderr, "error: standard output could not be written to its end%s%s\n", errno != 0 ? ": " : "",
+            errno != 0 ? strerror(errno) : "");
+    return status == EXIT_DONE ? EXIT_USAGE : status;
+}
+
 int main(int argc, char **argv)
 {
+    if (open_standard_descriptors() != 0)
+        return EXIT_USAGE;
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return EXIT_DONE;
+        return finish_output(EXIT_DONE);
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         printf("dinf %s (%s)\n", dinf_version(), dinf_revision());
-        return EXIT_DONE;
+        return finish_output(EXIT_DONE);
     }
     const char *names[COMMANDS];
     for (int i = 0; i < COMMANDS; i++) {
         names[i] = commands[i].name;
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            int status = commands[i].run(argc - 1, argv + 1);
-            if (fflush(stdout) != 0 && status == EXIT_DONE) {
-                perror("error: cannot write standard output");
-                return EXIT_USAGE;
-            }
-            return status;
-        }
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return finish_output(commands[i].run(argc - 1, argv + 1));
     }
     const char *nearest = names_nearest(argv[1], names, COMMANDS);
     fprintf(stderr, "error: no command '%s'%s%s%s; `dinf --help` lists them\n", argv[1],
