@@ -78,7 +78,7 @@ static int find(void *library, const char *name, void *function, struct err *err
 /* The library, with what it says about itself in `blas`; NULL: it is not here. */
 static void *load(struct err *err)
 {
-    char *(*kernels)(void), *(*config)(void);
+    char *(*kernels)(void) = NULL, *(*config)(void) = NULL;
     void *library = dlopen(DINF_OPENBLAS, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         err_set(err, "OpenBLAS cannot be loaded: %s", dlerror());
@@ -122,7 +122,8 @@ static int open_library(struct err *err)
     if (library == NULL)
         return -1;
 #define ROW(name) || find(library, "cblas_" #name, &blas.name, err) != 0
-    if (find(library, "openblas_get_num_threads", &blas.get_num_threads, err) != 0 ||
+    if (find(library, "dpotrf_", &blas.dpotrf, err) != 0 || find(library, "dtrtri_", &blas.dtrtri, err) != 0 ||
+        find(library, "openblas_get_num_threads", &blas.get_num_threads, err) != 0 ||
         find(library, "openblas_set_num_threads", &blas.set_num_threads, err) != 0 BLAS_FUNCTIONS(ROW))
         return -1;
 #undef ROW

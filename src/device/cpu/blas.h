@@ -10,6 +10,7 @@
 #define DINF_DEVICE_BLAS_H
 
 #include <cblas.h>
+#include <f77blas.h>
 
 #include "base/err.h"
 
@@ -29,6 +30,8 @@
 #define ROW(name) __typeof__(cblas_##name) *name;
 struct blas {
     BLAS_FUNCTIONS(ROW)
+    __typeof__(BLASFUNC(dpotrf)) *dpotrf; /* LAPACK's, arguments as in Fortran */
+    __typeof__(BLASFUNC(dtrtri)) *dtrtri;
     __typeof__(openblas_get_num_threads) *get_num_threads;
     __typeof__(openblas_set_num_threads) *set_num_threads;
     char version[16]; /* "0.3.21" */

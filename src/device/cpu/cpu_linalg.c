@@ -4,7 +4,6 @@
  * cpu_mixture_diag.c and cpu_mixture_full.c. */
 #include "device/cpu/cpu_linalg.h"
 
-#include <f77blas.h>
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -55,7 +54,7 @@ static int cpu_dpotrf(struct device *dev, int d, double *a, int lda, int *info, 
     blasint n = d, ld = lda, status = 0;
     char upper = 'U';
     cpu_blas_begin(dev, (double)d * d * d / 6.0);
-    BLASFUNC(dpotrf)(&upper, &n, a, &ld, &status);
+    blas.dpotrf(&upper, &n, a, &ld, &status);
     cpu_blas_end(dev);
     *info = (int)status;
     return status < 0 ? err_set(err, "dpotrf refused its argument %d", -(int)status) : 0;
@@ -66,7 +65,7 @@ static int cpu_dtrtri(struct device *dev, int d, double *a, int lda, struct err 
     blasint n = d, ld = lda, status = 0;
     char upper = 'U', non_unit = 'N';
     cpu_blas_begin(dev, (double)d * d * d / 6.0);
-    BLASFUNC(dtrtri)(&upper, &non_unit, &n, a, &ld, &status);
+    blas.dtrtri(&upper, &non_unit, &n, a, &ld, &status);
     cpu_blas_end(dev);
     return status ? err_set(err, "a triangular matrix of order %d has a zero on its diagonal", d) : 0;
 }
@@ -82,10 +81,10 @@ static int cpu_whitening_factors(struct device *dev, int k, int d, double *a, in
         double *matrix = a + (size_t)j * d * d;
         blasint n = d, status = 0;
         char upper = 'U', non_unit = 'N';
-        BLASFUNC(dpotrf)(&upper, &n, matrix, &n, &status);
+        blas.dpotrf(&upper, &n, matrix, &n, &status);
         info[j] = (int)status;
         if (status == 0)
-            BLASFUNC(dtrtri)(&upper, &non_unit, &n, matrix, &n, &status);
+            blas.dtrtri(&upper, &non_unit, &n, matrix, &n, &status);
         refused |= status < 0;
     }
     cpu_blas_end(dev);
