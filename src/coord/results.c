@@ -87,9 +87,10 @@ static int clear_place(const char *path, struct err *err)
     return rename(path, aside) != 0 ? err_errno(err, "cannot rename %s", path) : 0;
 }
 
-int results_collect(const char *dir, const struct plan *plan, bool pack, struct err *err)
+int results_collect(const char *dir, const struct plan *plan, bool pack, int *left_out, struct err *err)
 {
     int rc = -1, n = plan->n_tasks;
+    *left_out = 0;
     char out[PATH_MAX], path[PATH_MAX];
     cJSON *root = NULL;
     char **files = mem_alloc((size_t)n, sizeof *files, err);
@@ -115,6 +116,7 @@ int results_collect(const char *dir, const struct plan *plan, bool pack, struct 
             goto out;
         if (!is_whole(path, t)) {
             log_warn("%s is damaged and left out: `dinf run` does %s again", path, t->name);
+            *left_out += 1;
             tasks[i].state = task_state_name(TASK_WAITING);
             tasks[i].error = "its result file is damaged";
             continue;

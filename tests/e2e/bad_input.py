@@ -897,7 +897,7 @@ def _():
     return ("run", "m.cfg", "--out", "d")
 
 
-@row("status: garbage within the journal", "journal.jsonl:2")
+@row("status: garbage within the journal", "d/journal.jsonl: 1 damaged line is left out, the first is line 2", status=0)
 def _():
     mock_run()
     lines = open("d/journal.jsonl").read().splitlines()
@@ -979,7 +979,7 @@ def _():
     return ("collect", "d")
 
 
-@row("collect: a result of garbage", "tasks/")
+@row("collect: a result of garbage", "is damaged and left out: `dinf run` does", status=1, problems=None)
 def _():
     mock_run()
     name = [n for n in sorted(os.listdir("d/tasks")) if n.endswith(".h5")][0]

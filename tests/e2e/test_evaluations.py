@@ -3,6 +3,8 @@
 
 usage: test_evaluations.py DINF
 """
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -75,6 +77,18 @@ class Evaluations(unittest.TestCase):
         done = subprocess.run([DINF, "run", config, "--out", out, "--device", "cpu"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return h5py.File(os.path.join(out, "results.h5"))
+
+    def record(self, folder, task):
+        """The journal's digest of a result that the test itself has changed."""
+        with open(f"{folder}/tasks/{task}.h5", "rb") as f:
+            digest = hashlib.sha256(f.read()).hexdigest()
+        with open(f"{folder}/journal.jsonl") as f:
+            lines = [json.loads(line) for line in f]
+        done = [line for line in lines if line.get("id") == task and "result" in line]
+        self.assertEqual(len(done), 1)
+        done[0]["result"] = digest
+        with open(f"{folder}/journal.jsonl", "w") as f:
+            f.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
     def texts(self, column):
         return [v.decode() for v in column]
@@ -156,6 +170,10 @@ class Evaluations(unittest.TestCase):
                     x[50:] = np.random.default_rng(1).normal(size=x[50:].shape)
                 f["representations"][:] = x
             os.remove(scores)
+            done = subprocess.run([DINF, "task", folder, "similarity:other.t0@victim.t0"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)  # not with a representation that is not the task's
+            self.assertIn("is damaged or another task's", done.stderr)
+            self.record(folder, tasks["embed:other.t0/members"])
             done = subprocess.run([DINF, "task", folder, "similarity:other.t0@victim.t0"], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
             with h5py.File(scores) as f:
