@@ -7,7 +7,7 @@
 
 #include "plan/plan.h"
 
-enum { RESULTS_SCHEMA = 1 };
+enum { RESULTS_SCHEMA = 2 }; /* 2: text in tables has a fixed width; 1: any length */
 
 /* Rebuilds DIR/results.h5 from the finished tasks' files. `plan` carries the
  * states (rundir_read). `*left_out`: how many of the files are damaged, with a warning each. */
