@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "base/version.h"
+#include "coord/encoder_links.h"
 #include "coord/progress.h"
 #include "coord/results.h"
 #include "coord/rundir.h"
@@ -186,6 +187,9 @@ static int take_done(struct leader *l, int rank, int task, double seconds, struc
     schedule_done(l->schedule, task, seconds);
     l->results.stale = true;
     progress_task(l->progress, "rank %d done %s (%s)", rank, t->name, clock_duration(seconds, time, sizeof time));
+    struct err problem;
+    if (encoder_link(l->settings->dir, t, &problem) != 0)
+        log_warn("%s", problem.text);
     return journal_done(l->journal, t, err);
 }
 
@@ -387,6 +391,9 @@ static int prepare(struct leader *l, struct err *err)
         journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0 ||
         rundir_verify(dir, l->plan, err) != 0)
         return -1;
+    struct err problem;
+    if (encoder_links_renew(dir, l->plan, &problem) != 0)
+        log_warn("%s", problem.text);
     l->schedule = schedule_create(l->plan, err);
     l->journal = l->schedule != NULL ? journal_open(path, err) : NULL;
     l->progress = l->journal != NULL ? progress_create(l->plan->n_tasks, is_alone(l), err) : NULL;
