@@ -6,7 +6,11 @@ const struct plan_block plan_blocks[] = {
     { "datasets: a source", "name, the options of its format (see `dinf list datasets`), and", source_options },
     { "datasets: a subset", "name, of = another set's name, and", subset_options },
     { "datasets: a union", "name, parts = ( names of sets or subsets without name, ... )", NULL },
-    { "encoders", "train = { dataset, ... } or weights with the options of `import`, and", encoder_block_options },
+    { "encoders",
+      "train = { dataset, ... }, or weights with the options of `import`, or (of a\n"
+      "      suspect) representations = { members = \"M.npy\"; heldout = \"H.npy\"; }, files\n"
+      "      of the victim's two sets, row i being image i; and",
+      encoder_block_options },
     { "encoders: train",
       "dataset and the options of the task train, its arch, loss, optimizer and\n"
       "      augment (`dinf list tasks|archs|losses|optimizers|augments`); lists sweep",
