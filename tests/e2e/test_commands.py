@@ -192,6 +192,33 @@ class Commands(unittest.TestCase):
         self.assertEqual(got["verdict"], "assumptions violated")
         self.assertIn("100 of the 100 members are also in the rows to fit", got["reason"])
 
+    # ---- help ----
+
+    def test_help(self):
+        """Every command says what it is in 80 columns, by any of four ways, with examples of options that it has."""
+        first = dinf("--help").stdout
+        self.assertEqual([dinf(w).stdout for w in ("help", "-h")], [first] * 2)
+        names = [line.split()[0] for line in first.splitlines() if line.startswith("  ")]
+        self.assertGreaterEqual(len(names), 11)
+        benches = [["bench", w] for w in ("train", "gmm", "augment", "mutual-information", "schedule")]
+        for command in [[name] for name in names] + benches:
+            text = dinf(*command, "--help").stdout
+            self.assertTrue(text.startswith("usage: dinf " + " ".join(command)), command)
+            self.assertEqual([dinf("help", *command).stdout, dinf(*command, "-h").stdout], [text] * 2, command)
+            self.assertLessEqual(max(map(len, text.splitlines())), 80, command)
+            examples = text.split("\nexamples:\n")[1].replace("\\\n", " ").splitlines()
+            self.assertTrue(examples, command)
+            for line in examples:
+                words = line[line.index("dinf ") :].split()[1:]
+                self.assertEqual(words[0], command[0])
+                done = dinf(*words, "--help")
+                self.assertEqual((done.returncode, done.stderr), (0, ""), line)
+        for line in first.splitlines() + dinf("list").stdout.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+        self.assertEqual(dinf("-V").stdout, dinf("--version").stdout)
+        self.refused("help", "adit", says="did you mean 'audit'?")
+        self.refused("lits", says="did you mean 'list'?")
+
     # ---- outputs ----
 
     def test_output_is_checked_to_its_end(self):
