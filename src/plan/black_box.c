@@ -62,16 +62,18 @@ static const struct conf_node *find_file(struct builder *b, const struct encoder
     const struct conf_node *file = conf_child(e->files, name);
     if (file != NULL && !(is_need(name) && strcmp(name, need_names[need]) != 0))
         return file;
+    bool shared = is_one_set(b, need, set);
     file = conf_child(e->files, need_names[need]);
+    if (file != NULL && shared)
+        return file;
     if (file == NULL)
         conf_error(b->conf, e->files, "%s has no representations of the %s \"%s\": %s = \"FILE.npy\" is wanted",
-                   e->name, need == NEED_MEMBERS ? "members" : "held-out images", name, need_names[need]);
-    else if (!is_one_set(b, need, set)) {
+                   e->name, need == NEED_MEMBERS ? "members" : "held-out images", name,
+                   shared ? need_names[need] : name);
+    else
         conf_error(b->conf, file, "victims have different %s: name the set, as %s = \"FILE.npy\"", need_names[need],
                    name);
-        file = NULL;
-    }
-    return file;
+    return NULL;
 }
 
 struct complaint_at {
