@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "base/version.h"
+#include "coord/encoder_links.h"
 #include "coord/failure.h"
 #include "coord/progress.h"
 #include "coord/results.h"
@@ -146,7 +147,7 @@ static int assign(struct leader *l, int rank, int task, struct err *err)
 {
     struct plan_task *t = task_of(l, task);
     struct seat *seat = &l->seats.v[rank];
-    char *spec = spec_print(t, err);
+    char *spec = spec_print(l->plan, t, err);
     if (spec == NULL)
         return -1;
     schedule_started(l->schedule, task, rank, clock_wall());
@@ -207,6 +208,9 @@ static int take_done(struct leader *l, int rank, int task, double seconds, struc
     l->results.stale = true;
     progress_task(l->progress, "rank %d done %s (%s), %d of %d", rank, t->name,
                   clock_duration(seconds, time, sizeof time), schedule_counts(l->schedule).done, l->plan->n_tasks);
+    struct err problem;
+    if (encoder_link(l->settings->dir, t, &problem) != 0)
+        log_warn("%s", problem.text);
     return journal_done(l->journal, t, err);
 }
 
@@ -256,13 +260,16 @@ static int take_stopped(struct leader *l, int rank, int task, double seconds, st
 
 static int take_end(struct leader *l, int rank, const struct attempt_end *end, struct err *err)
 {
+    struct err why = { .text = "" };
     int task = l->seats.v[rank].task, rc;
     l->seats.n_busy--;
     l->attempts++;
     l->unsynced = true;
     switch (end->outcome) {
     case OUTCOME_DONE:
-        rc = take_done(l, rank, task, end->seconds, err);
+        rc = rundir_digest(l->settings->dir, task_of(l, task), &why) == 0
+                 ? take_done(l, rank, task, end->seconds, err)
+                 : take_failed(l, rank, task, end->seconds, why.text, err);
         break;
     case OUTCOME_STOPPED:
         rc = take_stopped(l, rank, task, end->seconds, err);
@@ -476,8 +483,12 @@ static int prepare(struct leader *l, struct err *err)
         return -1;
     results_init(&l->results, dir);
     if (fs_path(path, sizeof path, err, "%s/journal.jsonl", dir) != 0 ||
-        journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0)
+        journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0 ||
+        rundir_verify(dir, l->plan, err) != 0)
         return -1;
+    struct err problem;
+    if (encoder_links_renew(dir, l->plan, &problem) != 0)
+        log_warn("%s", problem.text);
     l->schedule = schedule_create(l->plan, err);
     l->journal = l->schedule != NULL ? journal_open(path, err) : NULL;
     l->progress = l->journal != NULL ? progress_create(l->plan->n_tasks, is_alone(l), err) : NULL;
@@ -503,16 +514,6 @@ static int prepare(struct leader *l, struct err *err)
 }
 
 /* A file that somebody looks into, a full disk: a second attempt may succeed. */
-static int collect_results(struct leader *l, struct err *err)
-{
-    for (int attempt = 1; results_finish(&l->results, err) != 0; attempt++) {
-        if (attempt == 3 || stop_requested())
-            return -1;
-        clock_sleep(pause_after(l, attempt));
-    }
-    return 0;
-}
-
 static int finish(struct leader *l, int *status, struct err *err)
 {
     struct schedule_counts c = schedule_counts(l->schedule);
@@ -521,8 +522,11 @@ static int finish(struct leader *l, int *status, struct err *err)
         return -1;
     show(l, true);
     /* after a stop there may be little time: the next run collects */
-    if (all && l->lost == 0 && collect_results(l, err) != 0)
+    if (all && l->lost == 0 && results_finish(&l->results, err) != 0) {
+        if (stop_requested())
+            *status = EXIT_STOPPED;
         return -1;
+    }
     char time[32];
     clock_duration(clock_monotonic() - l->began, time, sizeof time);
     progress_say(l->progress, "%s after %s: %d done, %d failed, %d skipped%s", all ? "finished" : "stopped", time,

@@ -25,11 +25,14 @@ struct task_spec {
     const char *id, *name;
     const struct task_kind *kind;
     const cJSON *params;
+    const cJSON *contents; /* NULL: not known */
+    const char *result;    /* digest of the result if it is done already; "" */
     struct task_input *inputs;
     int n_inputs;
 };
 
-char *spec_print(const struct plan_task *task, struct err *err); /* mem_free */
+/* The inputs' digests are those that `plan` has of their tasks. mem_free. */
+char *spec_print(const struct plan *plan, const struct plan_task *task, struct err *err);
 int spec_parse(const char *text, struct task_spec *spec, struct err *err);
 void spec_fini(struct task_spec *spec);
 

@@ -27,6 +27,7 @@ void plan_destroy(struct plan *plan)
         mem_free(t->name);
         cJSON_Delete(t->params);
         cJSON_Delete(t->labels);
+        cJSON_Delete(t->contents);
         mem_free(t->inputs);
         mem_free(t->input_tasks);
         mem_free(t->error);
@@ -140,7 +141,8 @@ static cJSON *task_json(const struct plan_task *t)
         cJSON_AddStringToObject(o, "name", t->name) == NULL || cJSON_AddNumberToObject(o, "ranks", t->ranks) == NULL ||
         cJSON_AddNumberToObject(o, "cost", t->cost) == NULL ||
         !cJSON_AddItemReferenceToObject(o, "params", t->params) ||
-        !cJSON_AddItemReferenceToObject(o, "labels", t->labels))
+        !cJSON_AddItemReferenceToObject(o, "labels", t->labels) ||
+        (t->contents != NULL && !cJSON_AddItemReferenceToObject(o, "contents", t->contents)))
         goto failed;
     cJSON *inputs = cJSON_AddArrayToObject(o, "inputs");
     for (int i = 0; i < t->n_inputs; i++) {
@@ -221,6 +223,7 @@ static int read_task(cJSON *o, struct plan_task *t, struct err *err)
     t->name = mem_strdup(name, err);
     t->params = cJSON_DetachItemFromObjectCaseSensitive(o, "params");
     t->labels = cJSON_DetachItemFromObjectCaseSensitive(o, "labels");
+    t->contents = cJSON_DetachItemFromObjectCaseSensitive(o, "contents");
     t->cost = json_number(o, "cost", 0);
     t->ranks = (int)json_number(o, "ranks", 0);
     t->rank = -1;

@@ -136,7 +136,7 @@ size_t inference_mixture_memory(const struct inference_data *data, const struct 
 struct row_key {
     uint64_t hash;
     const double *row;
-    size_t bytes;
+    int64_t d;
 };
 
 static int by_row(const void *a, const void *b)
@@ -144,7 +144,10 @@ static int by_row(const void *a, const void *b)
     const struct row_key *x = a, *y = b;
     if (x->hash != y->hash)
         return x->hash < y->hash ? -1 : 1;
-    return memcmp(x->row, y->row, x->bytes);
+    for (int64_t c = 0; c < x->d; c++)
+        if (x->row[c] != y->row[c]) /* as numbers: zeros of either sign are equal */
+            return x->row[c] < y->row[c] ? -1 : 1;
+    return 0;
 }
 
 static void row_keys(const double *x, int64_t n, int64_t d, struct row_key *out)
@@ -154,11 +157,12 @@ static void row_keys(const double *x, int64_t n, int64_t d, struct row_key *out)
         uint64_t hash = 0xcbf29ce484222325u;
         for (int64_t c = 0; c < d; c++) {
             uint64_t bits;
-            memcpy(&bits, &row[c], sizeof bits);
+            double value = row[c] == 0.0 ? 0.0 : row[c]; /* no zero has a sign */
+            memcpy(&bits, &value, sizeof bits);
             hash = (hash ^ bits) * 0x100000001b3u;
             hash ^= hash >> 29;
         }
-        out[i] = (struct row_key){ hash, row, (size_t)d * sizeof *row };
+        out[i] = (struct row_key){ hash, row, d };
     }
 }
 
@@ -190,8 +194,29 @@ static int check_disjoint(const char *name_a, const double *a, int64_t na, const
     if (shared < 0)
         return -1;
     if (shared * 100 > na && !out->reason[0])
-        snprintf(out->reason, sizeof out->reason, "%lld of %lld rows of the %s are also in the %s", (long long)shared,
+        snprintf(out->reason, sizeof out->reason, "%lld of the %lld %s are also in the %s", (long long)shared,
                  (long long)na, name_a, name_b);
+    return 0;
+}
+
+/* The test takes rows for independent: one in a hundred may repeat an earlier row of its
+ * own set (real image sets do contain duplicates), not more. */
+static int check_distinct(const char *name, const double *x, int64_t n, int64_t d, struct inference_result *out,
+                          struct err *err)
+{
+    struct row_key *keys = mem_alloc((size_t)n, sizeof *keys, err);
+    if (keys == NULL)
+        return -1;
+    int64_t repeats = 0;
+    row_keys(x, n, d, keys);
+    qsort(keys, (size_t)n, sizeof *keys, by_row);
+    for (int64_t i = 1; i < n; i++)
+        repeats += by_row(&keys[i - 1], &keys[i]) == 0;
+    mem_free(keys);
+    if (repeats * 100 > n && !out->reason[0])
+        snprintf(out->reason, sizeof out->reason,
+                 "%lld of the %lld rows of the %s repeat another row; the test takes rows for independent",
+                 (long long)repeats, (long long)n, name);
     return 0;
 }
 
@@ -251,6 +276,9 @@ int inference_decide(const struct inference_data *data, const struct inference_o
                        out, err) != 0 ||
         check_disjoint("members", data->members, data->n_members, "rows to fit", data->fit, data->n_fit, data->d, out,
                        err) != 0)
+        return -1;
+    if (check_distinct("members", data->members, data->n_members, data->d, out, err) != 0 ||
+        check_distinct("held-out set", data->heldout, data->n_heldout, data->d, out, err) != 0)
         return -1;
     if (t_test_welch(scores_members, n_members, scores_heldout, n_heldout, &test, &why) != 0) {
         test = (struct t_test){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };

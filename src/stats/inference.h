@@ -50,7 +50,7 @@ struct inference_result {
  * cannot carry the test is a result with the verdict "assumptions violated":
  * fewer than INFERENCE_MINIMUM tested rows in a group, too few rows to learn
  * from, scores without variance, more than one row in a hundred that is in two
- * sets which must be disjoint. */
+ * sets which must be disjoint, or that repeats another row of its own set. */
 enum { INFERENCE_MINIMUM = 10 };
 
 struct statistic {

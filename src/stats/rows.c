@@ -1,6 +1,7 @@
 /* Preprocessing of representations that several statistics share. */
 #include "stats/rows.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,14 @@ int rows_centre_normalize(double *x, int64_t n, int64_t d, struct err *err)
     return 0;
 }
 
+/* The variance that rounding alone leaves of n equal values: the bound of Chan, Golub
+ * and LeVeque (1983), section 3, for the two-pass algorithm. */
+static bool is_rounding(double variance, double mean, int64_t n)
+{
+    double bound = (double)n * DBL_EPSILON;
+    return variance <= bound * variance + bound * mean * (bound * mean);
+}
+
 int rows_standardize(double *const *parts, const int64_t *n, int n_parts, int64_t d, struct err *err)
 {
     int64_t total = 0;
@@ -116,8 +125,9 @@ int rows_standardize(double *const *parts, const int64_t *n, int n_parts, int64_
             parts[p][i] -= mean[i % d];
             variance[i % d] += parts[p][i] * parts[p][i];
         }
-    for (int64_t c = 0; c < d; c++) /* a constant column is zero already */
-        variance[c] = variance[c] > 0.0 ? 1.0 / sqrt(variance[c] / (double)total) : 0.0;
+    for (int64_t c = 0; c < d; c++)
+        variance[c] =
+            is_rounding(variance[c] / (double)total, mean[c], total) ? 0.0 : 1.0 / sqrt(variance[c] / (double)total);
     for (int p = 0; p < n_parts; p++)
         for (int64_t i = 0; i < n[p] * d; i++)
             parts[p][i] *= variance[i % d];

@@ -193,9 +193,9 @@ static void test_violated(void **state)
     violated("learned", fit, members, N, heldout, 30, D, "15");
     memcpy(heldout + 4 * D, members, 3 * D * sizeof *fit);
     for (int i = 0; statistics[i] != NULL; i++)
-        violated(statistics[i]->name, fit, members, N, heldout, 2 * N, D, "3 of 120 rows of the held-out rows");
+        violated(statistics[i]->name, fit, members, N, heldout, 2 * N, D, "3 of the 120 held-out rows");
     for (int i = 0; statistics[i] != NULL; i++)
-        violated(statistics[i]->name, fit, fit, N, heldout + 10 * D, N, D, "60 of 60 rows of the members");
+        violated(statistics[i]->name, fit, fit, N, heldout + 10 * D, N, D, "60 of the 60 members");
     for (int i = 0; statistics[i] != NULL; i++) /* a collapsed encoder */
         violated(statistics[i]->name, flat, flat, N, flat, 2 * N, D, "also in");
     mem_free(flat);
