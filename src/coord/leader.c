@@ -513,7 +513,6 @@ static int prepare(struct leader *l, struct err *err)
     return journal_run(l->journal, size, host, dinf_revision(), err);
 }
 
-/* A file that somebody looks into, a full disk: a second attempt may succeed. */
 static int finish(struct leader *l, int *status, struct err *err)
 {
     struct schedule_counts c = schedule_counts(l->schedule);
