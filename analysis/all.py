@@ -12,7 +12,7 @@ import similarity_budget
 import similarity_hist
 import timeline
 import verdicts
-from results import Missing, Results
+from results import Missing, load
 
 FIGURES = (pvalue_budget, loglik_hist, similarity_budget, similarity_hist, curves, timeline, verdicts)
 
@@ -23,7 +23,7 @@ def main():
     parser.add_argument("-o", "--out", metavar="FOLDER", help="where the figures go (default: DIR/figures)")
     options = parser.parse_args()
     try:
-        results = Results(options.dir)
+        results = load(options.dir)
     except Missing as e:
         sys.exit(f"all.py: {e}")
     folder = pathlib.Path(options.out) if options.out else results.path.parent / "figures"

@@ -12,7 +12,7 @@ ROWS = ("loss", "lr", "seconds")
 
 
 def draw(results, out):
-    encoders = results.encoders()
+    encoders = results.encoders
     curves = [(name, curve) for name, curve in results.curves() if len(curve)]
     if encoders.empty or not curves:
         raise Missing(f"{results.path} has no training curve yet (/curves is empty)")

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 
-from results import Missing, Results  # noqa: E402
+from results import Missing, load  # noqa: E402
 
 COLOURS = {"victim": "#000000", "suspect": "#009E73", "random": "#888888"}
 THIEF = {"all": "#D55E00", "some": "#E69F00", "none": "#CC79A7"}
@@ -145,7 +145,7 @@ def main(draw, file_name, text):
     parser.add_argument("-o", "--out", help=f"where to write (default: figures/{file_name} beside the results)")
     options = parser.parse_args()
     try:
-        results = Results(options.results)
+        results = load(options.results)
         out = options.out or default_out(results, file_name)
         draw(results, out)
     except Missing as e:

@@ -1,6 +1,14 @@
 #!/usr/bin/python3
 """The one loader of results.h5: tables as pandas frames, arrays by encoder, and
-the texts (descriptions, units) that the file itself carries."""
+the texts (descriptions, units) that the file itself carries.
+
+    from results import load            # with analysis/ on the path
+    r = load("runs/demo/results.h5")    # or the run directory
+    r.encoders[r.encoders.role == "thief"]
+    r.scores("dataset_inference").groupby("kind").t.mean()
+    r.representations("victim", "members")
+
+Text is str. A number that is missing is NaN, or NA in a column of whole numbers."""
 
 import pathlib
 
@@ -13,6 +21,24 @@ ROLES = ("victim", "thief", "suspect", "independent", "random")
 
 class Missing(Exception):
     """What a figure needs is not in the file: one sentence for the user."""
+
+
+def load(path):
+    """Results of a run: its results.h5, or the run directory."""
+    return Results(path)
+
+
+def decode(values):
+    """Text of a table, of a fixed width or any length, as str."""
+    return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
+
+
+def numbers(values, description):
+    """A column of numbers: -1 stands for a missing one among whole numbers, and elsewhere where the column says so."""
+    if np.issubdtype(values.dtype, np.integer):
+        missing = values == -1
+        return pd.Series(values).astype("Int64").mask(missing) if missing.any() else values
+    return np.where(values == -1, np.nan, values) if "-1" in description else values
 
 
 class Results:
@@ -41,16 +67,14 @@ class Results:
         if name not in self.file:
             return pd.DataFrame()
         dataset = self.file[name]
-        columns = dataset.dtype.names
         rows = dataset[:]
-        frame = pd.DataFrame({c: rows[c].astype(str) if rows[c].dtype == object else rows[c] for c in columns})
-        for c in columns:
-            if rows[c].dtype == object:
-                frame[c] = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in rows[c]]
         units, helps = dataset.attrs.get("units", []), dataset.attrs.get("column_descriptions", [])
-        for i, c in enumerate(columns):
-            self._texts[name, c] = (helps[i] if i < len(helps) else "", units[i] if i < len(units) else "")
-        return frame
+        columns = {}
+        for i, c in enumerate(rows.dtype.names):
+            text = helps[i] if i < len(helps) else ""
+            self._texts[name, c] = (text, units[i] if i < len(units) else "")
+            columns[c] = numbers(rows[c], text) if rows[c].dtype.kind in "biuf" else decode(rows[c])
+        return pd.DataFrame(columns)
 
     def label(self, table, column):
         """An axis label out of the file: 'mean cosine', 'duration of the epoch [s]'."""
@@ -59,6 +83,12 @@ class Results:
         text, unit = self._texts.get((table, column), ("", ""))
         return (text or column.replace("_", " ")) + (f" [{unit}]" if unit else "")
 
+    @property
+    def tasks(self):
+        """/tasks, one row a task."""
+        return self.table("tasks")
+
+    @property
     def encoders(self):
         """/encoders, one row an encoder, with `kind` and `sort` added."""
         return add_kinds(self.table("encoders"))
@@ -73,6 +103,13 @@ class Results:
             sets = encoders.drop_duplicates("name").set_index("name")["dataset"]
             frame["dataset"] = frame["encoder"].map(sets).fillna("")
         return add_kinds(frame)
+
+    def representations(self, encoder, images):
+        """(n, d) float32: of the set `images` ("members", as the config calls it) by an encoder."""
+        path = "/".join(["representations"] + [name.replace("/", "_") for name in (encoder, images)])
+        if path not in self.file and self.file.get(path, getlink=True) is None:
+            raise Missing(f"{self.path} has no /{path}")
+        return self._linked(lambda: self.file[path][:])
 
     def curve(self, encoder):
         return self.table(f"curves/{encoder}".replace("//", "/"))
@@ -110,7 +147,7 @@ def add_kinds(frame):
     frame = frame.copy()
     for column, default in (
         ("role", "suspect"),
-        ("overlap", -1.0),
+        ("overlap", np.nan),
         ("budget", 0),
         ("dataset", ""),
         ("queries", ""),
@@ -124,7 +161,7 @@ def add_kinds(frame):
     frame["kind"] = [kind(*row) for row in zip(frame["role"], frame["share"], frame["dataset"])]
     order = {role: i for i, role in enumerate(ROLES)}
     frame["sort"] = [
-        order.get(role, len(order)) - 0.5 * max(float(share), 0.0) if role == "thief" else order.get(role, len(order))
+        order.get(role, len(order)) - (0.5 * share if role == "thief" and share >= 0 else 0)
         for role, share in zip(frame["role"], frame["share"])
     ]
     return frame

@@ -8,13 +8,13 @@ import sys
 
 import pandas as pd
 
-from results import Missing, Results
+from results import Missing, load
 
 
 def read(paths):
     frames = []
     for path in paths:
-        scores = Results(path).scores("dataset_inference")
+        scores = load(path).scores("dataset_inference")
         frames.append(scores.assign(campaign=str(path)))
     return pd.concat(frames, ignore_index=True)
 

@@ -24,7 +24,7 @@ def draw(results, out):
     if tasks.empty:
         raise Missing(f"{results.path} has no tasks")
     ran = tasks[
-        (tasks["rank"] >= 0) & np.isfinite(tasks["start"]) & np.isfinite(tasks["seconds"]) & (tasks["start"] > 0)
+        tasks["rank"].notna() & np.isfinite(tasks["start"]) & np.isfinite(tasks["seconds"]) & (tasks["start"] > 0)
     ]
     if ran.empty:
         raise Missing(f"{results.path}: no task has run yet")

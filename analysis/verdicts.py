@@ -19,9 +19,8 @@ def summarize(results):
     scores["stolen"] = scores["verdict"] == "stolen"
     scores["violated"] = scores["verdict"] == "assumptions violated"
     for column in ("components", "covariance"):
-        if column not in scores:
-            scores[column] = ""
-    scores["unconverged"] = scores["converged"] == 0 if "converged" in scores else False
+        scores[column] = scores[column].astype(str).replace("<NA>", "") if column in scores else ""
+    scores["unconverged"] = (scores["converged"] == 0).fillna(False) if "converged" in scores else False
     keys = [
         "victim",
         "sort",
@@ -84,7 +83,7 @@ def several_settings(rows):
 
 def components_text(row):
     """Of a statistic that fits several mixtures: nothing."""
-    return str(row.components) if str(row.components) not in ("-1", "") else ""
+    return row.components
 
 
 def notes(rows):
@@ -165,7 +164,7 @@ def terminal(rows):
         ]
         before = None
         for name, r in zip(names, part.itertuples()):
-            what = f"thief {percent(r.overlap)}" if r.role == "thief" and r.overlap >= 0 else r.role
+            what = f"thief {percent(r.overlap)}" if r.role == "thief" and np.isfinite(r.overlap) else r.role
             first = before != r.encoder
             before = r.encoder
             test = f"{r.statistic[:4]}{components_text(r)}{str(r.covariance)[:1]}" if settings else r.statistic

@@ -95,6 +95,10 @@ carry_program() {
 }
 
 carry_program dinf "$build/dinf"
+# loaded, not linked (src/device/cpu/blas.h)
+openblas=$(readlink -f "$(ldconfig -p | awk '$1 == "libopenblas.so.0" { print $NF; exit }')")
+carry_library libopenblas.so.0 "$openblas"
+carry_needs "$openblas"
 carry_program device_compare "$build/tests/device/device_compare"
 carry_program device_bench "$build/tests/bench/device_bench"
 for test in $networks; do carry_program "nn_test_$test" "$build/tests/nn_test_$test"; done

@@ -67,8 +67,8 @@ fi
 dinf_ranks() {
     local plan threads share cores workers
     plan=$("$1" plan "${@:2}" --json) || return
-    field() { sed -n "s/.*\"$1\":\([0-9]*\)[,}].*/\1/p" <<<"$plan"; }
-    threads=$(field threads) share=$(field ranks_per_gpu) DINF_GPUS=$(field gpus)
+    plan=$("$DINF_PYTHON" -c 'import json, sys; p = json.load(sys.stdin); print(p["threads"], p["ranks_per_gpu"], p["gpus"])' <<<"$plan") || return
+    read -r threads share DINF_GPUS <<<"$plan"
     cores=$(($(nproc) / threads))
     workers=$cores
     if [ "$DINF_GPUS" -gt 0 ]; then
@@ -104,7 +104,7 @@ dinf_ended() {
     local what
     tail -n 1 "$1/journal.jsonl" 2>/dev/null | grep -q '"event":"end"' || return 1
     for what in waiting ready running; do
-        grep -q "\"$what\":0," "$1/status.json" || return 1
+        grep -Eq "\"$what\"[[:space:]]*:[[:space:]]*0([^0-9.]|\$)" "$1/status.json" || return 1
     done
 }
 
@@ -130,6 +130,9 @@ dinf_supervise() {
         trap - TERM INT USR1
         case $status in
         0 | 2 | 75) return "$status" ;;
+        3) # an error of the run's own: a restart helps where it has passed meanwhile
+            [ -z "$stop" ] || return 3
+            sleep "${DINF_PAUSE:-10}" ;;
         1) ! dinf_ended "$dir" || return 1 ;;
         esac
         [ -z "$stop" ] || return 75

@@ -33,12 +33,18 @@ while [ $# -gt 0 ]; do
 done
 absolute() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$here/$1" ;; esac; }
 if [ -n "$config" ]; then config=$(absolute "$config"); else config=$PWD/configs/demo.cfg; fi
-if [ -n "$out" ]; then out=$(absolute "$out"); else out=$PWD/runs/$(basename "$config" .cfg); fi
+installed= # PREFIX/bin of `cmake --install`
+if [ -x ../../bin/dinf ] && [ ! -e CMakeLists.txt ]; then installed=$(realpath ../../bin); fi
+folder=$PWD
+[ -z "$installed" ] || folder=$here # what is installed is not written to
+if [ -n "$out" ]; then out=$(absolute "$out"); else out=$folder/runs/$(basename "$config" .cfg); fi
 case $ranks in *[!0-9]* | 0) echo "error: -n wants a number of ranks, not '$ranks'" >&2; exit 2 ;; esac
 [ -r "$config" ] || { echo "error: cannot read $config" >&2; exit 2; }
 
 if [ -x bin/dinf ]; then # an unpacked bundle (containers/bundle.sh): nothing to install or to build
     build=bin PATH=$PWD/bin:$PATH
+elif [ -n "$installed" ]; then
+    build=$installed
 else
     build=${DINF_BUILD:-build}
     dinf_install

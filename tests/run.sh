@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . jobs/lib.sh
 
-# peers to check against, and a Slurm of the tests' own
-dinf_install python3-scipy python3-sklearn python3-torch python3-torchvision slurm-wlm slurm-wlm-basic-plugins munge
+# the form of the sources, peers to check against, and a Slurm of the tests' own
+dinf_install clang-format-14 python3-scipy python3-sklearn python3-torch python3-torchvision slurm-wlm slurm-wlm-basic-plugins munge
 dinf_build build
 OMP_NUM_THREADS=1 ctest --test-dir build --output-on-failure -j2 "$@"

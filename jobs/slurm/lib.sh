@@ -1,5 +1,5 @@
 # Shared by the batch scripts. Environment:
-#   DINF            the program (build/dinf; bin/dinf in an unpacked bundle)
+#   DINF            the program (build/dinf; bin/dinf in an unpacked bundle; what is installed)
 #   LAUNCH          mpirun or srun, whichever this site wants (mpirun)
 #   DINF_OUT        run directory (runs/NAME OF THE CONFIG)
 #   DINF_RESTARTS   restarts within a job after a crash (3)
@@ -7,6 +7,8 @@
 . jobs/lib.sh
 if [ -x bin/dinf ]; then
     DINF=${DINF:-bin/dinf} PATH=$PWD/bin:$PATH
+elif [ -x ../../bin/dinf ] && [ ! -e CMakeLists.txt ]; then
+    DINF=${DINF:-../../bin/dinf}
 fi
 DINF=${DINF:-build/dinf}
 LAUNCH=${LAUNCH:-mpirun}
@@ -34,6 +36,7 @@ dinf_slurm() {
         scontrol requeue "$SLURM_JOB_ID"
         exit 0 # the requeue ends this script anyway
     fi
+    [ "$status" != 3 ] || dinf_say "the run broke off by an error of its own and is not queued again: see above"
     [ "$status" -gt 1 ] || dinf_say "results: $out/results.h5; figures: $DINF_PYTHON analysis/all.py $out"
     exit "$status"
 }

@@ -113,9 +113,44 @@ out:
     return rc;
 }
 
+bool fs_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The file that `path` stands for, links followed; what a rename would destroy is refused. */
+static int resolve_output(const char *path, char out[PATH_MAX], struct err *err)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return fs_path(out, PATH_MAX, err, "%s", path); /* new */
+    if (S_ISLNK(st.st_mode) && realpath(path, out) == NULL)
+        return err_errno(err, "cannot follow the link %s", path);
+    if (!S_ISLNK(st.st_mode) && fs_path(out, PATH_MAX, err, "%s", path) != 0)
+        return -1;
+    if (stat(out, &st) == 0 && !S_ISREG(st.st_mode))
+        return err_set(err, "%s is %s and is not overwritten", path,
+                       S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
+    return 0;
+}
+
+int fs_check_output(const char *path, struct err *err)
+{
+    char target[PATH_MAX];
+    if (resolve_output(path, target, err) != 0)
+        return -1;
+    if (access(dirname(target), W_OK | X_OK) != 0)
+        return err_errno(err, "cannot write %s", path);
+    return 0;
+}
+
 int fs_temporary(const char *path, char *tmp, size_t size, struct err *err)
 {
-    return fs_path(tmp, size, err, "%s.tmp.%ld", path, (long)getpid());
+    char target[PATH_MAX];
+    if (resolve_output(path, target, err) != 0)
+        return -1;
+    return fs_path(tmp, size, err, "%s.tmp.%ld", target, (long)getpid());
 }
 
 static int sync_path(const char *path, int flags, struct err *err)
@@ -132,14 +167,12 @@ static int sync_path(const char *path, int flags, struct err *err)
 
 int fs_commit(const char *tmp, const char *path, struct err *err)
 {
-    if (sync_path(tmp, O_RDONLY, err) != 0)
+    char target[PATH_MAX];
+    if (resolve_output(path, target, err) != 0 || sync_path(tmp, O_RDONLY, err) != 0)
         return -1;
-    if (rename(tmp, path) != 0)
-        return err_errno(err, "cannot rename %s to %s", tmp, path);
-    char folder[PATH_MAX];
-    if (fs_path(folder, sizeof folder, err, "%s", path) != 0)
-        return -1;
-    return sync_path(dirname(folder), O_RDONLY | O_DIRECTORY, err);
+    if (rename(tmp, target) != 0)
+        return err_errno(err, "cannot rename %s to %s", tmp, target);
+    return sync_path(dirname(target), O_RDONLY | O_DIRECTORY, err);
 }
 
 /* NAME.tmp.PID */

@@ -14,6 +14,11 @@ int fs_mkdirs(const char *path, struct err *err);
 int fs_remove_tree(const char *path, struct err *err);
 /* Whole file into memory with a NUL behind it; `*data` is freed by mem_free. */
 int fs_read(const char *path, char **data, size_t *bytes, struct err *err);
+/* May `path` be written? An error for a folder, a device, a pipe, a link to nothing, and
+ * where its folder cannot be written to. A link is written through. */
+int fs_check_output(const char *path, struct err *err);
+/* Do both name one file, by whatever links? */
+bool fs_same_file(const char *a, const char *b);
 /* Writes PATH.tmp.PID, fsyncs, renames over `path`, fsyncs the folder. */
 int fs_write_atomic(const char *path, const void *data, size_t bytes, struct err *err);
 /* For writers that need their own file handle (HDF5): fills `tmp` with the
@@ -25,7 +30,7 @@ bool fs_is_temporary(const char *name);
 /* Removes temporary files in `folder` that nobody has written to for `age`
  * seconds: those of processes that were killed. */
 int fs_remove_temporaries(const char *folder, double age, struct err *err);
-/* dir + "/" + printf; error if longer than `size`. */
+/* A path by printf; error if longer than `size`. */
 int fs_path(char *out, size_t size, struct err *err, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -21,6 +21,7 @@ void stop_install(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is a write that fails, and says so */
 }
 
 bool stop_requested(void)

@@ -10,7 +10,11 @@ enum exit_status {
     EXIT_DONE = 0,         /* all done */
     EXIT_TASKS_FAILED = 1, /* some tasks failed, the rest finished */
     EXIT_USAGE = 2,        /* usage, config or input error; nothing was written */
-    EXIT_STOPPED = 75,     /* stopped with state saved: the same command goes on */
+    EXIT_BROKE_OFF = 3,    /* the run ended by an error of its own (the journal cannot be written, the results
+                              not be collected); what is done stays done, and the same command goes on */
+    EXIT_RANK_LOST = 70,   /* a rank died or fell silent: the launchers in jobs/ start the run again */
+    EXIT_STOPPED = 75,     /* stopped because a signal or a time limit asked for it, with state saved:
+                              the same command goes on */
 };
 
 /* What a function that can be stopped returns besides 0 and -1. */

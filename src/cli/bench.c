@@ -9,6 +9,7 @@
 #include "base/names.h"
 #include "base/rng.h"
 #include "cli/cli.h"
+#include "cli/help.h"
 #include "cli/json.h"
 #include "cli/table.h"
 #include "device/augment_body.h"
@@ -269,7 +270,7 @@ static const struct bench {
     const struct option *options;
     int (*run)(struct device *, const struct bench_options *, struct err *);
 } benches[] = {
-    { "train", "whole training steps: augment, forward, loss, backward, optimiser", train_bench_options, bench_train },
+    { "train", "whole steps: augment, forward, loss, backward, optimiser", train_bench_options, bench_train },
     { "gmm", "iterations of expectation-maximisation", gmm_bench_options, bench_gmm },
     { "augment", "SimCLR augmentation", augment_bench_options, bench_augment },
     { "mutual-information", "one mutual-information estimate", mi_bench_options, bench_mi },
@@ -301,10 +302,11 @@ int cli_bench(int argc, char **argv)
         return cli_error(&err);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        printf("usage: dinf bench WHAT [options]\n\n");
+        char text[1024] = "Measurements of this build on this machine.\n";
         for (int i = 0; i < BENCHES; i++)
-            printf("  %-20s%s\n", benches[i].name, benches[i].help);
-        printf("\n`dinf bench WHAT --help` lists the options.\n");
+            snprintf(text + strlen(text), sizeof text - strlen(text), "\n  %-20s%s", benches[i].name, benches[i].help);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "\n\n`dinf bench WHAT --help` lists the options.");
+        help_print("bench WHAT [options]", text, NULL);
         return EXIT_DONE;
     }
     for (int i = 0; i < BENCHES; i++)

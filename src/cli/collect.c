@@ -25,11 +25,11 @@ int cli_collect(int argc, char **argv)
     struct collect_options o;
     struct plan *plan = NULL;
     const char *dir = NULL;
-    int n = 0;
+    int n = 0, left_out = 0;
     process_follow_parent();
     int rc = cli_parse(argc, argv, usage,
                        "Rebuilds DIR/results.h5 from the finished tasks' files and renames it into\n"
-                       "place; during a run, too.",
+                       "place; during a run, too. Status 1: damaged files were left out.",
                        table, &o, &dir, 1, &n, &err);
     if (rc == 1)
         return EXIT_DONE;
@@ -38,9 +38,11 @@ int cli_collect(int argc, char **argv)
     if (rc == 0)
         rc = rundir_read(dir, &plan, NULL, &err);
     if (rc == 0)
-        rc = results_collect(dir, plan, o.pack, &err);
+        rc = results_collect(dir, plan, o.pack, &left_out, &err);
     if (rc == 0)
         printf("%s/results.h5\n", dir);
     plan_destroy(plan);
-    return rc == 0 ? EXIT_DONE : cli_error(&err);
+    if (rc != 0)
+        return cli_error(&err);
+    return left_out > 0 ? EXIT_TASKS_FAILED : EXIT_DONE;
 }

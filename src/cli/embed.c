@@ -33,7 +33,8 @@ static const struct option options[] = {
     OPTION_ROW_STEM(offsetof(struct embed_options, stem)),
     OPTION_ROW_WIDTH(offsetof(struct embed_options, width)),
     OPTION(strip, OPTION_STRING, "", 0, 0, NULL, NULL, "prefix to remove from tensor names, such as module."),
-    OPTION(size, OPTION_INT, "0", 0, 4096, NULL, "pixels", "resize uint8 images to this; 0: as they are"),
+    OPTION(size, OPTION_INT, "0", 0, 4096, NULL, "pixels",
+           "resize uint8 images to this, antialiased bilinear; 0: as they are"),
     OPTION_ROW_MEAN(offsetof(struct embed_options, mean)),
     OPTION_ROW_STD(offsetof(struct embed_options, std)),
     OPTION(batch, OPTION_INT, "64", 1, 65536, NULL, "images", "images at a time"),
@@ -91,18 +92,13 @@ static int images_load(const char *path, struct npy *im, struct err *err)
     return im->type == NPY_F32 ? check_finite(im, path, err) : 0;
 }
 
-/* Hours of work should not end in a folder that is not there. */
-static int check_out(const char *path, struct err *err)
+/* Hours of work should not end in a folder that is not there, and evidence is not overwritten. */
+static int check_out(const struct embed_options *o, struct err *err)
 {
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL)
-        return 0;
-    if (fs_path(folder, sizeof folder, err, "%.*s", slash == path ? 1 : (int)(slash - path), path) != 0)
-        return -1;
-    if (access(folder, W_OK | X_OK) != 0)
-        return err_errno(err, "cannot write %s", path);
-    return 0;
+    if (fs_same_file(o->out, o->weights) || fs_same_file(o->out, o->images))
+        return err_set(err, "--out %s is the file of --%s: it would be overwritten", o->out,
+                       fs_same_file(o->out, o->weights) ? "weights" : "images");
+    return fs_check_output(o->out, err);
 }
 
 /* The prefix of all names, where the stem is only found under one: a likely slip. */
@@ -237,7 +233,7 @@ int cli_embed(int argc, char **argv)
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);
     stop_install();
-    if (check_out(o.out, &err) != 0 || images_load(o.images, &im, &err) != 0)
+    if (check_out(&o, &err) != 0 || images_load(o.images, &im, &err) != 0)
         goto out;
     dev = device_open(o.device, cli_threads(o.threads), &err);
     e = dev != NULL ? open_encoder(dev, &o, given, &im, &err) : NULL;

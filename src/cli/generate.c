@@ -24,8 +24,8 @@ int cli_generate(int argc, char **argv)
     int unused;
     options_merge(own_options, procedural_option_table, table);
     int rc = cli_parse(argc, argv, "generate --out FOLDER [options]",
-                       "Writes the procedural image set in CIFAR-10 binary format, as a config's data set\n"
-                       "with format = \"procedural\" and the same options has it. To read the files:\n"
+                       "Writes the procedural image set in CIFAR-10 binary format, as a config's data\n"
+                       "set with format = \"procedural\" and the same options has it. To read the files:\n"
                        "format = \"cifar10\" with classes as given here.",
                        table, &o, NULL, 0, &unused, &err);
     if (rc != 0)

@@ -3,166 +3,118 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "cli/catalogue.h"
 #include "cli/cli.h"
-#include "device/device.h"
-#include "nn/nn.h"
-#include "plan/blocks.h"
-#include "stats/inference.h"
-#include "stats/similarity.h"
-#include "tasks/task.h"
+#include "cli/json.h"
 
-/* Words of `text` from column 22 on, broken before column 80. */
-static void print_wrapped(const char *text)
+struct list_options {
+    bool json;
+};
+
+static const struct option table[] = {
+    OPTION_OF(struct list_options, json, OPTION_BOOL, "false", 0, 0, NULL, NULL,
+              "one JSON object on standard output: every list by its name, with its entries and the types, "
+              "defaults and bounds of their options"),
+    OPTION_END,
+};
+
+/* Words of `text` from column `left` on, broken before column 80. */
+static void print_wrapped(const char *text, int left)
 {
-    enum { LEFT = 22, RIGHT = 79 };
-    int column = LEFT;
+    enum { RIGHT = 79 };
+    int column = left;
     while (*text != '\0') {
-        int n = (int)strcspn(text, " ");
-        if (column > LEFT && column + 1 + n > RIGHT) {
-            printf("\n%*s", LEFT, "");
-            column = LEFT;
-        } else if (column > LEFT) {
+        int n = (int)strcspn(text, " \n");
+        if (column > left && column + 1 + n > RIGHT) {
+            printf("\n%*s", left, "");
+            column = left;
+        } else if (column > left) {
             putchar(' ');
             column++;
         }
         printf("%.*s", n, text);
         column += n;
         text += n;
-        text += strspn(text, " ");
+        text += strspn(text, " \n");
     }
     putchar('\n');
 }
 
-static void print_row(const char *name, const char *help, const struct option *options)
+static void print_entry(void *arg, const struct catalogue_entry *entry)
 {
-    printf("  %-20s", name);
-    print_wrapped(help);
-    if (options != NULL && options[0].name != NULL)
-        options_print(options, "      ", "");
+    enum { LEFT = 22 };
+    char text[sizeof((struct err *)NULL)->text + 1024];
+    (void)arg;
+    snprintf(text, sizeof text, "%s%s%s%s", entry->help, entry->missing ? " [not here: " : "",
+             entry->missing ? entry->why : "", entry->missing ? "]" : "");
+    printf("  %-20s", entry->name);
+    if (strlen(entry->name) > LEFT - 3)
+        printf("\n%*s", LEFT, "");
+    print_wrapped(text, LEFT);
+    for (int i = 0; entry->options[i] != NULL; i++)
+        options_print(entry->options[i], "      ", "");
 }
 
-/* Rows of the nn tables begin with a struct nn_row. */
-static void print_nn(const void *const *rows)
+static void print_common(void *arg, const char *of, const struct option *options)
 {
-    for (int i = 0; rows[i] != NULL; i++) {
-        const struct nn_row *row = rows[i];
-        print_row(row->name, row->help, row->options);
+    (void)arg;
+    printf("options of every %s:\n", of);
+    options_print(options, "      ", "");
+}
+
+static int print_json(const struct catalogue *first, int n, struct err *err)
+{
+    cJSON *all = cJSON_CreateObject();
+    for (int i = 0; i < n; i++) {
+        cJSON *list = catalogue_json(&first[i]);
+        if (list == NULL || !cJSON_AddItemToObject(all, first[i].name, list)) {
+            cJSON_Delete(list);
+            cJSON_Delete(all);
+            return err_set(err, "out of memory");
+        }
+    }
+    json_print(all);
+    return 0;
+}
+
+static void print_text(const struct catalogue *first, int n)
+{
+    const struct catalogue_sink sink = { print_entry, print_common, NULL };
+    for (int i = 0; i < n; i++) {
+        printf("%s:\n", first[i].name);
+        first[i].walk(&sink);
     }
 }
-
-static void list_losses(void)
-{
-    print_nn((const void *const *)loss_kinds);
-}
-
-static void list_archs(void)
-{
-    print_nn((const void *const *)arch_kinds);
-    printf("options of every encoder:\n");
-    options_print(encoder_options, "      ", "");
-}
-
-static void list_optimizers(void)
-{
-    print_nn((const void *const *)optim_kinds);
-}
-
-static void list_augments(void)
-{
-    print_nn((const void *const *)augment_kinds);
-}
-
-static void list_datasets(void)
-{
-    for (int i = 0; dataset_formats[i] != NULL; i++)
-        print_row(dataset_formats[i]->name, dataset_formats[i]->help, dataset_formats[i]->options);
-}
-
-static void list_tasks(void)
-{
-    enum { TABLES_MAX = 16 };
-    const struct option *tables[TABLES_MAX];
-    struct err unused;
-    for (int i = 0; task_kinds[i] != NULL; i++) {
-        print_row(task_kinds[i]->name, task_kinds[i]->help, NULL);
-        int n = task_kind_tables(task_kinds[i], NULL, tables, TABLES_MAX, &unused);
-        for (int k = 0; k < n; k++)
-            options_print(tables[k], "      ", "");
-    }
-}
-
-static void list_devices(void)
-{
-    for (int i = 0; device_kinds[i] != NULL; i++) {
-        struct err why;
-        bool usable = device_kinds[i]->available(&why) == 0;
-        char text[sizeof why.text + 256];
-        snprintf(text, sizeof text, "%s%s%s%s", device_kinds[i]->help,
-                 usable ? "" : " [not here: ", usable ? "" : why.text, usable ? "" : "]");
-        print_row(device_kinds[i]->name, text, NULL);
-    }
-}
-
-static void list_blocks(void)
-{
-    for (const struct plan_block *b = plan_blocks; b->name != NULL; b++) {
-        printf("  %s\n      %s\n", b->name, b->help);
-        if (b->options != NULL)
-            options_print(b->options, "      ", "");
-    }
-}
-
-static void list_statistics(void)
-{
-    for (int i = 0; statistics[i] != NULL; i++)
-        print_row(statistics[i]->name, statistics[i]->help, NULL);
-    printf("options of every statistic:\n");
-    options_print(inference_options_table, "      ", "");
-}
-
-static void list_obfuscations(void)
-{
-    for (int i = 0; obfuscations[i] != NULL; i++)
-        print_row(obfuscations[i]->name, obfuscations[i]->help, NULL);
-}
-
-static const struct {
-    const char *name;
-    void (*print)(void);
-} lists[] = {
-    { "losses", list_losses },     { "archs", list_archs },           { "datasets", list_datasets },
-    { "tasks", list_tasks },       { "devices", list_devices },       { "optimizers", list_optimizers },
-    { "augments", list_augments }, { "statistics", list_statistics }, { "obfuscations", list_obfuscations },
-    { "blocks", list_blocks },
-};
-enum { LISTS = sizeof lists / sizeof lists[0] };
 
 int cli_list(int argc, char **argv)
 {
-    static const struct option none[] = { OPTION_END };
+    enum { MOST = 64 };
     struct err err;
-    const char *what = NULL, *names[LISTS];
-    int n, unused;
-    int rc = cli_parse(argc, argv,
-                       "list [losses|archs|datasets|tasks|devices|optimizers|augments|\n"
-                       "                  statistics|obfuscations|blocks]",
-                       "What this build knows, with the options that each entry takes in a config.", none, &unused,
-                       &what, 1, &n, &err);
+    struct list_options o;
+    const char *what = NULL, *names[MOST];
+    int n, n_lists = 0, chosen = -1;
+    int rc = cli_parse(argc, argv, "list [WHAT] [--json]",
+                       "What this build knows, with the options that each entry takes in a config. WHAT:\n"
+                       "losses, archs, datasets, tasks, devices, optimizers, augments, statistics,\n"
+                       "obfuscations or blocks; if not given, all.",
+                       table, &o, &what, 1, &n, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);
-    for (int i = 0; i < LISTS; i++) {
-        names[i] = lists[i].name;
-        if (what != NULL && strcmp(what, lists[i].name) != 0)
-            continue;
-        printf("%s:\n", lists[i].name);
-        lists[i].print();
-        if (what != NULL)
-            return EXIT_DONE;
+    for (; catalogues[n_lists].name != NULL && n_lists < MOST; n_lists++) {
+        names[n_lists] = catalogues[n_lists].name;
+        if (what != NULL && strcmp(what, names[n_lists]) == 0)
+            chosen = n_lists;
     }
-    if (what == NULL)
-        return EXIT_DONE;
-    char hint[NAMES_HINT];
-    names_hint(what, names, LISTS, hint);
-    err_set(&err, "no list \"%.100s\"%s", what, hint);
-    return cli_error(&err);
+    if (what != NULL && chosen < 0) {
+        char hint[NAMES_HINT];
+        names_hint(what, names, (size_t)n_lists, hint);
+        err_set(&err, "no list \"%.100s\"%s", what, hint);
+        return cli_error(&err);
+    }
+    const struct catalogue *first = &catalogues[chosen < 0 ? 0 : chosen];
+    n = chosen < 0 ? n_lists : 1;
+    if (o.json)
+        return print_json(first, n, &err) == 0 ? EXIT_DONE : cli_error(&err);
+    print_text(first, n);
+    return EXIT_DONE;
 }

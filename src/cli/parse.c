@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "cli/help.h"
 #include "cli/table.h"
 
 int cli_error(const struct err *err)
@@ -67,11 +68,7 @@ int cli_parse_given(int argc, char **argv, const char *usage, const char *help, 
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-            printf("usage: dinf %s\n\n%s\n", usage, help);
-            if (table[0].name != NULL) {
-                printf("\noptions:\n");
-                options_print(table, "  ", "--");
-            }
+            help_print(usage, help, table);
             return 1;
         }
         if (word[0] != '-' || word[1] == '\0') {

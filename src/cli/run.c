@@ -14,7 +14,7 @@
 
 struct run_options {
     char out[OPTION_TEXT], device[OPTION_TEXT];
-    double grace;
+    double grace, silence;
     bool in_process;
 };
 
@@ -24,6 +24,8 @@ static const struct option table[] = {
     OPTION(out, OPTION_STRING, "", 0, 0, NULL, "run directory; if not given, runs/ and the campaign's name"),
     OPTION(device, OPTION_STRING, "", 0, 0, NULL, "in place of the config's; see `dinf list devices`"),
     OPTION(grace, OPTION_FLOAT, "60", 0, 86400, "s", "time for a stopped task to save its state"),
+    OPTION(silence, OPTION_FLOAT, "600", 0, 1e6, "s",
+           "a rank with a task that says nothing for so long is given up; 0: never"),
     OPTION(in_process, OPTION_BOOL, "false", 0, 0, NULL, "run tasks in the ranks themselves, for debugging"),
     OPTION_END,
 };
@@ -33,12 +35,13 @@ static const char help[] = "Runs the campaign that CONFIG describes, alone or un
                            "coordinates, the others work. What is done already is not done again: the same\n"
                            "command goes on where it was stopped or killed. SIGTERM, SIGINT and SIGUSR1\n"
                            "save the state of the running tasks and end with status 75.\n\n"
+                           "Exit status: 0 all done; 1 some tasks failed, the rest finished; 2 usage, config\n"
+                           "or input error, nothing was written; 3 the run broke off by an error of its own\n"
+                           "(the journal cannot be written, the results not be collected); 70 a rank died or\n"
+                           "fell silent; 75 stopped on request with state saved. After 3, 70 and 75 the same\n"
+                           "command goes on.\n\n"
                            "  --set PATH=VALUE     replaces a value of the config, such as\n"
                            "                       encoders.victim.train.epochs=50; may be given often";
-
-/* EX_SOFTWARE: none of the statuses that mean something, so that the launchers in
- * jobs/ start the run again. */
-enum { EXIT_RANK_LOST = 70 };
 
 /* A launcher whose MPI is not ours starts each rank as a world of its own. */
 static int check_world(const struct transport *t, struct err *err)
@@ -106,8 +109,9 @@ static int lead(struct transport *t, const char *config, const struct run_option
     settings.threads = (int)plan->campaign.threads;
     settings.sharing = (int)plan->campaign.ranks_per_gpu;
     settings.task_seconds = plan->campaign.task_seconds;
-    /* from here on there is state, and the same command goes on */
-    *status = EXIT_STOPPED;
+    settings.silence_seconds = o->silence;
+    /* from here on there is state, and an error is the run's own */
+    *status = EXIT_BROKE_OFF;
     rc = coord_lead(t, plan, &settings, status, err);
 out:
     lock_release(lock);
@@ -151,7 +155,8 @@ int cli_run(int argc, char **argv)
     if (transport_rank(t) == 0) {
         int status = rank_zero(t, argc, argv);
         fflush(stdout);
-        if (transport_orphaned(t) || coord_dismiss(t, &err) != 0)
+        /* ranks that do not answer would never come to the end of MPI */
+        if (status == EXIT_RANK_LOST || transport_orphaned(t) || coord_dismiss(t, &err) != 0)
             transport_abort(t, status);
         transport_close(t);
         return status;

@@ -145,8 +145,9 @@ int cli_status(int argc, char **argv)
     const char *dir = NULL;
     int n = 0;
     int rc = cli_parse(argc, argv, usage,
-                       "What is done, running and failed in a run directory, and how long the rest takes.", table, &o,
-                       &dir, 1, &n, &err);
+                       "What is done, running and failed in a run directory, and how long the rest\n"
+                       "takes.",
+                       table, &o, &dir, 1, &n, &err);
     if (rc == 1)
         return EXIT_DONE;
     if (rc == 0 && n != 1)

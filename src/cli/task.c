@@ -74,7 +74,7 @@ static int describe_from_plan(const char *dir, const char *word, struct task_opt
     if (rundir_read(dir, &plan, NULL, err) != 0)
         return -1;
     int i = plan_find(plan, word, err);
-    *text = i >= 0 ? spec_print(&plan->tasks[i], err) : NULL;
+    *text = i >= 0 ? spec_print(plan, &plan->tasks[i], err) : NULL;
     if (o->device[0] == '\0')
         snprintf(o->device, sizeof o->device, "%s", plan->campaign.device);
     if (o->threads == 0)
@@ -134,6 +134,8 @@ static int run(const char *dir, const struct task_options *o, const struct task_
                                 .id = spec->id,
                                 .name = spec->name,
                                 .params = spec->params,
+                                .contents = spec->contents,
+                                .result = spec->result,
                                 .inputs = spec->inputs,
                                 .n_inputs = spec->n_inputs,
                                 .attempt = (int)o->attempt,

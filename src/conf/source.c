@@ -223,6 +223,33 @@ struct chain {
     int depth;
 };
 
+/* The bytes of the UTF-8 sequence at p, 0 if there is none (RFC 3629, section 4). */
+static size_t sequence(const unsigned char *p, size_t left)
+{
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
+    if (n > left)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+    bool overlong = (p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xF0 && p[1] < 0x90);
+    bool surrogate = p[0] == 0xED && p[1] > 0x9F, beyond = p[0] == 0xF4 && p[1] > 0x8F;
+    return overlong || surrogate || beyond ? 0 : n;
+}
+
+/* The first line that is not UTF-8; 0: all is. */
+static int not_utf8(const char *text, size_t bytes)
+{
+    int line = 1;
+    for (size_t i = 0, n; i < bytes; i += n) {
+        n = sequence((const unsigned char *)text + i, bytes - i);
+        if (n == 0)
+            return line;
+        line += text[i] == '\n';
+    }
+    return 0;
+}
+
 static int read_file(struct scan *s, const char *path, const char *from, int from_line, const struct chain *outer);
 
 static int read_include(struct scan *s, const char *name, const char *file, int line, const struct chain *outer)
@@ -266,8 +293,16 @@ static int read_file(struct scan *s, const char *path, const char *from, int fro
         rc = 0;
         goto out;
     }
-    int line = 1;
-    for (const char *p = data, *end = data + bytes; p < end; line++) {
+    static const char mark[] = "\xEF\xBB\xBF"; /* Windows editors begin UTF-8 text with it */
+    size_t skip = bytes >= 3 && memcmp(data, mark, 3) == 0 ? 3 : 0;
+    int line = not_utf8(data + skip, bytes - skip);
+    if (line > 0) {
+        conf_error_at(s->conf, file, line, "this is not UTF-8 text");
+        rc = 0;
+        goto out;
+    }
+    line = 1;
+    for (const char *p = data + skip, *end = data + bytes; p < end; line++) {
         const char *stop = memchr(p, '\n', (size_t)(end - p));
         if (stop == NULL)
             stop = end;

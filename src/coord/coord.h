@@ -9,10 +9,11 @@
 /* Rank 0: replays DIR/journal.jsonl, assigns tasks to the other ranks (or works
  * itself if there are none) until all are done, failed or skipped, or a stop is
  * asked for; then rebuilds results.h5. The run directory is open and locked
- * (rundir_open). *status: EXIT_DONE, EXIT_TASKS_FAILED or EXIT_STOPPED. -1, *status
- * as it was, if the run cannot go on (the journal cannot be written, say) or its
- * results cannot be collected. The other ranks are not
- * told to quit: coord_dismiss. */
+ * (rundir_open). *status: EXIT_DONE, EXIT_TASKS_FAILED, EXIT_STOPPED (asked for), or
+ * EXIT_RANK_LOST: a rank does not answer any more, and MPI must be aborted. -1, *status
+ * as it was or EXIT_RANK_LOST, if the run cannot go on (the journal cannot be written,
+ * say) or its results cannot be collected: running tasks have saved their state. The
+ * other ranks are not told to quit: coord_dismiss. */
 int coord_lead(struct transport *t, struct plan *plan, const struct run_settings *settings, int *status,
                struct err *err);
 

@@ -12,22 +12,20 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "base/version.h"
+#include "coord/encoder_links.h"
+#include "coord/failure.h"
 #include "coord/progress.h"
 #include "coord/results.h"
 #include "coord/rundir.h"
 #include "coord/runner.h"
+#include "coord/seats.h"
 #include "coord/worker.h"
 #include "plan/journal.h"
 #include "plan/schedule.h"
 
-/* A rank that can work. */
-struct seat {
-    bool present;      /* has said hello */
-    int task, attempt; /* -1: idle */
-    double started;    /* clock_monotonic */
-    struct task_report report;
-    char host[64];
-};
+static const double stop_margin = 5;    /* seconds beyond the grace period in which a stopped task is reported */
+static const double longest_pause = 60; /* seconds between two attempts of a task */
+enum { PASSING_ATTEMPTS = 8 };          /* at least so many for what passes: two minutes, with pauses from 1 s on */
 
 struct leader {
     struct transport *transport;
@@ -38,11 +36,13 @@ struct leader {
     struct progress *progress;
     struct results results;
     struct snapshot snapshot;
-    struct seat *seats; /* by rank; alone, seat 0 is this rank's */
-    int n_seats, first_seat;
-    int *idle, n_idle; /* ranks without a task, a stack */
-    int n_busy;
+    struct seats seats;
     bool stopping, unsynced;
+    bool asked;           /* a signal asked for the stop */
+    bool broken;          /* by an error of the run's own: what follows is saving what can be saved */
+    int lost;             /* a rank that does not answer any more; 0: none */
+    double stop_began;    /* clock_monotonic */
+    double status_moans;  /* when a failed status file was last told of */
     struct runner runner; /* when alone */
     double began, shown, show_every;
     int attempts; /* attempts that ended in this run */
@@ -56,12 +56,6 @@ static bool is_alone(const struct leader *l)
 static struct plan_task *task_of(struct leader *l, int task)
 {
     return &l->plan->tasks[task];
-}
-
-static void make_idle(struct leader *l, int rank)
-{
-    l->seats[rank].task = -1;
-    l->idle[l->n_idle++] = rank;
 }
 
 /* ---- what is shown ---- */
@@ -87,8 +81,8 @@ static int take_snapshot(struct leader *l, struct err *err)
     double now = clock_monotonic();
     s->n_workers = 0;
     s->workers_total = 0;
-    for (int rank = l->first_seat; rank < l->n_seats; rank++) {
-        const struct seat *seat = &l->seats[rank];
+    for (int rank = l->seats.first; rank < l->seats.n; rank++) {
+        const struct seat *seat = &l->seats.v[rank];
         s->workers_total += seat->present;
         if (seat->task < 0)
             continue;
@@ -118,23 +112,33 @@ static int write_status(struct leader *l, struct err *err)
     return rc;
 }
 
+/* The status is for people: a run does not end because it cannot be written, and says
+ * so every ten minutes. */
+static void moan(struct leader *l, const struct err *err)
+{
+    double now = clock_monotonic();
+    if (l->status_moans > 0 && now - l->status_moans < 600)
+        return;
+    l->status_moans = now;
+    progress_say(l->progress, "warning: the status could not be written, and the run goes on: %s", err->text);
+}
+
 /* Now and then; how often follows from what it costs. Not more seldom than twice a
  * minute: silence means death to `dinf status`. */
-static int show(struct leader *l, bool now, struct err *err)
+static void show(struct leader *l, bool now)
 {
     double start = clock_monotonic();
     if (!now && start - l->shown < l->show_every)
-        return 0;
+        return;
     struct err problem = { .text = "" };
     if (results_poll(&l->results, &problem) != 0)
         progress_say(l->progress, "%s", problem.text);
-    if (take_snapshot(l, err) != 0 || write_status(l, err) != 0)
-        return -1;
+    if (take_snapshot(l, &problem) != 0 || write_status(l, &problem) != 0)
+        moan(l, &problem);
     progress_update(l->progress, &l->snapshot);
     l->shown = clock_monotonic();
     double cost = l->shown - start;
     l->show_every = fmin(fmax(50 * cost, 1), 30);
-    return 0;
 }
 
 /* ---- what happens ---- */
@@ -142,20 +146,23 @@ static int show(struct leader *l, bool now, struct err *err)
 static int assign(struct leader *l, int rank, int task, struct err *err)
 {
     struct plan_task *t = task_of(l, task);
-    struct seat *seat = &l->seats[rank];
-    char *spec = spec_print(t, err);
+    struct seat *seat = &l->seats.v[rank];
+    char *spec = spec_print(l->plan, t, err);
     if (spec == NULL)
         return -1;
     schedule_started(l->schedule, task, rank, clock_wall());
     seat->task = task;
     seat->attempt = t->attempts;
     seat->started = clock_monotonic();
+    seat->counted = seat->silent = 0;
+    seat->mute = l->settings->in_process || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(t->params, "in_process"));
     report_init(&seat->report);
-    l->n_busy++;
+    l->seats.n_busy++;
     int rc = journal_start(l->journal, t, err);
     l->unsynced = true;
     if (rc == 0) {
-        progress_task(l->progress, "rank %d starts %s%s", rank, t->name, t->attempts > 1 ? " again" : "");
+        progress_task(l->progress, "rank %d on %s starts %s%s", rank, seat->host, t->name,
+                      t->attempts > 1 ? " again" : "");
         if (is_alone(l)) {
             runner_start(&l->runner, task, t->attempts, spec);
         } else {
@@ -164,16 +171,29 @@ static int assign(struct leader *l, int rank, int task, struct err *err)
         }
     }
     mem_free(spec);
+    if (rc != 0) { /* nobody runs it: nobody would end it */
+        schedule_requeue(l->schedule, task);
+        l->seats.n_busy--;
+        seats_idle(&l->seats, rank);
+    }
     return rc;
 }
 
+/* A task that failed is held back while a better seat than the idle ones exists, for
+ * two minutes at most. */
 static int assign_all(struct leader *l, struct err *err)
 {
-    while (!l->stopping && l->n_idle > 0) {
+    double now = clock_monotonic();
+    schedule_wake(l->schedule, now);
+    while (!l->stopping && l->seats.n_idle > 0) {
         int task = schedule_next(l->schedule);
         if (task < 0)
             return 0;
-        if (assign(l, l->idle[--l->n_idle], task, err) != 0)
+        const struct plan_task *t = task_of(l, task);
+        int rank = seats_choose(&l->seats, t, clock_wall() - t->start - t->seconds < 2 * longest_pause);
+        if (rank < 0)
+            schedule_defer(l->schedule, task, now + 0.05);
+        else if (assign(l, rank, task, err) != 0)
             return -1;
     }
     return 0;
@@ -184,25 +204,51 @@ static int take_done(struct leader *l, int rank, int task, double seconds, struc
     struct plan_task *t = task_of(l, task);
     char time[32];
     schedule_done(l->schedule, task, seconds);
+    seats_succeeded(&l->seats, rank);
     l->results.stale = true;
-    progress_task(l->progress, "rank %d done %s (%s)", rank, t->name, clock_duration(seconds, time, sizeof time));
+    progress_task(l->progress, "rank %d done %s (%s), %d of %d", rank, t->name,
+                  clock_duration(seconds, time, sizeof time), schedule_counts(l->schedule).done, l->plan->n_tasks);
+    struct err problem;
+    if (encoder_link(l->settings->dir, t, &problem) != 0)
+        log_warn("%s", problem.text);
     return journal_done(l->journal, t, err);
+}
+
+/* 1 s, 2 s, 4 s ... with the usual setting. */
+static double pause_after(const struct leader *l, int attempts)
+{
+    return fmin(ldexp(l->plan->campaign.retry_seconds, attempts > 1 ? attempts - 1 : 0), longest_pause);
 }
 
 static int take_failed(struct leader *l, int rank, int task, double seconds, const char *error, struct err *err)
 {
     struct plan_task *t = task_of(l, task);
-    bool final = schedule_failed(l->schedule, task, seconds, error);
+    const char *host = l->seats.v[rank].host;
+    double pause = pause_after(l, t->attempts);
+    bool lasting = failure_lasts(error);
+    /* what passes is not given up within seconds, unless nothing is to be tried again */
+    int64_t retries = l->plan->campaign.retries;
+    if (retries > 0 && failure_passes(error) && retries < PASSING_ATTEMPTS - 1)
+        retries = PASSING_ATTEMPTS - 1;
+    bool final = schedule_failed(l->schedule, task, seconds, error, lasting ? 0 : retries, clock_monotonic() + pause);
     l->results.stale |= final;
-    progress_failure(l->progress, "rank %d FAILED %s (%s): %s", rank, t->name,
-                     final ? "given up" : "will be tried again", error);
-    return journal_failed(l->journal, t, final, err);
+    progress_failure(l->progress, "rank %d on %s FAILED %s (%s): %s", rank, host, t->name,
+                     lasting ? "no further attempt would mend it"
+                     : final ? "given up"
+                             : "will be tried again",
+                     error);
+    if (!lasting && seats_failed(&l->seats, rank, task))
+        progress_say(l->progress,
+                     "warning: rank %d on %s gets no further tasks: several failed there in a row, and "
+                     "others succeed elsewhere",
+                     rank, host);
+    return journal_failed(l->journal, t, host, final, err);
 }
 
 static int take_stopped(struct leader *l, int rank, int task, double seconds, struct err *err)
 {
     struct plan_task *t = task_of(l, task);
-    double reported = l->seats[rank].report.fraction;
+    double reported = l->seats.v[rank].report.fraction;
     t->seconds = seconds;
     if (t->kind->resumes && reported > t->saved)
         t->saved = fmin(reported, 1);
@@ -214,53 +260,101 @@ static int take_stopped(struct leader *l, int rank, int task, double seconds, st
 
 static int take_end(struct leader *l, int rank, const struct attempt_end *end, struct err *err)
 {
-    struct seat *seat = &l->seats[rank];
-    int task = seat->task;
-    make_idle(l, rank);
-    l->n_busy--;
+    struct err why = { .text = "" };
+    int task = l->seats.v[rank].task, rc;
+    l->seats.n_busy--;
     l->attempts++;
     l->unsynced = true;
     switch (end->outcome) {
     case OUTCOME_DONE:
-        return take_done(l, rank, task, end->seconds, err);
-    case OUTCOME_STOPPED:
-        return take_stopped(l, rank, task, end->seconds, err);
-    case OUTCOME_FAILED:
+        rc = rundir_digest(l->settings->dir, task_of(l, task), &why) == 0
+                 ? take_done(l, rank, task, end->seconds, err)
+                 : take_failed(l, rank, task, end->seconds, why.text, err);
         break;
+    case OUTCOME_STOPPED:
+        rc = take_stopped(l, rank, task, end->seconds, err);
+        break;
+    default:
+        rc = take_failed(l, rank, task, end->seconds, end->error, err);
     }
-    return take_failed(l, rank, task, end->seconds, end->error, err);
+    seats_idle(&l->seats, rank);
+    return rc;
 }
 
-static int begin_stop(struct leader *l, const char *who, struct err *err)
+/* Nothing new begins, and running tasks save their state. */
+static int begin_stop(struct leader *l, const char *why, struct err *err)
 {
     if (l->stopping)
         return 0;
     l->stopping = true;
-    progress_say(l->progress, "%s was asked to stop: %d running task%s saving state", who, l->n_busy,
-                 l->n_busy == 1 ? " is" : "s are");
+    l->stop_began = clock_monotonic();
+    progress_say(l->progress, "%s: %d running task%s saving state", why, l->seats.n_busy,
+                 l->seats.n_busy == 1 ? " is" : "s are");
     if (is_alone(l)) {
         runner_stop(&l->runner);
         return 0;
     }
-    for (int rank = l->first_seat; rank < l->n_seats; rank++) {
+    for (int rank = l->seats.first; rank < l->seats.n; rank++) {
         struct message m = { .kind = MESSAGE_STOP };
-        if (l->seats[rank].task >= 0 && transport_send(l->transport, rank, &m, NULL, err) != 0)
+        if (l->seats.v[rank].task >= 0 && rank != l->lost && transport_send(l->transport, rank, &m, NULL, err) != 0)
             return -1;
     }
     return 0;
 }
 
+/* Takes note of an error of the run's own: the first counts, what can be saved is. */
+static int break_off(struct leader *l, struct err *first, const struct err *err)
+{
+    struct err ignored;
+    if (l->broken)
+        return 0;
+    l->broken = true;
+    *first = *err;
+    progress_say(l->progress, "error: %s", err->text);
+    return begin_stop(l, "the run breaks off", &ignored);
+}
+
+/* A rank that has fallen silent cannot be revived: the run ends, and the others save. */
+static void give_up_rank(struct leader *l, int rank)
+{
+    struct seat *seat = &l->seats.v[rank];
+    struct attempt_end end = { .outcome = OUTCOME_FAILED, .seconds = clock_monotonic() - seat->started };
+    char why[sizeof end.error + 64];
+    struct err ignored;
+    snprintf(end.error, sizeof end.error, "rank %d on %s has said nothing for %.0f s", rank, seat->host, seat->silent);
+    snprintf(why, sizeof why, "%s: the run ends, to be started again", end.error);
+    l->lost = rank;
+    begin_stop(l, why, &ignored);
+    if (take_end(l, rank, &end, &ignored) != 0)
+        progress_say(l->progress, "warning: %s", ignored.text);
+}
+
+static void check_clocks(struct leader *l)
+{
+    double grace = l->settings->grace_seconds, now = clock_monotonic();
+    seats_tick(&l->seats, now);
+    if (is_alone(l))
+        return;
+    int rank = seats_lost(&l->seats, l->settings->silence_seconds, l->settings->task_seconds, grace);
+    bool late = l->stopping && now - l->stop_began > grace + stop_margin;
+    for (int i = l->seats.first; late && rank < 0 && i < l->seats.n; i++)
+        if (l->seats.v[i].task >= 0)
+            rank = i;
+    if (rank >= 0)
+        give_up_rank(l, rank);
+}
+
 static int welcome(struct leader *l, int rank, const char *host, struct err *err)
 {
     struct message m = { .kind = MESSAGE_SETUP };
-    struct seat *seat = &l->seats[rank];
+    struct seat *seat = &l->seats.v[rank];
     char *text = settings_print(l->settings, err);
     if (text == NULL)
         return -1;
     seat->present = true;
     snprintf(seat->host, sizeof seat->host, "%s", host);
     note_host(l, seat->host);
-    make_idle(l, rank);
+    seats_idle(&l->seats, rank);
     int rc = transport_send(l->transport, rank, &m, text, err);
     mem_free(text);
     return rc;
@@ -268,8 +362,9 @@ static int welcome(struct leader *l, int rank, const char *host, struct err *err
 
 static int handle(struct leader *l, int rank, const struct message *m, const char *text, struct err *err)
 {
-    struct seat *seat = &l->seats[rank];
-    char who[32];
+    struct seat *seat = &l->seats.v[rank];
+    char who[64];
+    seat->silent = 0;
     switch ((enum message_kind)m->kind) {
     case MESSAGE_HELLO:
         return welcome(l, rank, text != NULL ? text : "", err);
@@ -278,6 +373,8 @@ static int handle(struct leader *l, int rank, const struct message *m, const cha
             seat->report = m->report;
         return 0;
     case MESSAGE_ENDED: {
+        if (rank == l->lost)
+            return 0; /* it had been given up */
         if (seat->task != m->task || seat->attempt != m->attempt)
             return err_set(err, "rank %d ended a task that it was not given", rank);
         struct attempt_end end = { .outcome = (enum outcome)m->outcome, .seconds = m->seconds };
@@ -286,7 +383,8 @@ static int handle(struct leader *l, int rank, const struct message *m, const cha
         return take_end(l, rank, &end, err);
     }
     case MESSAGE_STOP:
-        snprintf(who, sizeof who, "rank %d", rank);
+        snprintf(who, sizeof who, "rank %d was asked to stop", rank);
+        l->asked = true;
         return begin_stop(l, who, err);
     default:
         return err_set(err, "rank %d sent an unknown message %d", rank, m->kind);
@@ -304,7 +402,7 @@ static int listen(struct leader *l, struct backoff *backoff, struct err *err)
             return 0;
         bool ended = runner_poll(&l->runner, 0.02, &fresh, &end) == 1;
         if (fresh || ended)
-            l->seats[0].report = l->runner.report;
+            l->seats.v[0].report = l->runner.report;
         return ended ? take_end(l, 0, &end, err) : 0;
     }
     struct message m;
@@ -336,30 +434,40 @@ static int sync_journal(struct leader *l, struct err *err)
     return journal_sync(l->journal, err);
 }
 
+static int step(struct leader *l, struct backoff *backoff, struct err *err)
+{
+    if (stop_requested()) {
+        l->asked = true;
+        if (begin_stop(l, "rank 0 was asked to stop", err) != 0)
+            return -1;
+    }
+    return assign_all(l, err) != 0 || listen(l, backoff, err) != 0 || sync_journal(l, err) != 0 ? -1 : 0;
+}
+
+/* An error ends the run, but not at once: running tasks save their state first. What
+ * goes wrong then is not told again. */
 static int lead(struct leader *l, struct err *err)
 {
     struct backoff backoff;
+    struct err now;
     backoff_reset(&backoff);
-    while (l->n_busy > 0 || (!l->stopping && !schedule_finished(l->schedule))) {
+    while (l->seats.n_busy > 0 || (!l->stopping && !schedule_finished(l->schedule))) {
         if (transport_orphaned(l->transport))
             return err_set(err, "the launcher is gone");
-        if (stop_requested() && begin_stop(l, "rank 0", err) != 0)
-            return -1;
-        if (assign_all(l, err) != 0 || listen(l, &backoff, err) != 0 || sync_journal(l, err) != 0 ||
-            show(l, false, err) != 0)
-            return -1;
+        if (step(l, &backoff, &now) != 0)
+            break_off(l, err, &now);
+        check_clocks(l);
+        show(l, false);
     }
-    return 0;
+    return l->broken ? -1 : 0;
 }
 
 /* A task that runs in this very process: the loop above stands still. */
 static void tick(void *arg, const struct task_report *report)
 {
     struct leader *l = arg;
-    struct err err;
-    l->seats[0].report = *report;
-    if (show(l, false, &err) != 0)
-        log_warn("%s", err.text);
+    l->seats.v[0].report = *report;
+    show(l, false);
 }
 
 /* ---- beginning and end ---- */
@@ -370,19 +478,17 @@ static int prepare(struct leader *l, struct err *err)
     char path[PATH_MAX], host[256] = "";
     struct journal_summary before;
     int size = transport_size(l->transport);
-    l->n_seats = size;
-    l->first_seat = size > 1 ? 1 : 0;
-    l->seats = mem_alloc((size_t)size, sizeof *l->seats, err);
-    l->idle = mem_alloc((size_t)size, sizeof *l->idle, err);
     l->snapshot.workers = mem_alloc((size_t)size, sizeof *l->snapshot.workers, err);
-    if (l->seats == NULL || l->idle == NULL || l->snapshot.workers == NULL)
+    if (l->snapshot.workers == NULL || seats_init(&l->seats, size, err) != 0)
         return -1;
-    for (int i = 0; i < size; i++)
-        l->seats[i].task = -1;
     results_init(&l->results, dir);
     if (fs_path(path, sizeof path, err, "%s/journal.jsonl", dir) != 0 ||
-        journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0)
+        journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0 ||
+        rundir_verify(dir, l->plan, err) != 0)
         return -1;
+    struct err problem;
+    if (encoder_links_renew(dir, l->plan, &problem) != 0)
+        log_warn("%s", problem.text);
     l->schedule = schedule_create(l->plan, err);
     l->journal = l->schedule != NULL ? journal_open(path, err) : NULL;
     l->progress = l->journal != NULL ? progress_create(l->plan->n_tasks, is_alone(l), err) : NULL;
@@ -390,14 +496,14 @@ static int prepare(struct leader *l, struct err *err)
         return -1;
     journal_set_sync(l->journal, false);
     gethostname(host, sizeof host - 1);
-    snprintf(l->seats[0].host, sizeof l->seats[0].host, "%.63s", host);
-    note_host(l, l->seats[0].host);
+    snprintf(l->seats.v[0].host, sizeof l->seats.v[0].host, "%.63s", host);
+    note_host(l, l->seats.v[0].host);
     if (is_alone(l)) {
         runner_init(&l->runner, l->settings);
         l->runner.tick = tick;
         l->runner.arg = l;
-        l->seats[0].present = true;
-        make_idle(l, 0);
+        l->seats.v[0].present = true;
+        seats_idle(&l->seats, 0);
     }
     struct schedule_counts c = schedule_counts(l->schedule);
     progress_say(l->progress, "%s: %d tasks on %d worker%s%s, in %s", l->plan->campaign.name, c.total,
@@ -413,16 +519,21 @@ static int finish(struct leader *l, int *status, struct err *err)
     bool all = schedule_finished(l->schedule);
     if (journal_end(l->journal, c.done, c.failed, c.skipped, err) != 0 || journal_sync(l->journal, err) != 0)
         return -1;
-    if (show(l, true, err) != 0)
-        return -1;
+    show(l, true);
     /* after a stop there may be little time: the next run collects */
-    if (all && results_finish(&l->results, err) != 0)
+    if (all && l->lost == 0 && results_finish(&l->results, err) != 0) {
+        if (stop_requested())
+            *status = EXIT_STOPPED;
         return -1;
-    *status = !all ? EXIT_STOPPED : c.failed + c.skipped > 0 ? EXIT_TASKS_FAILED : EXIT_DONE;
+    }
     char time[32];
     clock_duration(clock_monotonic() - l->began, time, sizeof time);
     progress_say(l->progress, "%s after %s: %d done, %d failed, %d skipped%s", all ? "finished" : "stopped", time,
                  c.done, c.failed, c.skipped, all ? "" : "; the same command goes on");
+    *status = l->lost > 0                ? EXIT_RANK_LOST
+              : !all                     ? EXIT_STOPPED
+              : c.failed + c.skipped > 0 ? EXIT_TASKS_FAILED
+                                         : EXIT_DONE;
     return 0;
 }
 
@@ -452,6 +563,8 @@ int coord_lead(struct transport *t, struct plan *plan, const struct run_settings
         rc = lead(&l, err);
     if (rc == 0)
         rc = finish(&l, status, err);
+    if (rc != 0 && l.lost > 0)
+        *status = EXIT_RANK_LOST;
     if (rc != 0)
         runner_kill(&l.runner);
     progress_destroy(l.progress);
@@ -460,8 +573,7 @@ int coord_lead(struct transport *t, struct plan *plan, const struct run_settings
     journal_close(l.journal);
     schedule_destroy(l.schedule);
     snapshot_fini(&l.snapshot);
-    mem_free(l.idle);
-    mem_free(l.seats);
+    seats_fini(&l.seats);
     return rc;
 }
 

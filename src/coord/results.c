@@ -3,14 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "base/version.h"
 #include "coord/process.h"
 #include "coord/snapshot.h"
@@ -59,9 +64,33 @@ static cJSON *root_attributes(const char *dir, const struct plan *plan, struct e
     return o;
 }
 
-int results_collect(const char *dir, const struct plan *plan, bool pack, struct err *err)
+/* Is the file the one that the task left? Runs of earlier versions recorded no digest. */
+static bool is_whole(const char *path, const struct plan_task *t)
+{
+    char hex[HASH_HEX];
+    struct err why;
+    if (t->result[0] == '\0')
+        return true;
+    return hash_file(path, hex, &why) == 0 && strcmp(hex, t->result) == 0;
+}
+
+/* A folder in the place of results.h5 is set aside. */
+static int clear_place(const char *path, struct err *err)
+{
+    struct stat st;
+    char aside[PATH_MAX];
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    if (fs_path(aside, sizeof aside, err, "%s.damaged", path) != 0)
+        return -1;
+    log_warn("%s is a folder and becomes %s", path, aside);
+    return rename(path, aside) != 0 ? err_errno(err, "cannot rename %s", path) : 0;
+}
+
+int results_collect(const char *dir, const struct plan *plan, bool pack, int *left_out, struct err *err)
 {
     int rc = -1, n = plan->n_tasks;
+    *left_out = 0;
     char out[PATH_MAX], path[PATH_MAX];
     cJSON *root = NULL;
     char **files = mem_alloc((size_t)n, sizeof *files, err);
@@ -85,10 +114,17 @@ int results_collect(const char *dir, const struct plan *plan, bool pack, struct 
             continue;
         if (task_path(dir, t->id, ".h5", path, err) != 0 || (files[i] = mem_strdup(path, err)) == NULL)
             goto out;
+        if (!is_whole(path, t)) {
+            log_warn("%s is damaged and left out: `dinf run` does %s again", path, t->name);
+            *left_out += 1;
+            tasks[i].state = task_state_name(TASK_WAITING);
+            tasks[i].error = "its result file is damaged";
+            continue;
+        }
         tasks[i].file = files[i];
     }
     root = root_attributes(dir, plan, err);
-    if (root != NULL && fs_path(out, sizeof out, err, "%s/results.h5", dir) == 0)
+    if (root != NULL && fs_path(out, sizeof out, err, "%s/results.h5", dir) == 0 && clear_place(out, err) == 0)
         rc = collect_write(out, tasks, n, root, pack, err);
 out:
     cJSON_Delete(root);
@@ -153,13 +189,39 @@ int results_poll(struct results *r, struct err *err)
     return start(r, err);
 }
 
+/* Waits for the child, but neither for ever nor against a signal. */
+static int wait_for(struct results *r, struct err *err)
+{
+    double limit = 600 + 100 * r->took;
+    while (r->pid != 0) {
+        bool late = clock_monotonic() - r->started > limit;
+        if (late || stop_requested()) {
+            kill(r->pid, SIGKILL);
+            reap(r, 0, NULL);
+            return err_set(err,
+                           late ? "results.h5 could not be rebuilt within %.0f s"
+                                : "results.h5 was not rebuilt: a stop was asked for within %.0f s",
+                           clock_monotonic() - r->started);
+        }
+        if (reap(r, WNOHANG, err) != 0)
+            return -1;
+        if (r->pid != 0)
+            clock_sleep(0.01);
+    }
+    return 0;
+}
+
 int results_finish(struct results *r, struct err *err)
 {
     if (r->pid != 0)
-        reap(r, 0, NULL); /* a failure is made good now, or told then */
+        wait_for(r, NULL); /* a failure is made good now, or told then */
     if (!r->stale)
         return 0;
-    if (start(r, err) != 0)
-        return -1;
-    return reap(r, 0, err);
+    for (int attempt = 1;; attempt++) { /* a file may be busy, or the system short of something */
+        if (start(r, err) == 0 && wait_for(r, err) == 0)
+            return 0;
+        if (attempt == 4 || stop_requested())
+            return -1;
+        clock_sleep(0.25 * attempt);
+    }
 }

@@ -7,11 +7,11 @@
 
 #include "plan/plan.h"
 
-enum { RESULTS_SCHEMA = 1 };
+enum { RESULTS_SCHEMA = 2 }; /* 2: text in tables has a fixed width; 1: any length */
 
 /* Rebuilds DIR/results.h5 from the finished tasks' files. `plan` carries the
- * states (rundir_read). */
-int results_collect(const char *dir, const struct plan *plan, bool pack, struct err *err);
+ * states (rundir_read). `*left_out`: how many of the files are damaged, with a warning each. */
+int results_collect(const char *dir, const struct plan *plan, bool pack, int *left_out, struct err *err);
 
 /* The same by `dinf collect DIR` in a child, so that a run does not wait for it
  * and does not die of a broken file. */

@@ -40,6 +40,8 @@ static void run_here(struct runner *r, const struct task_spec *spec)
                                 .id = spec->id,
                                 .name = spec->name,
                                 .params = spec->params,
+                                .contents = spec->contents,
+                                .result = spec->result,
                                 .inputs = spec->inputs,
                                 .n_inputs = spec->n_inputs,
                                 .attempt = r->attempt,

@@ -56,29 +56,34 @@ out:
     return rc;
 }
 
-static int add_inputs(cJSON *o, const struct plan_task *task)
+static int add_inputs(cJSON *o, const struct plan *plan, const struct plan_task *task)
 {
     cJSON *inputs = cJSON_AddArrayToObject(o, "inputs");
     if (inputs == NULL)
         return -1;
     for (int i = 0; i < task->n_inputs; i++) {
+        const struct plan_task *from = &plan->tasks[task->input_tasks[i]];
         cJSON *input = cJSON_CreateObject();
         if (input == NULL || !cJSON_AddItemToArray(inputs, input) ||
             cJSON_AddStringToObject(input, "role", task->inputs[i].role) == NULL ||
-            cJSON_AddStringToObject(input, "id", task->inputs[i].id) == NULL)
+            cJSON_AddStringToObject(input, "id", task->inputs[i].id) == NULL ||
+            cJSON_AddStringToObject(input, "result", from->result) == NULL ||
+            cJSON_AddStringToObject(input, "weights", from->weights) == NULL)
             return -1;
     }
     return 0;
 }
 
-char *spec_print(const struct plan_task *task, struct err *err)
+char *spec_print(const struct plan *plan, const struct plan_task *task, struct err *err)
 {
     char *text = NULL;
     cJSON *o = cJSON_CreateObject();
     if (o == NULL || cJSON_AddStringToObject(o, "id", task->id) == NULL ||
         cJSON_AddStringToObject(o, "name", task->name) == NULL ||
-        cJSON_AddStringToObject(o, "kind", task->kind->name) == NULL || add_inputs(o, task) != 0 ||
-        !cJSON_AddItemReferenceToObject(o, "params", task->params))
+        cJSON_AddStringToObject(o, "kind", task->kind->name) == NULL ||
+        cJSON_AddStringToObject(o, "result", task->state == TASK_DONE ? task->result : "") == NULL ||
+        add_inputs(o, plan, task) != 0 || !cJSON_AddItemReferenceToObject(o, "params", task->params) ||
+        (task->contents != NULL && !cJSON_AddItemReferenceToObject(o, "contents", task->contents)))
         err_set(err, "out of memory");
     else
         text = json_canonical(o, err);
@@ -101,6 +106,8 @@ static int parse_inputs(const cJSON *list, struct task_spec *spec, struct err *e
         struct task_input *input = &spec->inputs[spec->n_inputs++];
         snprintf(input->role, sizeof input->role, "%s", role);
         snprintf(input->id, sizeof input->id, "%s", id);
+        snprintf(input->result, sizeof input->result, "%s", json_text(item, "result", ""));
+        snprintf(input->weights, sizeof input->weights, "%s", json_text(item, "weights", ""));
     }
     return 0;
 }
@@ -114,6 +121,8 @@ int spec_parse(const char *text, struct task_spec *spec, struct err *err)
     spec->id = string_of(spec->json, "id");
     spec->name = string_of(spec->json, "name");
     spec->params = cJSON_GetObjectItemCaseSensitive(spec->json, "params");
+    spec->contents = cJSON_GetObjectItemCaseSensitive(spec->json, "contents");
+    spec->result = json_text(spec->json, "result", "");
     const char *kind = string_of(spec->json, "kind");
     if (spec->id == NULL || strlen(spec->id) >= TASK_ID || spec->name == NULL || kind == NULL ||
         !cJSON_IsObject(spec->params)) {

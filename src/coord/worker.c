@@ -1,6 +1,7 @@
 /* The worker's loop: messages from rank 0, news from the running task. */
 #include "coord/worker.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "coord/runner.h"
+#include "coord/seats.h"
 
 static const double poll_seconds = 5e-3; /* a running task's news are seen within */
 static const double longest_sleep = 5e-3;
@@ -29,7 +31,7 @@ struct worker {
     struct transport *transport;
     struct run_settings settings;
     struct runner runner;
-    double report_every, reported;
+    double report_every, heartbeat, reported;
     bool ready; /* has settings */
     bool told;  /* rank 0 knows that a signal asked us to stop */
     bool quit;
@@ -150,8 +152,8 @@ static int work(struct worker *w, struct err *err)
             if (runner_poll(&w->runner, poll_seconds, &fresh, &end) == 1) {
                 if (send_ended(w, task, attempt, &end, err) != 0)
                     return -1;
-            } else if (fresh && send_report(w, err) != 0) {
-                return -1;
+            } else if ((fresh || clock_monotonic() - w->reported > w->heartbeat) && send_report(w, err) != 0) {
+                return -1; /* also without news: rank 0 takes silence for death */
             }
             backoff_reset(&backoff);
         } else if (any) {
@@ -170,6 +172,7 @@ int worker_run(struct transport *t, struct err *err)
     runner_init(&w.runner, &w.settings);
     /* rank 0 hears at most some hundred reports a second, however many ranks */
     w.report_every = 2e-3 * transport_size(t) > 0.5 ? 2e-3 * transport_size(t) : 0.5;
+    w.heartbeat = fmax(seat_heartbeat, w.report_every);
     gethostname(host, sizeof host - 1);
     int rc = send_plain(&w, MESSAGE_HELLO, host, err);
     if (rc == 0)

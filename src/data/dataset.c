@@ -204,6 +204,11 @@ int dataset_fingerprint(const cJSON *spec, char hex[HASH_HEX], struct err *err)
     add_u64(h, (uint64_t)s.c);
     add_u64(h, (uint64_t)s.h);
     add_u64(h, (uint64_t)s.w);
+    for (int i = 0; i < s.n_sources; i++)
+        if (s.sources[i].shape.h != s.h || s.sources[i].shape.w != s.w) {
+            hash_add_string(h, "antialiased bilinear"); /* the pixels depend on the resampler, too */
+            break;
+        }
     /* The stored bytes and the size determine the pixels. Runs of
      * consecutive images keep this short. */
     for (int64_t i = 0, begin = 0; i < s.n; i++) {

@@ -3,8 +3,7 @@
  * A set is described by a JSON object (the config's `datasets` entries with
  * names resolved), one of
  *   source  {"format": F, ...options of the format's row..., "size": S}
- *           size 0: as stored; else resized to S x S (each axis: area mean
- *           where it shrinks, bilinear where it grows)
+ *           size 0: as stored; else resized to S x S (data/resize.h)
  *   subset  {"of": <object>, "seed": I, "begin": B, "count": N}
  *           items B .. B+N-1 of the seeded random order of `of`
  *           (count 0: to the end; "seed": -1: stored order). Defaults: seed -1,

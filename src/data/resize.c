@@ -1,5 +1,4 @@
-/* One linear map per axis, written as a list of (first source, weights) per
- * output, so that area means and bilinear interpolation are one loop. */
+/* One linear map per axis, written as a list of (first source, weights) per output. */
 #include "data/resize.h"
 
 #ifdef __clang__
@@ -11,91 +10,173 @@
 struct axis {
     int taps;       /* weights per output */
     int *first;     /* (size) */
-    double *weight; /* (size, taps), zero where unused */
+    int *count;     /* (size) weights in use */
+    double *weight; /* (size, taps) */
+};
+
+struct resizer {
+    int h, w, to_h, to_w;
+    struct axis rows, columns;
+    double *in, *half; /* a plane (h, w), and after its rows are resized (h, to_w) */
+    double *out;       /* (to_h, to_w) */
 };
 
 static void axis_fini(struct axis *a)
 {
     mem_free(a->first);
+    mem_free(a->count);
     mem_free(a->weight);
 }
 
-static int axis_init(struct axis *a, int in, int size, struct err *err)
+/* The weights of output `i` of `full`, from `in` sources. */
+static void axis_weights(struct axis *a, int k, int in, int full, int i)
 {
-    double ratio = (double)in / size;
-    a->taps = in > size ? in / size + 2 : 2;
-    a->first = mem_alloc((size_t)size, sizeof *a->first, err);
-    a->weight = mem_alloc((size_t)size * (size_t)a->taps, sizeof *a->weight, err);
-    if (a->first == NULL || a->weight == NULL)
-        return -1;
-    for (int i = 0; i < size; i++) {
-        double *weight = a->weight + (size_t)i * (size_t)a->taps;
-        if (in > size) {
-            /* exact in integers: output i covers [i in, (i + 1) in) of units of 1 / size */
-            int64_t low = (int64_t)i * in, high = low + in;
-            a->first[i] = (int)(low / size);
-            for (int k = 0; k < a->taps && a->first[i] + k < in; k++) {
-                int64_t p = (int64_t)(a->first[i] + k) * size, q = p + size;
-                int64_t covered = (q < high ? q : high) - (p > low ? p : low);
-                weight[k] = covered > 0 ? (double)covered / in : 0.0;
-            }
-        } else {
-            double at = (i + 0.5) * ratio - 0.5;
-            int p = at > 0.0 ? (int)at : 0;
-            double t = at > 0.0 ? at - p : 0.0;
-            a->first[i] = p;
-            weight[0] = p + 1 < in ? 1.0 - t : 1.0;
-            weight[1] = p + 1 < in ? t : 0.0;
-        }
+    double scale = (double)in / full, reach = scale > 1.0 ? scale : 1.0, center = (i + 0.5) * scale;
+    double *weight = a->weight + (size_t)k * (size_t)a->taps, sum = 0.0;
+    int begin = center - reach + 0.5 > 0.0 ? (int)(center - reach + 0.5) : 0;
+    int end = center + reach + 0.5 < in ? (int)(center + reach + 0.5) : in;
+    for (int p = begin; p < end; p++) {
+        double distance = (p + 0.5 - center) / reach;
+        distance = distance < 0.0 ? -distance : distance;
+        weight[p - begin] = distance < 1.0 ? 1.0 - distance : 0.0;
+        sum += weight[p - begin];
     }
+    for (int p = begin; p < end; p++)
+        weight[p - begin] /= sum;
+    a->first[k] = begin;
+    a->count[k] = end - begin;
+}
+
+/* Outputs begin .. begin + size - 1 of the `full` that `in` sources become. */
+static int axis_init(struct axis *a, int in, int full, int begin, int size, struct err *err)
+{
+    a->taps = 2 * (in > full ? in / full + 1 : 1) + 1;
+    a->first = mem_alloc((size_t)size, sizeof *a->first, err);
+    a->count = mem_alloc((size_t)size, sizeof *a->count, err);
+    a->weight = mem_alloc((size_t)size * (size_t)a->taps, sizeof *a->weight, err);
+    if (a->first == NULL || a->count == NULL || a->weight == NULL)
+        return -1;
+    for (int k = 0; k < size; k++)
+        axis_weights(a, k, in, full, begin + k);
     return 0;
 }
 
-static double combine(const struct axis *a, int i, const double *values, int in, int stride)
+static double combine(const struct axis *a, int k, const double *values, int stride)
 {
-    const double *weight = a->weight + (size_t)i * (size_t)a->taps;
+    const double *weight = a->weight + (size_t)k * (size_t)a->taps;
     double sum = 0.0;
-    for (int k = 0; k < a->taps && a->first[i] + k < in; k++)
-        sum += weight[k] * values[(a->first[i] + k) * stride];
+    values += a->first[k] * stride;
+    for (int i = 0; i < a->count[k]; i++)
+        sum += weight[i] * values[i * stride];
     return sum;
+}
+
+struct resize_to resize_square(int size)
+{
+    return (struct resize_to){ .full_h = size, .full_w = size, .h = size, .w = size };
+}
+
+/* Half of a margin, to even where it is not whole (Python's round). */
+static int half_margin(int margin)
+{
+    int half = margin / 2;
+    return margin % 2 != 0 ? half + half % 2 : half;
+}
+
+struct resize_to resize_center(int h, int w, int side, int cut)
+{
+    struct resize_to to = { .full_h = side, .full_w = side, .h = cut, .w = cut };
+    if (h > w)
+        to.full_h = (int)((int64_t)side * h / w);
+    else
+        to.full_w = (int)((int64_t)side * w / h);
+    to.top = half_margin(to.full_h - cut);
+    to.left = half_margin(to.full_w - cut);
+    return to;
+}
+
+void resizer_destroy(struct resizer *r)
+{
+    if (r == NULL)
+        return;
+    axis_fini(&r->rows);
+    axis_fini(&r->columns);
+    mem_free(r->in);
+    mem_free(r->half);
+    mem_free(r->out);
+    mem_free(r);
+}
+
+struct resizer *resizer_create(int h, int w, const struct resize_to *to, struct err *err)
+{
+    struct resizer *r = mem_alloc(1, sizeof *r, err);
+    if (r == NULL)
+        return NULL;
+    r->h = h;
+    r->w = w;
+    r->to_h = to->h;
+    r->to_w = to->w;
+    r->in = mem_alloc((size_t)h * (size_t)w, sizeof *r->in, err);
+    r->half = mem_alloc((size_t)h * (size_t)to->w, sizeof *r->half, err);
+    r->out = mem_alloc((size_t)to->h * (size_t)to->w, sizeof *r->out, err);
+    if (r->in == NULL || r->half == NULL || r->out == NULL ||
+        axis_init(&r->rows, h, to->full_h, to->top, to->h, err) != 0 ||
+        axis_init(&r->columns, w, to->full_w, to->left, to->w, err) != 0) {
+        resizer_destroy(r);
+        return NULL;
+    }
+    return r;
+}
+
+/* r->in to r->out */
+static void resize_plane(struct resizer *r)
+{
+    for (int y = 0; y < r->h; y++)
+        for (int x = 0; x < r->to_w; x++)
+            r->half[y * r->to_w + x] = combine(&r->columns, x, r->in + y * r->w, 1);
+    for (int y = 0; y < r->to_h; y++)
+        for (int x = 0; x < r->to_w; x++)
+            r->out[y * r->to_w + x] = combine(&r->rows, y, r->half + x, r->to_w);
+}
+
+void resizer_bytes(struct resizer *r, const uint8_t *in, size_t n, uint8_t *out)
+{
+    const size_t from = (size_t)r->h * (size_t)r->w, to = (size_t)r->to_h * (size_t)r->to_w;
+    for (size_t p = 0; p < n; p++, in += from, out += to) {
+        for (size_t i = 0; i < from; i++)
+            r->in[i] = in[i];
+        resize_plane(r);
+        for (size_t i = 0; i < to; i++)
+            out[i] = (uint8_t)(r->out[i] + 0.5);
+    }
+}
+
+void resizer_floats(struct resizer *r, const float *in, size_t n, float *out)
+{
+    const size_t from = (size_t)r->h * (size_t)r->w, to = (size_t)r->to_h * (size_t)r->to_w;
+    for (size_t p = 0; p < n; p++, in += from, out += to) {
+        for (size_t i = 0; i < from; i++)
+            r->in[i] = in[i];
+        resize_plane(r);
+        for (size_t i = 0; i < to; i++)
+            out[i] = (float)r->out[i];
+    }
 }
 
 int images_resize(struct images *im, int size, struct err *err)
 {
-    int h = im->h, w = im->w, rc = -1;
-    if (h == size && w == size)
+    if (im->h == size && im->w == size)
         return 0;
-    struct axis rows = { 0 }, columns = { 0 };
-    size_t planes = (size_t)im->n * (size_t)im->c, area = (size_t)size * (size_t)size;
-    double *in = NULL, *half = NULL;
-    uint8_t *out = mem_alloc(planes * area, 1, err);
-    if (out == NULL || axis_init(&rows, h, size, err) != 0 || axis_init(&columns, w, size, err) != 0)
-        goto out;
-    in = mem_alloc((size_t)h * (size_t)w, sizeof *in, err);
-    half = mem_alloc((size_t)h * (size_t)size, sizeof *half, err);
-    if (in == NULL || half == NULL)
-        goto out;
-    for (size_t p = 0; p < planes; p++) {
-        const uint8_t *source = im->pixels + p * (size_t)h * (size_t)w;
-        for (int i = 0; i < h * w; i++)
-            in[i] = source[i];
-        for (int y = 0; y < h; y++)
-            for (int x = 0; x < size; x++)
-                half[y * size + x] = combine(&columns, x, in + y * w, w, 1);
-        for (int y = 0; y < size; y++)
-            for (int x = 0; x < size; x++)
-                out[p * area + (size_t)(y * size + x)] = (uint8_t)(combine(&rows, y, half + x, h, size) + 0.5);
+    const struct resize_to to = resize_square(size);
+    const size_t planes = (size_t)im->n * (size_t)im->c;
+    struct resizer *r = resizer_create(im->h, im->w, &to, err);
+    uint8_t *out = r == NULL ? NULL : mem_alloc(planes, (size_t)size * (size_t)size, err);
+    if (out != NULL) {
+        resizer_bytes(r, im->pixels, planes, out);
+        mem_free(im->pixels);
+        im->pixels = out;
+        im->h = im->w = size;
     }
-    mem_free(im->pixels);
-    im->pixels = out;
-    out = NULL;
-    im->h = im->w = size;
-    rc = 0;
-out:
-    axis_fini(&rows);
-    axis_fini(&columns);
-    mem_free(in);
-    mem_free(half);
-    mem_free(out);
-    return rc;
+    resizer_destroy(r);
+    return out == NULL ? -1 : 0;
 }

@@ -2,8 +2,9 @@
  * OpenMP loop of the CPU (augment_host.c) and for CUDA kernels.
  *
  * The pipeline of one view, as torchvision 0.14 does it on float tensors of the
- * 0..1 scale: crop, bilinear resize (half-pixel centres, no antialias), flip,
- * colour jitter in random order, greyscale, Gaussian blur, normalise.
+ * 0..1 scale: crop, bilinear resize (half-pixel centres), flip, colour jitter in
+ * random order, greyscale, Gaussian blur, normalise. There is no antialiasing:
+ * images come in the target's size (data/resize.h), so that a crop only grows.
  *
  * A kernel over pixels does, for output pixel (y, x):
  *   augment_tap for both axes, augment_sample for each channel, then the four

@@ -6,6 +6,6 @@
 #include "device/linalg.h"
 
 extern const struct device_linalg ref_linalg; /* naive C: the oracle */
-extern const struct device_linalg cpu_linalg; /* OpenBLAS and OpenMP */
+extern const struct device_linalg cpu_linalg; /* OpenBLAS and OpenMP, after blas_open of device/cpu/blas.h */
 
 #endif

@@ -74,6 +74,25 @@ static int add_position(struct tensor_list *list, const struct train_position *a
                : 0;
 }
 
+/* Of everything in the file but the place of the tensors in it, as hexadecimal digits. */
+static int digest_of(const char *identity, const struct tensor_view *tensors, int n, char hex[HASH_HEX],
+                     struct err *err)
+{
+    struct hash *h = hash_create(err);
+    if (h == NULL)
+        return -1;
+    hash_add_string(h, identity);
+    for (int i = 0; i < n; i++) {
+        const struct tensor_view *v = &tensors[i];
+        hash_add_string(h, v->name);
+        hash_add_string(h, tensor_type_name(v->type));
+        hash_add(h, v->dims, (size_t)v->rank * sizeof v->dims[0]);
+        hash_add(h, v->data, v->bytes);
+    }
+    hash_finish(h, hex);
+    return 0;
+}
+
 static const char *moment_name(const struct trainer *t, int i, char out[32])
 {
     snprintf(out, 32, "optimizer.%s", t->config.optim->moments[i]);
@@ -84,7 +103,7 @@ int checkpoint_write(const char *path, const char *identity, const struct traine
                      int64_t epochs_done, struct err *err)
 {
     int rc = -1;
-    char name[32];
+    char name[32], digest[HASH_HEX];
     struct tensor_list list = { 0 };
     cJSON *metadata = cJSON_CreateObject();
     if (metadata == NULL || cJSON_AddStringToObject(metadata, "format", "dinf.checkpoint.1") == NULL ||
@@ -97,7 +116,12 @@ int checkpoint_write(const char *path, const char *identity, const struct traine
     for (int i = 0; i < OPTIM_MOMENTS && t->moments[i] != NULL; i++)
         if (tensor_list_add_flat(&list, t->net, t->moments[i], moment_name(t, i, name), err) != 0)
             goto out;
-    rc = safetensors_write(path, list.views, list.n, metadata, err);
+    if (digest_of(identity, list.views, list.n, digest, err) != 0)
+        goto out;
+    if (cJSON_AddStringToObject(metadata, "sha256", digest) == NULL)
+        err_set(err, "out of memory");
+    else
+        rc = safetensors_write(path, list.views, list.n, metadata, err);
 out:
     tensor_list_fini(&list);
     cJSON_Delete(metadata);
@@ -139,13 +163,20 @@ int checkpoint_read(const char *path, const char *identity, struct trainer *t, s
                     int64_t epochs, struct err *err)
 {
     int rc = -1;
-    char name[32];
+    char name[32], digest[HASH_HEX];
     struct weights_reader r;
     if (weights_open(&r, path, err) != 0)
         return -1;
     const cJSON *whose = cJSON_GetObjectItemCaseSensitive(r.file.metadata, "identity");
     if (!cJSON_IsString(whose) || strcmp(whose->valuestring, identity) != 0) {
-        err_set(err, "%s is not a checkpoint of this training (other options, images or seed): remove it", path);
+        err_set(err, "%s is not a checkpoint of this training (other options, images or seed)", path);
+        goto out;
+    }
+    const cJSON *recorded = cJSON_GetObjectItemCaseSensitive(r.file.metadata, "sha256");
+    if (digest_of(identity, r.file.tensors, r.file.n, digest, err) != 0)
+        goto out;
+    if (!cJSON_IsString(recorded) || strcmp(recorded->valuestring, digest) != 0) {
+        err_set(err, "%s is damaged: its contents are not those that were written", path);
         goto out;
     }
     if (weights_read_network(&r, t->net, "", false, err) != 0 || read_position(&r, at, epochs, err) != 0)

@@ -17,7 +17,8 @@ int checkpoint_identity(const struct train_request *request, char hex[HASH_HEX],
 /* `epochs_done` complete epochs of the curves are stored. */
 int checkpoint_write(const char *path, const char *identity, const struct trainer *t, const struct train_position *at,
                      int64_t epochs_done, struct err *err);
-/* The curves have room for `epochs`. */
+/* The curves have room for `epochs`. The file's own digest is compared first; after an
+ * error the trainer may hold a part of the state. */
 int checkpoint_read(const char *path, const char *identity, struct trainer *t, struct train_position *at,
                     int64_t epochs, struct err *err);
 

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/stop.h"
+#include "data/resize.h"
 #include "nn/augment.h"
 #include "nn/query_views.h"
 
@@ -96,10 +97,16 @@ static int64_t images_at_a_time(int64_t n, int views, int batch)
     return balanced_batch(n, batch / views > 0 ? batch / views : 1);
 }
 
+/* Of an image on the device: resized to the encoder's input. */
+static size_t image_bytes(const struct encoder *e)
+{
+    return 3 * (size_t)e->pipeline.size * (size_t)e->pipeline.size;
+}
+
 int encoder_prepare(struct encoder *e, const struct images *im, int views, int batch, struct err *err)
 {
     const int64_t images = images_at_a_time(im->n, views, batch), rows = images * views;
-    size_t bytes = (size_t)images * 3 * (size_t)im->h * (size_t)im->w;
+    size_t bytes = (size_t)images * image_bytes(e);
     if (bytes > e->pixels_bytes) {
         e->dev->ops->free(e->dev, e->pixels);
         e->pixels_bytes = 0;
@@ -127,27 +134,78 @@ struct queries {
     int views;
 };
 
-static struct augment_view queried_view(const struct queries *q, const struct images *im, int64_t i, int64_t v)
+/* One batch on its way to the device. */
+struct batch {
+    struct augment_view *views;
+    struct resizer *resizer; /* NULL: the images have the encoder's size */
+    uint8_t *resized;
+};
+
+static void batch_fini(struct batch *b)
+{
+    mem_free(b->views);
+    mem_free(b->resized);
+    resizer_destroy(b->resizer);
+}
+
+static int batch_init(struct batch *b, const struct encoder *e, const struct images *im, int64_t images, int64_t rows,
+                      struct err *err)
+{
+    const int size = e->pipeline.size;
+    b->views = mem_alloc((size_t)rows, sizeof *b->views, err);
+    if (b->views == NULL || (im->h == size && im->w == size))
+        return b->views == NULL ? -1 : 0;
+    const struct resize_to to = resize_square(size);
+    b->resizer = resizer_create(im->h, im->w, &to, err);
+    b->resized = mem_alloc((size_t)images, image_bytes(e), err);
+    return b->resizer == NULL || b->resized == NULL ? -1 : 0;
+}
+
+static struct augment_view queried_view(const struct queries *q, int size, int64_t i, int64_t v)
 {
     int64_t key = q->key != NULL ? q->key[i] : i;
-    return augment_draw(&q->strength, q->seed, 0, (uint32_t)key, (uint32_t)v, im->h, im->w);
+    return augment_draw(&q->strength, q->seed, 0, (uint32_t)key, (uint32_t)v, size, size);
+}
+
+/* Images begin .. begin + n - 1 and their views, to the device. */
+static int batch_upload(struct batch *b, struct encoder *e, const struct images *im, const struct queries *q,
+                        int64_t begin, int64_t n, struct err *err)
+{
+    const int size = e->pipeline.size;
+    const struct device_ops *ops = e->dev->ops;
+    const int64_t rows = e->pass->n;
+    const uint8_t *pixels = im->pixels + (size_t)begin * 3 * (size_t)im->h * (size_t)im->w;
+    if (b->resizer != NULL) {
+        resizer_bytes(b->resizer, pixels, 3 * (size_t)n, b->resized);
+        pixels = b->resized;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t i = r / q->views < n ? r / q->views : 0; /* rows beyond the last image repeat the first */
+        b->views[r] = queried_view(q, size, begin + i, r % q->views);
+        b->views[r].image = (int32_t)i;
+    }
+    return ops->upload(e->dev, e->pixels, pixels, (size_t)n * image_bytes(e), err) != 0 ||
+                   augment_check(3, size, size, b->views, (int)rows, err) != 0 ||
+                   ops->upload(e->dev, e->views, b->views, (size_t)rows * sizeof *b->views, err) != 0
+               ? -1
+               : 0;
 }
 
 static int embed_views(struct encoder *e, const struct images *im, const struct queries *q, int batch, float *out,
                        void (*progress)(void *, double), void *arg, struct err *err)
 {
     int rc = -1;
-    if (im->c != 3)
-        return err_set(err, "the images have %d channels, an encoder takes 3", im->c);
+    if (im->c != 3 || im->h != im->w)
+        return err_set(err, "an encoder takes square images of 3 channels, not %d x %d of %d", im->h, im->w, im->c);
     if (im->n == 0)
         return 0;
     const struct device_ops *ops = e->dev->ops;
-    const int64_t views = q->views;
-    const int64_t chunk = images_at_a_time(im->n, q->views, batch), rows = chunk * views;
-    size_t image_bytes = 3 * (size_t)im->h * (size_t)im->w, dim = (size_t)encoder_dim(e);
+    const int size = e->pipeline.size;
+    const int64_t views = q->views, chunk = images_at_a_time(im->n, q->views, batch);
+    const size_t dim = (size_t)encoder_dim(e);
     const struct augment_target target = pipeline_target(&e->pipeline);
-    struct augment_view *all = mem_alloc((size_t)rows, sizeof *all, err);
-    if (all == NULL || encoder_prepare(e, im, q->views, batch, err) != 0)
+    struct batch b = { 0 };
+    if (batch_init(&b, e, im, chunk, chunk * views, err) != 0 || encoder_prepare(e, im, q->views, batch, err) != 0)
         goto out;
     for (int64_t begin = 0; begin < im->n; begin += chunk) {
         if (stop_requested()) {
@@ -155,15 +213,8 @@ static int embed_views(struct encoder *e, const struct images *im, const struct 
             goto out;
         }
         int64_t n = im->n - begin < chunk ? im->n - begin : chunk;
-        for (int64_t r = 0; r < rows; r++) {
-            int64_t i = r / views < n ? r / views : 0; /* rows beyond the last image repeat the first */
-            all[r] = queried_view(q, im, begin + i, r % views);
-            all[r].image = (int32_t)i;
-        }
-        if (ops->upload(e->dev, e->pixels, im->pixels + (size_t)begin * image_bytes, (size_t)n * image_bytes, err) ||
-            augment_check(3, im->h, im->w, all, (int)rows, err) != 0 ||
-            ops->upload(e->dev, e->views, all, (size_t)rows * sizeof *all, err) != 0 ||
-            ops->augment(e->dev, e->pixels, 3, im->h, im->w, e->views, (int)rows, &target, pass_input(e->pass), err) ||
+        if (batch_upload(&b, e, im, q, begin, n, err) != 0 ||
+            ops->augment(e->dev, e->pixels, 3, size, size, e->views, e->pass->n, &target, pass_input(e->pass), err) ||
             pass_forward(e->pass, err) != 0 ||
             ops->download(e->dev, out + (size_t)(begin * views) * dim, pass_output(e->pass),
                           (size_t)(n * views) * dim * sizeof *out, err) != 0)
@@ -173,7 +224,7 @@ static int embed_views(struct encoder *e, const struct images *im, const struct 
     }
     rc = 0;
 out:
-    mem_free(all);
+    batch_fini(&b);
     return rc;
 }
 

@@ -107,9 +107,9 @@ const char *encoder_arch(const struct encoder *e);
 const char *encoder_stem(const struct encoder *e);
 double encoder_width(const struct encoder *e);
 
-/* Representations of n uint8 images (n, 3, h, w) resized to the encoder's input,
- * unaugmented, batch norm in inference mode; out (n, dim) host memory.
- * STOPPED if a stop was requested. */
+/* Representations of n uint8 images (n, 3, h, h), unaugmented, batch norm in inference
+ * mode; out (n, dim) host memory. Images of another size are resized to the encoder's
+ * input as data/resize.h says; not square: an error. STOPPED if a stop was requested. */
 int encoder_embed(struct encoder *e, const struct images *im, int batch, float *out,
                   void (*progress)(void *, double fraction), void *arg, struct err *err);
 

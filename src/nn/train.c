@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/stop.h"
@@ -167,7 +168,24 @@ static int advance(struct run *run, struct err *err)
     return stop ? STOPPED : 0;
 }
 
-static int start(struct run *run, struct err *err)
+/* Goes on from the checkpoint, if there is one. One that is damaged or another training's
+ * costs the work that it held, no more: the trainer is made anew. */
+static int take_up(struct device *dev, struct run *run, struct err *err)
+{
+    const struct train_request *r = run->request;
+    struct err why = { .text = "" };
+    if (r->checkpoint == NULL || !fs_exists(r->checkpoint) ||
+        checkpoint_read(r->checkpoint, run->identity, run->trainer, &run->at, run->trainer->config.o.epochs, &why) == 0)
+        return 0;
+    log_warn("%s; the training starts from its beginning", why.text);
+    trainer_destroy(run->trainer);
+    run->at.step = 0;
+    run->at.loss_sum = run->at.seconds = 0;
+    run->trainer = trainer_create(dev, r, err);
+    return run->trainer == NULL ? -1 : fs_remove_tree(r->checkpoint, err);
+}
+
+static int start(struct device *dev, struct run *run, struct err *err)
 {
     const struct train_request *r = run->request;
     const struct train_options *o = &run->trainer->config.o;
@@ -185,10 +203,7 @@ static int start(struct run *run, struct err *err)
         return -1;
     if (path != NULL && checkpoint_identity(r, run->identity, err) != 0)
         return -1;
-    if (path != NULL && fs_exists(path) &&
-        checkpoint_read(path, run->identity, run->trainer, &run->at, o->epochs, err) != 0)
-        return -1;
-    if (trainer_set_total(run->trainer, run->at.loss_sum, err) != 0)
+    if (take_up(dev, run, err) != 0 || trainer_set_total(run->trainer, run->at.loss_sum, err) != 0)
         return -1;
     run->first_step = run->at.step;
     run->loss = NAN;
@@ -217,7 +232,7 @@ int train_run(struct device *dev, const struct train_request *request, struct tr
     struct run run = { .request = request };
     *result = (struct train_result){ 0 };
     run.trainer = trainer_create(dev, request, err);
-    if (run.trainer == NULL || start(&run, err) != 0)
+    if (run.trainer == NULL || start(dev, &run, err) != 0)
         goto out;
     rc = 0;
     while (rc == 0 && run.at.step < run.steps)

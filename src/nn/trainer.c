@@ -2,6 +2,7 @@
  * optimiser. */
 #include "nn/trainer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -156,8 +157,8 @@ static int queue(struct trainer *t, struct err *err)
 }
 
 /* Nothing has run when a recording fails: the step is then queued as the first was, and
- * says why if it is the step that fails. */
-static void record(struct trainer *t)
+ * says why if it is the step that fails. DINF_RECORD=required makes it an error, for tests. */
+static int record(struct trainer *t, struct err *err)
 {
     const struct device_recording *r = t->dev->ops->recording;
     struct err why = { 0 }, later;
@@ -171,8 +172,13 @@ static void record(struct trainer *t)
         t->recording = NULL;
     }
     t->unrecorded = t->recording == NULL;
-    if (t->unrecorded)
-        log_warn("steps are not recorded but queued call by call, which is slower: %s", why.text);
+    if (!t->unrecorded)
+        return 0;
+    const char *wish = getenv("DINF_RECORD");
+    if (wish != NULL && strcmp(wish, "required") == 0)
+        return err_set(err, "a step could not be recorded, which DINF_RECORD=required asks for: %s", why.text);
+    log_warn("steps are not recorded but queued call by call, which is slower: %s", why.text);
+    return 0;
 }
 
 int trainer_step(struct trainer *t, const uint32_t *indices, int64_t epoch, int64_t step, double lr, struct err *err)
@@ -180,8 +186,8 @@ int trainer_step(struct trainer *t, const uint32_t *indices, int64_t epoch, int6
     const struct device_recording *r = t->dev->ops->recording;
     if (feed_load(t->feed, indices, epoch, step, lr, err) != 0)
         return -1;
-    if (t->recording == NULL && t->warm && r != NULL && !t->unrecorded)
-        record(t);
+    if (t->recording == NULL && t->warm && r != NULL && !t->unrecorded && record(t, err) != 0)
+        return -1;
     if ((t->recording != NULL ? r->replay(t->recording, err) : queue(t, err)) != 0)
         return -1;
     t->warm = true;

@@ -48,9 +48,16 @@ void tensor_list_fini(struct tensor_list *list)
     *list = (struct tensor_list){ 0 };
 }
 
+static bool is_variance(const struct parameter *p)
+{
+    static const char last[] = "running_var";
+    size_t length = strlen(p->name), tail = sizeof last - 1;
+    return length >= tail && strcmp(p->name + length - tail, last) == 0;
+}
+
 /* ReLU may turn NaN into 0, so that nobody would see later that an encoder is
  * broken. An optimiser's state may overflow without harm. */
-static int check_finite(const struct network *net, const struct parameter *p, const float *flat, const float *x,
+static int check_values(const struct network *net, const struct parameter *p, const float *flat, const float *x,
                         const char *name, struct err *err)
 {
     if (flat != net->weights && flat != net->running)
@@ -58,6 +65,8 @@ static int check_finite(const struct network *net, const struct parameter *p, co
     for (int64_t i = 0; i < parameter_elements(p); i++)
         if (!isfinite(x[i]))
             return err_set(err, "the tensor %s holds values that are not finite", name);
+        else if (flat == net->running && x[i] < 0 && is_variance(p))
+            return err_set(err, "the tensor %s holds a negative variance (%g)", name, x[i]);
     return 0;
 }
 
@@ -66,7 +75,7 @@ static int add_parameter(struct tensor_list *list, const struct network *net, co
 {
     float *host = mem_alloc((size_t)parameter_elements(p), sizeof *host, err);
     int rc = host == NULL || parameter_get(net, p, flat, host, err) != 0 ||
-                     check_finite(net, p, flat, host, name, err) != 0 ||
+                     check_values(net, p, flat, host, name, err) != 0 ||
                      tensor_list_add(list, name, TENSOR_F32, p->rank, p->dims, host, err) != 0
                  ? -1
                  : 0;
@@ -77,9 +86,8 @@ static int add_parameter(struct tensor_list *list, const struct network *net, co
 /* "bn1.running_var" to "bn1.num_batches_tracked"; false for other parameters. */
 static bool counter_name(const struct parameter *p, char out[NAME_MAX_BYTES])
 {
-    static const char last[] = "running_var";
-    size_t length = strlen(p->name), tail = sizeof last - 1;
-    if (length < tail || strcmp(p->name + length - tail, last) != 0)
+    size_t length = strlen(p->name), tail = strlen("running_var");
+    if (!is_variance(p))
         return false;
     snprintf(out, NAME_MAX_BYTES, "%.*snum_batches_tracked", (int)(length - tail), p->name);
     return true;
@@ -167,7 +175,7 @@ static int read_parameter(struct weights_reader *r, const struct network *net, c
         return -1;
     float *host = mem_alloc((size_t)parameter_elements(p), sizeof *host, err);
     int rc = host == NULL ? -1 : tensor_to_float(t, host, err);
-    if (rc == 0 && check_finite(net, p, flat, host, name, err) != 0)
+    if (rc == 0 && check_values(net, p, flat, host, name, err) != 0)
         rc = err_prefix(err, "%s", r->path);
     if (rc == 0)
         rc = parameter_set(net, p, flat, host, err);

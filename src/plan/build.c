@@ -19,6 +19,8 @@ const struct option campaign_options[] = {
     { "threads", OPTION_INT, AT(threads), "1", 1, 1024, NULL, NULL,
       "of every task; results may differ in the last bits between numbers of threads" },
     { "retries", OPTION_INT, AT(retries), "1", 0, 100, NULL, NULL, "further attempts of a task that failed" },
+    { "retry_seconds", OPTION_FLOAT, AT(retry_seconds), "1", 0, 3600, NULL, "s",
+      "pause before the second attempt; it doubles with each further one, to 60 s at most" },
     { "task_seconds", OPTION_FLOAT, AT(task_seconds), "0", 0, 1e9, NULL, "s", "limit of one attempt; 0: none" },
     { "ranks_per_gpu", OPTION_INT, AT(ranks_per_gpu), "0", 0, 4096, NULL, NULL,
       "tasks that a GPU works on at a time, further ranks wait; 0: as many as ranks share it" },

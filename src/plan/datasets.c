@@ -28,7 +28,7 @@ const struct option source_options[] = {
     { "format", OPTION_CHOICE, offsetof(struct source_options, format), NULL, 0, 0, dataset_format_names, NULL,
       "of the files; its options go beside it" },
     { "size", OPTION_INT, offsetof(struct source_options, size), "0", 0, 4096, NULL, "pixels",
-      "resize to size x size; 0: as stored" },
+      "resize to size x size, antialiased bilinear; 0: as stored" },
     OPTION_END,
 };
 

@@ -72,6 +72,14 @@ static void label_seed(struct builder *b, int task)
         cJSON_SetNumberValue(label, seed->valuedouble);
 }
 
+static const char *role_name(const char *role)
+{
+    int i = 0;
+    while (roles[i] != NULL && strcmp(roles[i], role) != 0)
+        i++;
+    return roles[i];
+}
+
 /* Adds the task and the encoder; two encoders that are one experiment are an error. */
 static int add_encoder(struct builder *b, const struct entry *entry, struct task_spec *spec, const char *suffix,
                        int trial, int members)
@@ -113,9 +121,7 @@ static int add_encoder(struct builder *b, const struct entry *entry, struct task
     e->task = task;
     e->members = members;
     e->heldout = entry->heldout;
-    for (int i = 0; roles[i] != NULL; i++)
-        if (strcmp(roles[i], entry->role) == 0)
-            e->role = roles[i];
+    e->role = role_name(entry->role);
     return 0;
 }
 
@@ -202,6 +208,33 @@ static int add_imported(struct builder *b, const struct entry *entry)
     return rc;
 }
 
+/* An entry without a task: the evaluations take in its files. */
+static int add_black_box(struct builder *b, const struct entry *entry)
+{
+    const struct conf_node *files = conf_child(entry->node, "representations");
+    bool good = entry->good;
+    if (strcmp(entry->role, "victim") == 0) {
+        conf_error(b->conf, files, "a victim's weights are needed: representations are for suspects and independents");
+        good = false;
+    }
+    if (black_box_load(b, files, &good) != 0)
+        return -1;
+    if (!good)
+        return 0;
+    char *name = mem_strdup(entry->name, b->err);
+    struct encoder_entry *e = name == NULL ? NULL : encoder_append(b);
+    if (e == NULL) {
+        mem_free(name);
+        return -1;
+    }
+    e->name = name;
+    e->base = entry->name;
+    e->node = entry->node;
+    e->files = files;
+    e->role = role_name(entry->role);
+    return 0;
+}
+
 static int find_optional(struct builder *b, const struct conf_node *node, const char *key, int *set)
 {
     *set = -1;
@@ -220,8 +253,12 @@ static bool check_entry(struct builder *b, const struct conf_node *node, const c
                    "name = \"%s\" must not have a slash: names are groups of results.h5", entry->name);
         good = false;
     }
-    if ((conf_child(node, "train") == NULL) == (conf_child(node, "weights") == NULL)) {
-        conf_error(b->conf, node, "an encoder needs either train = { ... } or weights = \"FILE\"");
+    int sources = (conf_child(node, "train") != NULL) + (conf_child(node, "weights") != NULL) +
+                  (conf_child(node, "representations") != NULL);
+    if (sources != 1) {
+        conf_error(b->conf, node,
+                   "an encoder needs either train = { ... } or weights = \"FILE\" (or a suspect representations = "
+                   "{ ... })");
         good = false;
     }
     for (int i = 0; entry->name != NULL && i < b->n_encoders; i++)
@@ -239,13 +276,15 @@ static void check_members(struct builder *b, const struct conf_node *node, const
     const struct conf_node *members = conf_child(node, "members");
     if (conf_child(node, "train") != NULL && members != NULL)
         conf_error(b->conf, members, "members is for imported victims: this one's are its training set");
-    else if (conf_child(node, "train") == NULL && members == NULL && strcmp(entry->role, "victim") == 0)
+    else if (conf_child(node, "weights") != NULL && members == NULL && strcmp(entry->role, "victim") == 0)
         conf_error(b->conf, node, "an imported victim needs members = \"SET\": what it was trained on");
 }
 
 static int load_one(struct builder *b, const struct conf_node *node)
 {
-    static const char *const trained[] = { "name", "train", "weights", NULL }, *const imports[] = { "name", NULL };
+    static const char *const trained[] = { "name", "train", "weights", "representations", NULL }, *const imports[] = {
+        "name", NULL
+    };
     const struct option *table = encoder_block_options;
     struct entry entry = { .node = node, .members = -1, .heldout = -1 };
     if (node->type != CONF_GROUP) {
@@ -272,6 +311,8 @@ static int load_one(struct builder *b, const struct conf_node *node)
     if (imported && strcmp(entry.role, "victim") == 0 &&
         check_disjoint(b, node, entry.members, entry.heldout, "held-out images must not be trained on") != 0)
         return -1;
+    if (train == NULL && !imported && conf_child(node, "representations") != NULL)
+        return add_black_box(b, &entry);
     return train != NULL ? add_trained(b, &entry, train) : imported ? add_imported(b, &entry) : 0;
 }
 

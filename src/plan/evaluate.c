@@ -6,13 +6,22 @@
 #include "conf/json.h"
 #include "plan/internal.h"
 
+cJSON *embed_labels(const char *encoder, const char *set)
+{
+    cJSON *labels = cJSON_CreateObject();
+    if (labels != NULL && cJSON_AddStringToObject(labels, "encoder", encoder) != NULL &&
+        cJSON_AddStringToObject(labels, "set", set) != NULL)
+        return labels;
+    cJSON_Delete(labels);
+    return NULL;
+}
+
 static int add_embed(struct builder *b, int encoder_task, const char *encoder, int set, int *task)
 {
     const struct task_kind *kind = task_kind_find("embed");
     char *name = mem_printf(b->err, "%s/%s", encoder, b->sets[set].name);
-    cJSON *labels = cJSON_CreateObject();
-    if (name == NULL || labels == NULL || cJSON_AddStringToObject(labels, "encoder", encoder) == NULL ||
-        cJSON_AddStringToObject(labels, "set", b->sets[set].name) == NULL) {
+    cJSON *labels = embed_labels(encoder, b->sets[set].name);
+    if (name == NULL || labels == NULL) {
         cJSON_Delete(labels);
         mem_free(name);
         return err_set(b->err, "out of memory");
@@ -93,13 +102,13 @@ static int trial_of(const struct builder *b, int suspect, int victim)
 static cJSON *evaluation_labels(struct builder *b, int suspect, int victim)
 {
     const struct encoder_entry *s = &b->encoders[suspect], *v = &b->encoders[victim];
-    const cJSON *from = b->plan->tasks[s->task].labels;
+    const cJSON *from = s->task < 0 ? NULL : b->plan->tasks[s->task].labels;
     cJSON *o = cJSON_CreateObject();
     if (o != NULL && cJSON_AddStringToObject(o, "encoder", s->name) != NULL &&
         cJSON_AddStringToObject(o, "victim", v->name) != NULL &&
         cJSON_AddStringToObject(o, "role", role_against(b, suspect, victim)) != NULL &&
         cJSON_AddStringToObject(o, "queries", json_text(from, "queries", "")) != NULL &&
-        cJSON_AddNumberToObject(o, "budget", json_number(from, "budget", -1)) != NULL &&
+        cJSON_AddNumberToObject(o, "budget", json_number(from, "budget", 0)) != NULL &&
         cJSON_AddStringToObject(o, "loss", json_text(from, "loss", "")) != NULL &&
         cJSON_AddNumberToObject(o, "overlap", json_number(from, "overlap", -1)) != NULL &&
         cJSON_AddNumberToObject(o, "set_overlap", json_number(from, "set_overlap", -1)) != NULL &&
@@ -109,7 +118,7 @@ static cJSON *evaluation_labels(struct builder *b, int suspect, int victim)
     return NULL;
 }
 
-/* The embed task behind one need; -1 after a user's error. */
+/* The task that makes the representations of one need; -1 after a user's error. */
 static int need_task(struct builder *b, const struct task_need *need, int suspect, int victim, int *task)
 {
     const struct encoder_entry *v = &b->encoders[victim], *s = &b->encoders[suspect];
@@ -122,6 +131,8 @@ static int need_task(struct builder *b, const struct task_need *need, int suspec
             return -1;
         return add_embed(b, encoder, json_text(b->plan->tasks[encoder].labels, "name", ""), set, task);
     }
+    if (need->encoder == NEED_SUSPECT && s->files != NULL)
+        return black_box_task(b, suspect, need->set, set, task);
     const struct encoder_entry *e = need->encoder == NEED_SUSPECT ? s : v;
     return add_embed(b, e->task, e->name, set, task);
 }
@@ -129,16 +140,18 @@ static int need_task(struct builder *b, const struct task_need *need, int suspec
 static int evaluate_pair(struct builder *b, const struct task_kind *kind, const struct expansion *e, int suspect,
                          int victim)
 {
+    bool complete = true;
     struct task_spec spec = { .kind = kind, .set = -1, .node = e->group };
     for (const struct task_need *need = kind->needs; need->role != NULL; need++) {
         int task;
         if (need_task(b, need, suspect, victim, &task) != 0)
             return -1;
-        if (task < 0)
-            return 0;
+        complete = complete && task >= 0;
         spec.inputs[spec.n_inputs].role = need->role;
         spec.inputs[spec.n_inputs++].task = task;
     }
+    if (!complete) /* said, and the plan will not be */
+        return 0;
     char *name = mem_printf(b->err, "%s@%s%s", b->encoders[suspect].name, b->encoders[victim].name, e->suffix);
     if (name == NULL)
         return -1;

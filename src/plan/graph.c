@@ -27,7 +27,7 @@ int set_number(cJSON *object, const char *key, double value, struct err *err)
 static const char *const run_settings[] = { "checkpoint_seconds", NULL };
 
 /* params with data by fingerprint, files by contents, without run settings */
-static cJSON *identity_params(struct builder *b, const struct task_spec *spec)
+static cJSON *identity_params(struct builder *b, struct task_spec *spec)
 {
     cJSON *p = cJSON_Duplicate(spec->params, true);
     if (p == NULL) {
@@ -46,6 +46,7 @@ static cJSON *identity_params(struct builder *b, const struct task_spec *spec)
             conf_error(b->conf, spec->node, "%s: %s", spec->file_key, why.text);
             snprintf(hex, sizeof hex, "unreadable");
         }
+        snprintf(spec->file_hash, sizeof spec->file_hash, "%s", hex);
         if (replace_string(p, spec->file_key, hex, b->err) != 0)
             goto failed;
     }
@@ -226,6 +227,17 @@ static int add_inputs_to_task(struct builder *b, struct plan_task *t, const stru
     return 0;
 }
 
+/* What a task must find when it reads its data and files. */
+static int add_contents(struct builder *b, struct plan_task *t, const struct task_spec *spec)
+{
+    t->contents = cJSON_CreateObject();
+    if (t->contents == NULL ||
+        (spec->set >= 0 && cJSON_AddStringToObject(t->contents, "dataset", b->sets[spec->set].fingerprint) == NULL) ||
+        (spec->file_hash[0] != '\0' && cJSON_AddStringToObject(t->contents, spec->file_key, spec->file_hash) == NULL))
+        return err_set(b->err, "out of memory");
+    return 0;
+}
+
 int graph_add(struct builder *b, struct task_spec *spec, int *task, bool *fresh)
 {
     char identity[HASH_HEX], id[TASK_ID];
@@ -258,8 +270,8 @@ int graph_add(struct builder *b, struct task_spec *spec, int *task, bool *fresh)
     t->cost = cost_of(b, t->kind, t->params, spec, &b->extents[index]);
     t->state = spec->n_inputs == 0 ? TASK_READY : TASK_WAITING;
     t->name = unique_name(b, spec);
-    if (t->name == NULL || add_inputs_to_task(b, t, spec) != 0 || table_add(&b->names, t->name, index, b->err) != 0 ||
-        table_add(&b->ids, id, index, b->err) != 0)
+    if (t->name == NULL || add_contents(b, t, spec) != 0 || add_inputs_to_task(b, t, spec) != 0 ||
+        table_add(&b->names, t->name, index, b->err) != 0 || table_add(&b->ids, id, index, b->err) != 0)
         goto out;
     if (fresh != NULL)
         *fresh = true;

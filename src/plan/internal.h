@@ -35,11 +35,13 @@ struct encoder_entry {
     const char *base; /* without; borrowed: the part of the config's name */
     const char *role; /* "victim", "independent", "suspect", "thief" */
     const struct conf_node *node;
-    int trial; /* -1: the same in all trials */
-    int task;
-    int members, heldout; /* sets; -1: none */
-    int victim;           /* of a theft: entry of the victim; else -1 */
-    int random;           /* init task for a victim; -1: none yet */
+    int trial;                     /* -1: the same in all trials */
+    int task;                      /* -1: none, of a black box */
+    const struct conf_node *files; /* representations of a black box; NULL: the encoder is there */
+    int dim;                       /* of a black box: length of a representation; 0: not known yet */
+    int members, heldout;          /* sets; -1: none */
+    int victim;                    /* of a theft: entry of the victim; else -1 */
+    int random;                    /* init task for a victim; -1: none yet */
 };
 
 struct builder {
@@ -63,11 +65,12 @@ struct task_spec {
     const struct task_kind *kind;
     const char *name; /* without the kind */
     cJSON *params, *labels;
-    int set;                 /* goes into params as "dataset"; -1: none */
-    const char *budget_free; /* parameter that is no part of the identity (but of the id); NULL */
-    const char *file_key;    /* parameter that is a path: its contents count; NULL */
-    int trial;               /* goes into derived seeds */
-    bool seeded;             /* params.seed = -1 or absent is to be derived */
+    int set;                  /* goes into params as "dataset"; -1: none */
+    const char *budget_free;  /* parameter that is no part of the identity (but of the id); NULL */
+    char file_hash[HASH_HEX]; /* of the file behind file_key, filled by graph_identity; "" */
+    const char *file_key;     /* parameter that is a path: its contents count; NULL */
+    int trial;                /* goes into derived seeds */
+    bool seeded;              /* params.seed = -1 or absent is to be derived */
     int n_inputs;
     struct {
         const char *role;
@@ -97,6 +100,12 @@ int sets_common(struct builder *b, int a, int c, int64_t *common);
 int sets_shared(struct builder *b, int a, int c, uint8_t *in);
 
 int encoders_load(struct builder *b, const struct conf_node *block);
+/* Checks a suspect's `representations`; *good becomes false after an error of the user. */
+int black_box_load(struct builder *b, const struct conf_node *files, bool *good);
+/* The task that takes in a black box's file for this set; -1 after an error of the user. */
+int black_box_task(struct builder *b, int suspect, enum need_set need, int set, int *task);
+/* Labels of a task that makes representations; NULL: out of memory. */
+cJSON *embed_labels(const char *encoder, const char *set);
 int thefts_load(struct builder *b, const struct conf_node *block);
 int evaluate_load(struct builder *b, const struct conf_node *block);
 int mocks_load(struct builder *b, const struct conf_node *block);

@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 struct journal {
@@ -39,6 +41,19 @@ static int cut_torn_line(int fd, const char *path, struct err *err)
     return 0;
 }
 
+/* A folder or the like in the journal's place is set aside. */
+static int clear_place(const char *path, struct err *err)
+{
+    struct stat st;
+    char aside[PATH_MAX];
+    if (stat(path, &st) != 0 || S_ISREG(st.st_mode))
+        return 0;
+    if (fs_path(aside, sizeof aside, err, "%s.damaged", path) != 0)
+        return -1;
+    log_warn("%s is no regular file and becomes %s", path, aside);
+    return rename(path, aside) != 0 ? err_errno(err, "cannot rename %s", path) : 0;
+}
+
 struct journal *journal_open(const char *path, struct err *err)
 {
     struct journal *j = mem_alloc(1, sizeof *j, err);
@@ -46,8 +61,13 @@ struct journal *journal_open(const char *path, struct err *err)
         return NULL;
     j->sync = true;
     j->path = mem_strdup(path, err);
-    j->fd = j->path == NULL ? -1 : open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (j->path != NULL && j->fd < 0)
+    j->fd = -1;
+    if (j->path == NULL || clear_place(path, err) != 0) {
+        journal_close(j);
+        return NULL;
+    }
+    j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (j->fd < 0)
         err_errno(err, "cannot open %s", path);
     if (j->fd < 0 || cut_torn_line(j->fd, path, err) != 0) {
         journal_close(j);
@@ -159,12 +179,18 @@ int journal_start(struct journal *j, const struct plan_task *task, struct err *e
 
 int journal_done(struct journal *j, const struct plan_task *task, struct err *err)
 {
-    return append(j, task_event("done", task, true), true, err);
+    cJSON *o = task_event("done", task, true);
+    if (task->result[0] != '\0')
+        o = with(o, cJSON_AddStringToObject(o, "result", task->result));
+    if (task->weights[0] != '\0')
+        o = with(o, cJSON_AddStringToObject(o, "weights", task->weights));
+    return append(j, o, true, err);
 }
 
-int journal_failed(struct journal *j, const struct plan_task *task, bool final, struct err *err)
+int journal_failed(struct journal *j, const struct plan_task *task, const char *host, bool final, struct err *err)
 {
     cJSON *o = task_event("failed", task, true);
+    o = with(o, cJSON_AddStringToObject(o, "host", host));
     o = with(o, cJSON_AddStringToObject(o, "error", task->error == NULL ? "" : task->error));
     o = with(o, cJSON_AddBoolToObject(o, "final", final));
     return append(j, o, true, err);

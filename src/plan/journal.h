@@ -3,12 +3,13 @@
  *
  *   {"t":T,"event":"run","ranks":R,"host":"...","revision":"..."}   a run begins (again)
  *   {"t":T,"event":"start","id":"...","attempt":A,"rank":R}
- *   {"t":T,"event":"done","id":"...","attempt":A,"rank":R,"seconds":S}
- *   {"t":T,"event":"failed","id":"...","attempt":A,"rank":R,"seconds":S,"error":"...","final":B}
+ *   {"t":T,"event":"done","id":"...","attempt":A,"rank":R,"seconds":S,"result":"...","weights":"..."}
+ *   {"t":T,"event":"failed","id":"...","attempt":A,"rank":R,"host":"...","seconds":S,"error":"...","final":B}
  *   {"t":T,"event":"stopped","id":"...","attempt":A,"rank":R,"seconds":S,"saved":F}   state saved, not an attempt
  *   {"t":T,"event":"end","done":N,"failed":N,"skipped":N}           a run ends; absent after a kill
  *
- * t: seconds since the epoch. saved: the share of the work, 0 to 1, that the next
+ * result, weights: SHA-256 of the task's files; weights only where it has some; runs of
+ * earlier versions have neither. t: seconds since the epoch. saved: the share of the work, 0 to 1, that the next
  * attempt need not do again. Unknown events and unknown ids are ignored (the config
  * may have changed since). A last line without newline was torn by a kill: it is
  * ignored and cut off when the journal is opened again. */
@@ -22,7 +23,8 @@
 
 struct journal;
 
-/* Opens PATH for appending, creating it; cuts off a torn last line. */
+/* Opens PATH for appending, creating it; cuts off a torn last line. What stands there and is no
+ * regular file is renamed to PATH.damaged. */
 struct journal *journal_open(const char *path, struct err *err);
 void journal_close(struct journal *j);
 
@@ -31,7 +33,7 @@ void journal_close(struct journal *j);
 int journal_run(struct journal *j, int ranks, const char *host, const char *revision, struct err *err);
 int journal_start(struct journal *j, const struct plan_task *task, struct err *err);
 int journal_done(struct journal *j, const struct plan_task *task, struct err *err);
-int journal_failed(struct journal *j, const struct plan_task *task, bool final, struct err *err);
+int journal_failed(struct journal *j, const struct plan_task *task, const char *host, bool final, struct err *err);
 int journal_stopped(struct journal *j, const struct plan_task *task, struct err *err);
 int journal_end(struct journal *j, int done, int failed, int skipped, struct err *err);
 /* Tasks that last a millisecond cannot pay an fsync each: on = false leaves
@@ -54,8 +56,8 @@ struct journal_summary {
  * is TASK_RUNNING in the last run and counts no attempt if a later run began;
  * final failures stand as TASK_FAILED with the error and what depends on them is
  * TASK_SKIPPED; attempts count the last run only. Everything else is WAITING or
- * READY by its inputs. No file: nothing happened. A line that is no JSON object
- * in the middle is an error with its number. summary may be NULL. */
+ * READY by its inputs. No file, or none that can be read: nothing happened. Lines
+ * that are no JSON object are left out, and a warning says how many. summary may be NULL. */
 int journal_replay(const char *path, struct plan *plan, bool (*exists)(void *arg, const char *id), void *arg,
                    struct journal_summary *summary, struct err *err);
 

@@ -27,6 +27,7 @@ void plan_destroy(struct plan *plan)
         mem_free(t->name);
         cJSON_Delete(t->params);
         cJSON_Delete(t->labels);
+        cJSON_Delete(t->contents);
         mem_free(t->inputs);
         mem_free(t->input_tasks);
         mem_free(t->error);
@@ -122,6 +123,7 @@ static cJSON *campaign_json(const struct campaign *c)
         cJSON_AddNumberToObject(o, "threads", (double)c->threads) == NULL ||
         cJSON_AddNumberToObject(o, "ranks_per_gpu", (double)c->ranks_per_gpu) == NULL ||
         cJSON_AddNumberToObject(o, "retries", (double)c->retries) == NULL ||
+        cJSON_AddNumberToObject(o, "retry_seconds", c->retry_seconds) == NULL ||
         cJSON_AddNumberToObject(o, "task_seconds", c->task_seconds) == NULL ||
         cJSON_AddStringToObject(o, "device", c->device) == NULL) {
         cJSON_Delete(o);
@@ -139,7 +141,8 @@ static cJSON *task_json(const struct plan_task *t)
         cJSON_AddStringToObject(o, "name", t->name) == NULL || cJSON_AddNumberToObject(o, "ranks", t->ranks) == NULL ||
         cJSON_AddNumberToObject(o, "cost", t->cost) == NULL ||
         !cJSON_AddItemReferenceToObject(o, "params", t->params) ||
-        !cJSON_AddItemReferenceToObject(o, "labels", t->labels))
+        !cJSON_AddItemReferenceToObject(o, "labels", t->labels) ||
+        (t->contents != NULL && !cJSON_AddItemReferenceToObject(o, "contents", t->contents)))
         goto failed;
     cJSON *inputs = cJSON_AddArrayToObject(o, "inputs");
     for (int i = 0; i < t->n_inputs; i++) {
@@ -201,6 +204,7 @@ static int read_campaign(const cJSON *o, struct campaign *c, struct err *err)
     c->threads = (int64_t)json_number(o, "threads", 0);
     c->ranks_per_gpu = (int64_t)json_number(o, "ranks_per_gpu", 0);
     c->retries = (int64_t)json_number(o, "retries", 0);
+    c->retry_seconds = json_number(o, "retry_seconds", 1);
     c->task_seconds = json_number(o, "task_seconds", 0);
     return 0;
 }
@@ -219,6 +223,7 @@ static int read_task(cJSON *o, struct plan_task *t, struct err *err)
     t->name = mem_strdup(name, err);
     t->params = cJSON_DetachItemFromObjectCaseSensitive(o, "params");
     t->labels = cJSON_DetachItemFromObjectCaseSensitive(o, "labels");
+    t->contents = cJSON_DetachItemFromObjectCaseSensitive(o, "contents");
     t->cost = json_number(o, "cost", 0);
     t->ranks = (int)json_number(o, "ranks", 0);
     t->rank = -1;

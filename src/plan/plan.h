@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "conf/conf.h"
 #include "tasks/task.h"
 
@@ -23,10 +24,11 @@ enum task_state {
 struct plan_task {
     char id[TASK_ID]; /* hash of kind, params less paths, data fingerprints, inputs' identities */
     const struct task_kind *kind;
-    char *name;    /* for people, unique in the plan: "steal:victim.svhn.500.infonce" */
-    cJSON *params; /* every option present, data sets inline */
-    cJSON *labels; /* string and number columns that `collect` adds to this task's rows: encoder, victim,
-                      role, ...; no part of the identity */
+    char *name;      /* for people, unique in the plan: "steal:victim.svhn.500.infonce" */
+    cJSON *params;   /* every option present, data sets inline */
+    cJSON *labels;   /* string and number columns that `collect` adds to this task's rows: encoder, victim,
+                        role, ...; no part of the identity */
+    cJSON *contents; /* what the identity says of data and files: {"dataset": fingerprint, "init": SHA-256, ...} */
     struct task_input *inputs;
     int *input_tasks; /* index of the task behind each input */
     int n_inputs;
@@ -41,6 +43,7 @@ struct plan_task {
     double start, seconds;
     double saved; /* share of the work that stopped attempts have left in the task's folder */
     char *error;  /* last failure, or NULL */
+    char result[HASH_HEX], weights[HASH_HEX]; /* SHA-256 of the files when the task was done; "": none recorded */
 };
 
 /* `campaign` block. */
@@ -50,6 +53,7 @@ struct campaign {
     int64_t ranks_per_gpu; /* tasks at a time on a GPU; 0: any number */
     int64_t threads;       /* of every task: part of the results, never derived from ranks */
     int64_t retries;       /* further attempts after the first */
+    double retry_seconds;  /* before the second attempt; twice that before the third, and so on */
     double task_seconds;   /* time limit of one attempt; 0: none */
     char device[OPTION_NAME];
 };

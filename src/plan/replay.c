@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "conf/json.h"
 #include "plan/journal.h"
@@ -68,6 +69,8 @@ static void apply(struct replay *r, const cJSON *event)
         t->seconds = json_number(event, "seconds", 0);
         t->start = when - t->seconds;
         t->saved = 0;
+        snprintf(t->result, sizeof t->result, "%s", json_text(event, "result", ""));
+        snprintf(t->weights, sizeof t->weights, "%s", json_text(event, "weights", ""));
         set_error(t, NULL);
     } else if (strcmp(name, "failed") == 0) {
         t->state = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(event, "final")) ? TASK_FAILED : TASK_WAITING;
@@ -106,7 +109,7 @@ static void settle(struct plan *plan, bool (*exists)(void *, const char *), void
 int journal_replay(const char *path, struct plan *plan, bool (*exists)(void *arg, const char *id), void *arg,
                    struct journal_summary *summary, struct err *err)
 {
-    int rc = -1, line = 1;
+    int line = 1, left_out = 0, first = 0;
     char *text = NULL;
     size_t bytes = 0;
     struct replay r = { .plan = plan };
@@ -115,28 +118,29 @@ int journal_replay(const char *path, struct plan *plan, bool (*exists)(void *arg
         plan->tasks[i].attempts = 0;
         plan->tasks[i].rank = -1;
         plan->tasks[i].saved = 0;
+        plan->tasks[i].result[0] = plan->tasks[i].weights[0] = '\0';
         set_error(&plan->tasks[i], NULL);
     }
     if (fs_exists(path) && fs_read(path, &text, &bytes, err) != 0)
-        goto out;
+        log_warn("the journal is left out: %s", err->text);
     for (const char *p = text, *newline; bytes > 0 && (newline = memchr(p, '\n', bytes)) != NULL; line++) {
         size_t n = (size_t)(newline - p);
-        cJSON *event = cJSON_ParseWithLength(p, n);
-        if (!cJSON_IsObject(event)) {
-            cJSON_Delete(event);
-            err_set(err, "%s:%d: no journal line: %.*s", path, line, n > 60 ? 60 : (int)n, p);
-            goto out;
-        }
-        apply(&r, event);
+        const char *rest = NULL;
+        cJSON *event = cJSON_ParseWithLengthOpts(p, n, &rest, false);
+        if (cJSON_IsObject(event) && rest == newline)
+            apply(&r, event);
+        else if (left_out++ == 0)
+            first = line;
         cJSON_Delete(event);
         bytes -= n + 1;
         p = newline + 1;
     }
+    if (left_out > 0)
+        log_warn("%s: %d damaged line%s left out, the first is line %d", path, left_out,
+                 left_out == 1 ? " is" : "s are", first);
     settle(plan, exists, arg);
     if (summary != NULL)
         *summary = r.summary;
-    rc = 0;
-out:
     mem_free(text);
-    return rc;
+    return 0;
 }

@@ -16,6 +16,7 @@ struct schedule {
     int *pending;      /* inputs that are not done */
     int *stack;        /* for skipping */
     struct heap ready; /* key: minus the remaining path */
+    struct heap later; /* ready, but not before a time: the key */
     struct schedule_counts counts;
 };
 
@@ -70,7 +71,7 @@ struct schedule *schedule_create(struct plan *plan, struct err *err)
     s->pending = mem_alloc((size_t)plan->n_tasks, sizeof *s->pending, err);
     s->stack = mem_alloc((size_t)plan->n_tasks, sizeof *s->stack, err);
     if (s->pending == NULL || s->stack == NULL || edges_init(&s->edges, plan, err) != 0 ||
-        heap_init(&s->ready, plan->n_tasks, err) != 0) {
+        heap_init(&s->ready, plan->n_tasks, err) != 0 || heap_init(&s->later, plan->n_tasks, err) != 0) {
         schedule_destroy(s);
         return NULL;
     }
@@ -101,6 +102,7 @@ void schedule_destroy(struct schedule *s)
         return;
     edges_fini(&s->edges);
     heap_fini(&s->ready);
+    heap_fini(&s->later);
     mem_free(s->pending);
     mem_free(s->stack);
     mem_free(s);
@@ -162,19 +164,34 @@ static void skip_dependants(struct schedule *s, int task)
     }
 }
 
-bool schedule_failed(struct schedule *s, int task, double seconds, const char *error)
+bool schedule_failed(struct schedule *s, int task, double seconds, const char *error, int64_t retries, double due)
 {
     struct plan_task *t = &s->plan->tasks[task];
     assert(t->state == TASK_RUNNING);
     t->seconds = seconds;
     set_error(t, error);
-    if (t->attempts <= s->plan->campaign.retries) {
-        make_ready(s, task);
+    if (t->attempts <= retries) {
+        set_state(s, task, TASK_READY);
+        heap_push(&s->later, due, task);
         return false;
     }
     set_state(s, task, TASK_FAILED);
     skip_dependants(s, task);
     return true;
+}
+
+void schedule_defer(struct schedule *s, int task, double due)
+{
+    assert(s->plan->tasks[task].state == TASK_READY);
+    heap_push(&s->later, due, task);
+}
+
+void schedule_wake(struct schedule *s, double now)
+{
+    while (s->later.n > 0 && s->later.items[0].key <= now) {
+        int task = heap_pop(&s->later).index;
+        heap_push(&s->ready, -s->plan->tasks[task].path, task);
+    }
 }
 
 void schedule_requeue(struct schedule *s, int task)

@@ -34,10 +34,14 @@ int schedule_next(struct schedule *s);
 void schedule_started(struct schedule *s, int task, int rank, double wall);
 /* Dependants whose inputs are all done become ready. */
 void schedule_done(struct schedule *s, int task, double seconds);
-/* One attempt failed with this message (copied). If attempts are left (campaign
- * retries) the task is ready again and false is returned; else it has failed for
- * good, everything that depends on it is skipped, and true is returned. */
-bool schedule_failed(struct schedule *s, int task, double seconds, const char *error);
+/* One attempt failed with this message (copied). If no more than `retries`
+ * attempts are used up (campaign.retries; 0: no attempt would mend it) the task is ready again and false is returned:
+ * schedule_next finds it once schedule_wake was told a time of `due` or later. Else it has failed for good, everything
+ * that depends on it is skipped, and true is returned. */
+bool schedule_failed(struct schedule *s, int task, double seconds, const char *error, int64_t retries, double due);
+/* A task that schedule_next gave and that nobody may take yet: as after a failure. */
+void schedule_defer(struct schedule *s, int task, double due);
+void schedule_wake(struct schedule *s, double now);
 /* Back into the queue without counting the attempt (stopped, worker gone). */
 void schedule_requeue(struct schedule *s, int task);
 

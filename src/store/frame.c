@@ -9,13 +9,6 @@
 
 #include "base/mem.h"
 
-/* One cell of a row: 8 bytes, so that rows assembled of them are row structs. */
-union cell {
-    int64_t i;
-    double f;
-    const char *s;
-};
-
 struct frame_column {
     char *name, *unit, *help;
     enum column_type type;
@@ -43,25 +36,29 @@ struct frames {
     struct arena *strings;
 };
 
-/* What labels mean: they come from the plan, which has no place to say it. */
-static const struct {
-    const char *name, *unit, *help;
-} label_texts[] = {
-    { "encoder", "", "encoder under suspicion" },
-    { "name", "", "name of the encoder" },
-    { "victim", "", "encoder whose owner asks" },
-    { "role", "", "victim, thief, independent, suspect or random (weights as they are initialised)" },
-    { "arch", "", "architecture" },
-    { "dataset", "", "data set that the encoder was trained on" },
-    { "loss", "", "training loss" },
-    { "queries", "", "data set that the victim was queried with" },
-    { "budget", "images", "number of unique images that the victim was queried with" },
-    { "overlap", "", "share of the queried images that are in the victim's training set; -1 if not a theft" },
-    { "set_overlap", "",
+/* What labels are and mean: they come from the plan, which has no place to say it. The type
+ * is not that of the values, of which all may be missing (-1). */
+static const struct label {
+    const char *name;
+    enum column_type type;
+    const char *unit, *help;
+} known_labels[] = {
+    { "encoder", COLUMN_STRING, "", "encoder under suspicion" },
+    { "name", COLUMN_STRING, "", "name of the encoder" },
+    { "victim", COLUMN_STRING, "", "encoder whose owner asks" },
+    { "role", COLUMN_STRING, "", "victim, thief, independent, suspect or random (weights as they are initialised)" },
+    { "arch", COLUMN_STRING, "", "architecture" },
+    { "dataset", COLUMN_STRING, "", "data set that the encoder was trained on" },
+    { "loss", COLUMN_STRING, "", "training loss" },
+    { "queries", COLUMN_STRING, "", "data set that the victim was queried with" },
+    { "budget", COLUMN_INT, "images", "number of unique images that the victim was queried with" },
+    { "overlap", COLUMN_FLOAT, "",
+      "share of the queried images that are in the victim's training set; -1 if not a theft" },
+    { "set_overlap", COLUMN_FLOAT, "",
       "share of the whole query set's images that are in the victim's training set; -1 if not a theft" },
-    { "seed", "", "seed of the training" },
-    { "trial", "", "repetition of the campaign" },
-    { "set", "", "data set that was embedded" },
+    { "seed", COLUMN_INT, "", "seed of the training" },
+    { "trial", COLUMN_INT, "", "repetition of the campaign" },
+    { "set", COLUMN_STRING, "", "data set that was embedded" },
 };
 
 static const char *arena_add(struct frames *f, const char *s, struct err *err)
@@ -204,18 +201,49 @@ static int put_cell(const struct frame *frame, struct frame_column *c, size_t ro
     return 0;
 }
 
+/* NULL: a label that is not known has the type of its values. */
+static const struct label *find_label(const char *name)
+{
+    for (size_t i = 0; i < sizeof known_labels / sizeof known_labels[0]; i++)
+        if (strcmp(known_labels[i].name, name) == 0)
+            return &known_labels[i];
+    return NULL;
+}
+
+/* A label's value and type, if it is of the type that its name promises. */
+static int read_label(struct frames *f, const cJSON *l, union cell *value, enum column_type *type, struct err *err)
+{
+    const struct label *known = find_label(l->string);
+    if (cJSON_IsString(l)) {
+        *type = COLUMN_STRING;
+        value->s = arena_add(f, l->valuestring, err);
+        if (value->s == NULL)
+            return -1;
+    } else if (cJSON_IsNumber(l) || cJSON_IsBool(l)) {
+        double v = cJSON_IsBool(l) ? cJSON_IsTrue(l) : l->valuedouble;
+        bool whole = v == rint(v) && fabs(v) <= 0x1p53;
+        *type = whole && (known == NULL || known->type != COLUMN_FLOAT) ? COLUMN_INT : COLUMN_FLOAT;
+        if (*type == COLUMN_INT)
+            value->i = (int64_t)v;
+        else
+            value->f = v;
+    } else {
+        return err_set(err, "label %s is neither text nor a number", l->string);
+    }
+    static const char *const names[] = { "a whole number", "a number", "text" };
+    if (known != NULL && *type != known->type)
+        return err_set(err, "label %s is not %s", l->string, names[known->type]);
+    return 0;
+}
+
 static struct frame_column *label_column(struct frame *frame, const char *name, enum column_type type, struct err *err)
 {
     struct frame_column *c = find_column(frame, name);
+    const struct label *known = find_label(name);
     if (c != NULL)
         return c;
-    const char *unit = "", *help = "";
-    for (size_t i = 0; i < sizeof label_texts / sizeof label_texts[0]; i++)
-        if (strcmp(label_texts[i].name, name) == 0) {
-            unit = label_texts[i].unit;
-            help = label_texts[i].help;
-        }
-    return add_column(frame, name, type, mem_strdup(unit, err), mem_strdup(help, err), err);
+    return add_column(frame, name, type, mem_strdup(known == NULL ? "" : known->unit, err),
+                      mem_strdup(known == NULL ? "" : known->help, err), err);
 }
 
 static bool has_member(const struct column *columns, const char *name)
@@ -232,25 +260,12 @@ static int add_labels(struct frames *f, struct frame *frame, const struct column
     const cJSON *l;
     cJSON_ArrayForEach(l, labels)
     {
+        enum column_type type = COLUMN_STRING;
+        union cell value;
         if (has_member(columns, l->string))
             continue;
-        enum column_type type;
-        union cell value;
-        if (cJSON_IsString(l)) {
-            type = COLUMN_STRING;
-            value.s = arena_add(f, l->valuestring, err);
-            if (value.s == NULL)
-                return -1;
-        } else if (cJSON_IsNumber(l) || cJSON_IsBool(l)) {
-            double v = cJSON_IsBool(l) ? cJSON_IsTrue(l) : l->valuedouble;
-            type = v == rint(v) && fabs(v) <= 0x1p53 ? COLUMN_INT : COLUMN_FLOAT;
-            if (type == COLUMN_INT)
-                value.i = (int64_t)v;
-            else
-                value.f = v;
-        } else {
-            return err_set(err, "label %s is neither text nor a number", l->string);
-        }
+        if (read_label(f, l, &value, &type, err) != 0)
+            return -1;
         struct frame_column *c = label_column(frame, l->string, type, err);
         if (c == NULL)
             return -1;
@@ -261,49 +276,24 @@ static int add_labels(struct frames *f, struct frame *frame, const struct column
     return 0;
 }
 
-/* How the members of a compound lie in rows of cells; ended by name = NULL. */
-static struct column *describe_members(struct frames *f, hid_t type, size_t *n, struct err *err)
+static int add_cells(struct frames *f, struct frame *frame, hid_t dataset, const struct h5_table *t, struct err *err)
 {
-    *n = (size_t)H5Tget_nmembers(type);
-    struct column *columns = mem_alloc(*n + 1, sizeof *columns, err);
-    for (size_t i = 0; columns != NULL && i < *n; i++) {
-        char *name = H5Tget_member_name(type, (unsigned)i);
-        H5T_class_t class = H5Tget_member_class(type, (unsigned)i);
-        columns[i] = (struct column){ arena_add(f, name, err),
-                                      class == H5T_INTEGER ? COLUMN_INT
-                                      : class == H5T_FLOAT ? COLUMN_FLOAT
-                                                           : COLUMN_STRING,
-                                      8 * i, NULL, NULL };
-        bool readable = class == H5T_INTEGER || class == H5T_FLOAT || class == H5T_STRING;
-        if (!readable)
-            err_set(err, "column %s is neither number nor text", name);
-        H5free_memory(name);
-        if (!readable || columns[i].name == NULL) {
-            mem_free(columns);
-            return NULL;
-        }
-    }
-    return columns;
-}
-
-static int add_cells(struct frames *f, struct frame *frame, hid_t dataset, const struct column *columns,
-                     size_t n_columns, const union cell *rows, size_t n, struct err *err)
-{
-    for (size_t k = 0; k < n_columns; k++) {
-        struct frame_column *c = find_column(frame, columns[k].name);
+    for (size_t k = 0; k < t->n_columns; k++) {
+        const struct column *column = &t->columns[k];
+        struct frame_column *c = find_column(frame, column->name);
         if (c == NULL)
-            c = add_column(frame, columns[k].name, columns[k].type, h5_get_string(dataset, "units", k, err),
+            c = add_column(frame, column->name, column->type, h5_get_string(dataset, "units", k, err),
                            h5_get_string(dataset, "column_descriptions", k, err), err);
         if (c == NULL)
             return -1;
-        for (size_t i = 0; i < n; i++) {
-            union cell value = rows[i * n_columns + k];
-            if (columns[k].type == COLUMN_STRING) {
-                value.s = arena_add(f, value.s == NULL ? "" : value.s, err);
+        for (size_t i = 0; i < t->n_rows; i++) {
+            union cell value = t->cells[i * t->n_columns + k];
+            if (column->type == COLUMN_STRING) {
+                value.s = arena_add(f, value.s, err);
                 if (value.s == NULL)
                     return -1;
             }
-            if (put_cell(frame, c, frame->n_rows + i, columns[k].type, value, err) != 0)
+            if (put_cell(frame, c, frame->n_rows + i, column->type, value, err) != 0)
                 return -1;
         }
     }
@@ -312,42 +302,16 @@ static int add_cells(struct frames *f, struct frame *frame, hid_t dataset, const
 
 int frames_add(struct frames *f, const char *path, hid_t dataset, const cJSON *labels, struct err *err)
 {
-    int rc = -1;
-    size_t n_columns;
-    union cell *rows = NULL;
+    struct h5_table table;
     struct frame *frame = frame_at(f, path, dataset, err);
-    if (frame == NULL)
+    if (frame == NULL || h5_read_table(dataset, path, &table, err) != 0)
         return -1;
-    hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset), memory = -1, transfer = -1;
-    hssize_t n = H5Sget_simple_extent_npoints(space);
-    struct column *columns = describe_members(f, type, &n_columns, err);
-    if (columns == NULL)
-        goto out;
-    rows = mem_alloc((size_t)n, 8 * n_columns, err);
-    if (rows == NULL)
-        goto out;
-    memory = h5_row_type(columns, 8 * n_columns, false);
-    transfer = h5_transfer((size_t)n * 8 * n_columns);
-    if (n > 0 && H5Dread(dataset, memory, H5S_ALL, H5S_ALL, transfer, rows) < 0) {
-        h5_fail(err, "cannot read %s", path);
-        goto out;
-    }
-    rc = add_labels(f, frame, columns, (size_t)n, labels, err);
+    int rc = add_labels(f, frame, table.columns, table.n_rows, labels, err);
     if (rc == 0)
-        rc = add_cells(f, frame, dataset, columns, n_columns, rows, (size_t)n, err);
+        rc = add_cells(f, frame, dataset, &table, err);
     if (rc == 0)
-        frame->n_rows += (size_t)n;
-    if (n > 0)
-        H5Dvlen_reclaim(memory, space, H5P_DEFAULT, rows);
-out:
-    if (transfer >= 0)
-        H5Pclose(transfer);
-    if (memory >= 0)
-        H5Tclose(memory);
-    mem_free(rows);
-    mem_free(columns);
-    H5Sclose(space);
-    H5Tclose(type);
+        frame->n_rows += table.n_rows;
+    h5_table_fini(&table);
     return rc;
 }
 

@@ -66,7 +66,8 @@ hid_t h5_open(const char *path, struct err *err)
     return file;
 }
 
-hid_t h5_string_type(void)
+/* Variable-length UTF-8, for attributes; H5Tclose. */
+static hid_t string_type(void)
 {
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, H5T_VARIABLE);
@@ -87,7 +88,7 @@ static int put_attribute(hid_t object, const char *name, hid_t type, hid_t memor
 
 int h5_put_string(hid_t object, const char *name, const char *value, struct err *err)
 {
-    hid_t type = h5_string_type();
+    hid_t type = string_type();
     int rc = put_attribute(object, name, type, type, H5Screate(H5S_SCALAR), &value, err);
     H5Tclose(type);
     return rc;
@@ -101,7 +102,7 @@ int h5_put_strings(hid_t object, const char *name, const char *const *values, si
         return -1;
     for (size_t i = 0; i < n; i++)
         all[i] = values[i] == NULL ? "" : values[i];
-    hid_t type = h5_string_type();
+    hid_t type = string_type();
     int rc = put_attribute(object, name, type, type, H5Screate_simple(1, &dims, NULL), all, err);
     H5Tclose(type);
     mem_free(all);
@@ -138,7 +139,7 @@ char *h5_get_string(hid_t object, const char *name, size_t i, struct err *err)
     char *text = NULL;
     if (H5Aexists(object, name) <= 0)
         return NULL;
-    hid_t a = H5Aopen(object, name, H5P_DEFAULT), type = h5_string_type(), space = H5Aget_space(a);
+    hid_t a = H5Aopen(object, name, H5P_DEFAULT), type = string_type(), space = H5Aget_space(a);
     hssize_t n = H5Sget_simple_extent_npoints(space);
     char **all = n > 0 ? mem_alloc((size_t)n, sizeof *all, err) : NULL;
     if (all != NULL && H5Aread(a, type, all) >= 0) {
@@ -156,7 +157,8 @@ char *h5_get_string(hid_t object, const char *name, size_t i, struct err *err)
 hid_t h5_transfer(size_t bytes)
 {
     enum { LEAST = 1 << 12, MOST = 1 << 20 };
-    size_t buffer = bytes > MOST / 2 ? MOST : 2 * bytes; /* a string takes 16 bytes in the file, 8 in memory */
+    size_t buffer =
+        bytes > MOST / 2 ? MOST : 2 * bytes; /* text of any length takes 16 bytes in the file, 8 in memory */
     hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
     H5Pset_buffer(transfer, buffer < LEAST ? LEAST : buffer, NULL, NULL);
     return transfer;
@@ -179,9 +181,8 @@ static void layout_chunked(hid_t layout, int rank, const int64_t *dims, size_t e
     H5Pset_fletcher32(layout);
 }
 
-/* An open dataset, written, or -1. */
-static hid_t write_dataset(hid_t file, const char *path, hid_t type, hid_t memory, const void *data, int rank,
-                           const int64_t *dims, struct err *err)
+hid_t h5_write_dataset(hid_t file, const char *path, hid_t type, hid_t memory, const void *data, int rank,
+                       const int64_t *dims, struct err *err)
 {
     hsize_t size[H5S_MAX_RANK] = { 0 }, most[H5S_MAX_RANK] = { 0 };
     size_t bytes = H5Tget_size(memory);
@@ -215,68 +216,13 @@ static hid_t write_dataset(hid_t file, const char *path, hid_t type, hid_t memor
 int h5_write(hid_t file, const char *path, const char *description, const char *unit, hid_t type, hid_t memory,
              const void *data, int rank, const int64_t *dims, struct err *err)
 {
-    hid_t d = write_dataset(file, path, type, memory, data, rank, dims, err);
+    hid_t d = h5_write_dataset(file, path, type, memory, data, rank, dims, err);
     if (d < 0)
         return -1;
     int rc = h5_put_string(d, "description", description, err);
     if (rc == 0 && unit != NULL)
         rc = h5_put_string(d, "units", unit, err);
     H5Dclose(d);
-    return rc;
-}
-
-hid_t h5_row_type(const struct column *columns, size_t row_size, int packed)
-{
-    size_t n = 0, at = 0;
-    while (columns[n].name != NULL)
-        n++;
-    hid_t type = H5Tcreate(H5T_COMPOUND, packed ? 8 * n : row_size), string = h5_string_type();
-    for (size_t i = 0; i < n; i++) {
-        const struct column *c = &columns[i];
-        hid_t member = c->type == COLUMN_INT     ? packed ? H5T_STD_I64LE : H5T_NATIVE_INT64
-                       : c->type == COLUMN_FLOAT ? packed ? H5T_IEEE_F64LE : H5T_NATIVE_DOUBLE
-                                                 : string;
-        H5Tinsert(type, c->name, packed ? at : c->offset, member);
-        at += c->type == COLUMN_STRING && packed ? H5Tget_size(string) : 8;
-    }
-    H5Tclose(string);
-    return type;
-}
-
-static int put_column_texts(hid_t d, const struct column *columns, struct err *err)
-{
-    size_t n = 0;
-    while (columns[n].name != NULL)
-        n++;
-    const char **texts = mem_alloc(n, sizeof *texts, err);
-    if (texts == NULL)
-        return -1;
-    for (size_t i = 0; i < n; i++)
-        texts[i] = columns[i].unit;
-    int rc = h5_put_strings(d, "units", texts, n, err);
-    for (size_t i = 0; i < n; i++)
-        texts[i] = columns[i].help;
-    if (rc == 0)
-        rc = h5_put_strings(d, "column_descriptions", texts, n, err);
-    mem_free(texts);
-    return rc;
-}
-
-int h5_write_table(hid_t file, const char *path, const char *description, const struct column *columns,
-                   const void *rows, size_t row_size, size_t n, struct err *err)
-{
-    int64_t dims = (int64_t)n;
-    hid_t type = h5_row_type(columns, row_size, true), memory = h5_row_type(columns, row_size, false);
-    hid_t d = write_dataset(file, path, type, memory, rows, 1, &dims, err);
-    int rc = -1;
-    if (d >= 0) {
-        rc = h5_put_string(d, "description", description, err);
-        if (rc == 0)
-            rc = put_column_texts(d, columns, err);
-        H5Dclose(d);
-    }
-    H5Tclose(memory);
-    H5Tclose(type);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 #include <hdf5.h>
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -24,9 +25,6 @@ hid_t h5_open(const char *path, struct err *err); /* read-only */
  * 2 MiB of conversion buffers for each small table. H5Pclose. */
 hid_t h5_transfer(size_t bytes);
 
-/* Variable-length UTF-8; H5Tclose. */
-hid_t h5_string_type(void);
-
 /* A scalar string attribute. */
 int h5_put_string(hid_t object, const char *name, const char *value, struct err *err);
 /* (n) strings; NULL counts as "". */
@@ -43,12 +41,34 @@ char *h5_get_string(hid_t object, const char *name, size_t i, struct err *err);
 int h5_write(hid_t file, const char *path, const char *description, const char *unit, hid_t type, hid_t memory,
              const void *data, int rank, const int64_t *dims, struct err *err);
 
-/* A table, see result_table: compound, one member a column. Units and help of
- * the columns are the string arrays `units` and `column_descriptions`. */
+/* The same without texts: the open dataset, or -1. H5Dclose. */
+hid_t h5_write_dataset(hid_t file, const char *path, hid_t type, hid_t memory, const void *data, int rank,
+                       const int64_t *dims, struct err *err);
+
+/* A table, see result_table: compound, one member a column; text has the width of the
+ * column's longest, at least 1. Units and help of the columns are the string arrays
+ * `units` and `column_descriptions`. */
 int h5_write_table(hid_t file, const char *path, const char *description, const struct column *columns,
                    const void *rows, size_t row_size, size_t n, struct err *err);
 
-/* Compound of the columns as they lie in a row struct (packed: as in the file). H5Tclose. */
-hid_t h5_row_type(const struct column *columns, size_t row_size, int packed);
+/* One cell of a row: 8 bytes, so that rows assembled of them are row structs. */
+union cell {
+    int64_t i;
+    double f;
+    const char *s;
+};
+
+/* A table in memory. */
+struct h5_table {
+    struct column *columns; /* (n_columns), ended by name = NULL; without units and help */
+    size_t n_columns, n_rows;
+    union cell *cells; /* (n_rows, n_columns) */
+    char *texts;       /* what the cells of text point to */
+};
+
+/* Reads an open compound dataset: text of fixed and of variable length, numbers of any
+ * width. path: for messages. h5_table_fini. */
+int h5_read_table(hid_t dataset, const char *path, struct h5_table *out, struct err *err);
+void h5_table_fini(struct h5_table *t);
 
 #endif

@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "base/version.h"
 
-enum column_type { COLUMN_INT, COLUMN_FLOAT, COLUMN_STRING }; /* int64, float64, variable-length UTF-8 */
+enum column_type { COLUMN_INT, COLUMN_FLOAT, COLUMN_STRING }; /* int64, float64, UTF-8 of a fixed width */
 
 struct column {
     const char *name; /* NULL ends a list of columns */

@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "conf/json.h"
 #include "tasks/room.h"
 
 int task_input_path(const struct task_context *ctx, const char *role, const char *suffix, char out[PATH_MAX],
@@ -28,7 +29,20 @@ int task_images(const struct task_context *ctx, struct images *out, struct err *
     const cJSON *spec = cJSON_GetObjectItemCaseSensitive(ctx->params, "dataset");
     if (!cJSON_IsObject(spec))
         return err_set(err, "the task %s has no data set", ctx->name);
-    return dataset_read(spec, out, err);
+    if (dataset_read(spec, out, err) != 0)
+        return -1;
+    /* asked after reading, so that files that change meanwhile are noticed */
+    const char *planned = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(ctx->contents, "dataset"));
+    char hex[HASH_HEX];
+    int rc = planned == NULL ? 0 : dataset_fingerprint(spec, hex, err);
+    if (rc == 0 && planned != NULL && strcmp(hex, planned) != 0) {
+        char *text = json_canonical(spec, NULL);
+        rc = err_set(err, "the images have changed since the run began: %.1000s", text == NULL ? "" : text);
+        mem_free(text);
+    }
+    if (rc != 0)
+        images_fini(out);
+    return rc;
 }
 
 int task_take_images(const struct images *im, const int64_t *chosen, int64_t n, struct images *out, struct err *err)

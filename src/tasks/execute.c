@@ -2,11 +2,52 @@
 #include "tasks/execute.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fs.h"
 #include "device/device.h"
 #include "tasks/provenance.h"
 #include "tasks/room.h"
+
+static int check_file(const char *path, const char *planned, const char *what, struct err *err)
+{
+    char hex[HASH_HEX];
+    if (planned[0] == '\0')
+        return 0;
+    if (hash_file(path, hex, err) != 0)
+        return -1;
+    return strcmp(hex, planned) == 0 ? 0 : err_set(err, "%s %s: its SHA-256 is not the recorded one", path, what);
+}
+
+/* Files that the parameters name are those that the plan saw. */
+static int check_contents(const struct task_context *ctx, struct err *err)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, ctx->contents)
+    {
+        const char *file = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(ctx->params, item->string));
+        if (file != NULL && cJSON_IsString(item) &&
+            check_file(file, item->valuestring, "has changed since the run began", err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The inputs are the files that their tasks left. */
+static int check_inputs(const struct task_context *ctx, struct err *err)
+{
+    static const char damaged[] = "is damaged or another task's (the next run makes it anew)";
+    char path[PATH_MAX];
+    for (int i = 0; i < ctx->n_inputs; i++) {
+        const struct task_input *input = &ctx->inputs[i];
+        if (task_path(ctx->dir, input->id, ".h5", path, err) != 0 ||
+            check_file(path, input->result, damaged, err) != 0 ||
+            task_path(ctx->dir, input->id, ".safetensors", path, err) != 0 ||
+            check_file(path, input->weights, damaged, err) != 0)
+            return -1;
+    }
+    return 0;
+}
 
 int task_execute(struct task_context *ctx, const struct task_kind *kind, const char *device, int threads,
                  struct err *err)
@@ -20,8 +61,12 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
         fs_path(folder, sizeof folder, err, "%s/tasks", ctx->dir) != 0 ||
         fs_path(ctx->work, sizeof ctx->work, err, "%s/work/%s", ctx->dir, ctx->id) != 0)
         return -1;
-    if (fs_exists(result)) /* perhaps since just before the end of an earlier attempt */
+    if (ctx->result != NULL && ctx->result[0] != '\0' && check_file(result, ctx->result, "", err) == 0)
         return fs_remove_tree(ctx->work, err);
+    /* A result that no journal speaks of, left just before the end of a run perhaps: nobody
+     * knows whether it is whole. */
+    if (fs_remove_tree(result, err) != 0 || check_inputs(ctx, err) != 0 || check_contents(ctx, err) != 0)
+        return -1;
     if (fs_mkdirs(folder, err) != 0 || fs_mkdirs(ctx->work, err) != 0)
         return -1;
     if (kind->needs_device) {
@@ -46,6 +91,10 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
     ctx->provenance = NULL;
     if (rc == 0 && !fs_exists(result))
         rc = err_set(err, "the %s task left no result at %s", kind->name, result);
+    if (rc == 0 && check_contents(ctx, err) != 0) { /* changed while it was read, perhaps */
+        rc = -1;
+        fs_remove_tree(result, NULL);
+    }
     if (rc == 0)
         rc = fs_remove_tree(ctx->work, err);
 out:

@@ -19,9 +19,10 @@
 static const double poll_seconds = 0.3;
 
 /* What a process on the GPU takes besides what its task says: the libraries' code, which
- * is loaded as it is used, and buffers of the device. Measured on none yet: a guess on
- * the safe side. */
-static const size_t overhead = (size_t)640 << 20;
+ * is loaded as it is used, and buffers of the device. Not measured yet: a context with cuDNN
+ * and cuBLAS is expected to take 450 to 650 MiB, cuBLAS's working memory 32 more, and the
+ * rest is margin, because a task that runs out of memory has failed and one that waits has not. */
+static const size_t overhead = (size_t)768 << 20;
 
 /* A file of this machine for this device; -1 (and a warning, once) if it cannot be
  * opened: then tasks do not see each other, and memory may run out. */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "conf/option.h"
 
 enum { TASK_ID = 33 }; /* 32 hexadecimal digits and NUL */
@@ -32,12 +33,15 @@ struct task_progress {
 struct task_input {
     char role[32]; /* "encoder", "members", "heldout", "victim.members", ... */
     char id[TASK_ID];
+    char result[HASH_HEX], weights[HASH_HEX]; /* SHA-256 of its files; "": not known, or it has none */
 };
 
 struct task_context {
     const char *dir; /* run directory */
     const char *id, *name;
-    const cJSON *params; /* canonical: every option present */
+    const cJSON *params;   /* canonical: every option present */
+    const cJSON *contents; /* what data and files must be: {"dataset": fingerprint, "init": SHA-256}; may be NULL */
+    const char *result;    /* digest of its result if it is done already; NULL or "": it is not */
     const struct task_input *inputs;
     int n_inputs;
     char work[PATH_MAX]; /* this task's own folder; survives failed attempts, removed when done */

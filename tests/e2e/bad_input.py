@@ -270,6 +270,34 @@ bad_config("an encoder that is neither trained nor imported", 'role = "independe
            'role = "independent";\n      trian', "train", problems=2)
 bad_config("an encoder that is both trained and imported", 'role = "independent";',
            'role = "independent"; weights = "w.safetensors";', "either")
+
+
+def bad_representations(what, says, members="m.npy", heldout="h.npy", role="suspect", problems=1, victims=1):
+    """A row about a suspect that is only files: m.npy and h.npy are good."""
+    def make():
+        other = '{ name = "other"; role = "independent";'
+        files = "".join(f'{k} = "{v}"; ' for k, v in (("members", members), ("heldout", heldout)) if v)
+        write_config(other, f'{{ name = "api"; role = "{role}"; representations = {{ {files}}}; }},\n    '
+                     + (other if victims == 1 else '{ name = "other"; role = "victim"; heldout = "heldout";'))
+        x = np.random.default_rng(0).normal(size=(32, 8))
+        np.save("m.npy", x), np.save("h.npy", x[::-1]), np.save("short.npy", x[1:]), np.save("wide.npy", np.hstack([x, x]))
+        np.save("whole.npy", np.ones((32, 8), int)), np.save("flat.npy", x[:, 0])
+        return "run", "c.cfg"
+    ROWS.append((what, make, says, 2, problems))
+
+
+bad_representations("representations of too few images", "short.npy has 31 rows where the set has 32", heldout="short.npy")
+bad_representations("representations that are missing", "c.cfg:12: cannot open", members="none.npy")
+bad_representations("representations that are whole numbers", "does not hold representations", members="whole.npy")
+bad_representations("representations in one dimension", "does not hold representations", members="flat.npy")
+bad_representations("representations of two lengths", "length 16, but others of api have 8", heldout="wide.npy")
+bad_representations("representations of the members alone", 'of the held-out images "heldout"', heldout=None)
+bad_representations("representations of two victims' members in one file", 'name the set, as outside = "FILE.npy"',
+                    victims=2)
+bad_representations("representations of neither victim's members", 'the members "outside": outside = "FILE.npy" is wanted',
+                    members=None, problems=2, victims=2)
+bad_representations("one file for members and held-out images", "are the same file", heldout="m.npy")
+bad_representations("a victim that is only representations", "a victim's weights are needed", role="victim")
 bad_config("an unset environment variable", 'format = "procedural"; classes = 4; count = 96; size = 8;',
            'format = "cifar10"; path = "${NO_SUCH_VARIABLE}/cifar";', "NO_SUCH_VARIABLE")
 bad_config("an @include that is missing", "similarity = { };", '\n@include "none.cfg"\n', "none.cfg")
@@ -945,7 +973,7 @@ def _():
     return ("run", "m.cfg", "--out", "d")
 
 
-@row("status: garbage within the journal", "journal.jsonl:2")
+@row("status: garbage within the journal", "d/journal.jsonl: 1 damaged line is left out, the first is line 2", status=0)
 def _():
     mock_run()
     lines = open("d/journal.jsonl").read().splitlines()
@@ -1027,7 +1055,7 @@ def _():
     return ("collect", "d")
 
 
-@row("collect: a result of garbage", "tasks/")
+@row("collect: a result of garbage", "is damaged and left out: `dinf run` does", status=1, problems=None)
 def _():
     mock_run()
     name = [n for n in sorted(os.listdir("d/tasks")) if n.endswith(".h5")][0]

@@ -7,7 +7,6 @@ import sys
 import h5py
 import numpy as np
 
-TEXT = h5py.string_dtype()
 LABELS = {
     "encoder": ("", "encoder under suspicion"),
     "victim": ("", "encoder whose owner asks"),
@@ -15,8 +14,8 @@ LABELS = {
     "queries": ("", "query set"),
     "budget": ("images", "number of unique images that the victim was queried with"),
     "loss": ("", "training loss"),
-    "overlap": ("", "share of the queried images that are in the victim's training set"),
-    "set_overlap": ("", "share of the whole query set's images that are in the victim's training set"),
+    "overlap": ("", "share of the queried images that are in the victim's training set; -1 if not a theft"),
+    "set_overlap": ("", "share of the whole query set's images, likewise; -1 if not a theft"),
     "trial": ("", "repetition"),
 }
 TEXTS = dict(
@@ -34,13 +33,17 @@ TEXTS = dict(
 TEXTS["loss"] = ("", "mean loss of the epoch")
 
 
+def column_type(values):
+    if isinstance(values[0], str):
+        return h5py.string_dtype("utf-8", max([1] + [len(v.encode()) for v in values]))
+    return np.int64 if isinstance(values[0], int) else np.float64
+
+
 def put_table(f, path, rows, description):
     names = list(rows[0])
-    types = [
-        (n, TEXT if isinstance(rows[0][n], str) else np.int64 if isinstance(rows[0][n], int) else np.float64)
-        for n in names
-    ]
-    data = np.array([tuple(r[n] for n in names) for r in rows], dtype=types)
+    types = [(n, column_type([r[n] for r in rows])) for n in names]
+    cells = [tuple(r[n].encode() if isinstance(r[n], str) else r[n] for n in names) for r in rows]
+    data = np.array(cells, dtype=types)
     d = f.create_dataset(path, data=data, maxshape=(None,), chunks=True, compression="gzip", shuffle=True)
     d.attrs["description"] = description
     d.attrs["units"] = np.array([TEXTS.get(n, ("", ""))[0] for n in names], dtype=object)
@@ -227,7 +230,7 @@ def add_tasks(f, encoders, rng):
 def make(variant, path):
     rng = np.random.default_rng(len(variant))
     with h5py.File(path, "w") as f:
-        f.attrs["schema_version"] = 1
+        f.attrs["schema_version"] = 2
         f.attrs["campaign"] = variant
         if variant == "empty":
             put_table(

@@ -9,6 +9,8 @@ gets. (embed: tests/golden/nn/check_torchvision.py.)
 import hashlib
 import json
 import os
+import pathlib
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import StandardScaler, normalize
 
 DINF = None
+CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "configs")
+DEMO, MOCK = os.path.join(CONFIGS, "demo.cfg"), os.path.join(CONFIGS, "mock.cfg")
 
 
 def dinf(*args, env=None):
@@ -145,7 +149,7 @@ class Commands(unittest.TestCase):
         h5 = dinf_json("audit", "--fit", f"{r}:/a/fit", "--members", f"{r}:/a/members", "--heldout", f"{r}:/a/heldout")
         self.assertEqual(without_provenance(dinf_json("audit", "--fit", f, "--members", m, "--heldout", h)),
                          without_provenance(h5))
-        digest = hashlib.sha256(open(r, "rb").read()).hexdigest()
+        digest = hashlib.sha256(pathlib.Path(r).read_bytes()).hexdigest()
         self.assertEqual([i["sha256"] for i in h5["provenance"]["inputs"]], [digest] * 3)
         self.assertEqual(h5["provenance"]["inputs"][1]["file"], f"{r}:/a/members")
 
@@ -280,8 +284,148 @@ class Commands(unittest.TestCase):
             self.assertIn("library_openblas", got)
             self.assertRegex(got["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
             for i, name in zip(got["inputs"], (a, b, b)):
-                self.assertEqual(i["sha256"], hashlib.sha256(open(name, "rb").read()).hexdigest())
+                self.assertEqual(i["sha256"], hashlib.sha256(pathlib.Path(name).read_bytes()).hexdigest())
                 self.assertEqual(i["file"], name)
+
+    # ---- what must not become a verdict ----
+
+    def test_audit_of_repeated_rows_violates_assumptions(self):
+        (f, m, h), (_, members, heldout) = self.three()
+        audit = ("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 1)
+        self.assertEqual(dinf_json(*audit)["verdict"], "inconclusive")
+        np.save(m, np.concatenate((members, members[:7])))  # one in a hundred is accepted
+        self.assertEqual(dinf_json(*audit)["verdict"], "inconclusive")
+        np.save(m, np.concatenate((members, members[:8])))
+        self.assertIn("8 of 708 rows of the members repeat", dinf_json(*audit)["reason"])
+        np.save(m, members)
+        np.save(h, np.repeat(heldout, 4, axis=0))
+        for statistic in ("gap", "learned"):
+            got = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--statistic", statistic)
+            self.assertEqual(got["verdict"], "assumptions violated")
+
+    def test_audit_takes_zeros_of_either_sign_for_equal(self):
+        rows = np.maximum(self.rng.normal(size=(100, 24)), 0)
+        f, m = self.save("f.npy", rows), self.save("m.npy", np.where(rows == 0, -0.0, rows))
+        h = self.save("h.npy", np.maximum(self.rng.normal(size=(120, 24)), 0))
+        got = dinf_json("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 1)
+        self.assertEqual(got["verdict"], "assumptions violated")
+        self.assertIn("100 of 100 rows of the members are also in the rows to fit", got["reason"])
+
+    # ---- help ----
+
+    def test_help(self):
+        """Every command says what it is in 80 columns, by any of four ways, with examples of options that it has."""
+        first = dinf("--help").stdout
+        self.assertEqual([dinf(w).stdout for w in ("help", "-h")], [first] * 2)
+        names = [line.split()[0] for line in first.splitlines() if line.startswith("  ")]
+        self.assertGreaterEqual(len(names), 11)
+        benches = [["bench", w] for w in ("train", "gmm", "augment", "mutual-information", "schedule")]
+        for command in [[name] for name in names] + benches:
+            text = dinf(*command, "--help").stdout
+            self.assertTrue(text.startswith("usage: dinf " + " ".join(command)), command)
+            self.assertEqual([dinf("help", *command).stdout, dinf(*command, "-h").stdout], [text] * 2, command)
+            self.assertLessEqual(max(map(len, text.splitlines())), 80, command)
+            examples = text.split("\nexamples:\n")[1].replace("\\\n", " ").splitlines()
+            self.assertTrue(examples, command)
+            for line in examples:
+                words = line[line.index("dinf ") :].split()[1:]
+                self.assertEqual(words[0], command[0])
+                done = dinf(*words, "--help")
+                self.assertEqual((done.returncode, done.stderr), (0, ""), line)
+        for line in first.splitlines() + dinf("list").stdout.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+        self.assertEqual(dinf("-V").stdout, dinf("--version").stdout)
+        self.refused("help", "adit", says="did you mean 'audit'?")
+        self.refused("lits", says="did you mean 'list'?")
+
+    # ---- outputs ----
+
+    def test_output_is_checked_to_its_end(self):
+        for words in (("plan", DEMO, "--json"), ("plan", DEMO), ("list",), ("--help",), ("--version",)):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([DINF, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+            self.assertEqual(done.returncode, 2, words)
+            self.assertIn("standard output", done.stderr)
+
+    def test_closed_descriptors_stay_out_of_the_files(self):
+        for closed in (">&- 2>&-", "2>&-", "<&- >&- 2>&-"):
+            folder = self.path("run" + closed)
+            words = [DINF, "run", MOCK, "--out", folder]
+            command = " ".join(map(shlex.quote, words)) + " " + closed
+            self.assertEqual(subprocess.run(["bash", "-c", command]).returncode, 0, closed)
+            with open(os.path.join(folder, "journal.jsonl")) as journal:
+                for line in journal:
+                    json.loads(line)
+
+    def test_evidence_is_not_overwritten(self):
+        images = self.save("images.npy", np.zeros((2, 3, 8, 8), np.uint8))
+        weights = self.path("w.safetensors")
+        self.write_safetensors(weights, {"conv1.weight": np.zeros((64, 3, 3, 3), np.float32)})
+        link, device, target = self.path("link.npy"), self.path("device"), self.path("target.npy")
+        os.link(images, self.path("hard.npy"))
+        os.symlink(weights, link)
+        os.mkfifo(device)
+        embed = ("embed", "--weights", weights, "--arch", "resnet10", "--images", images, "--out")
+        for out, says in ((weights, "--weights"), (images, "--images"), (self.path("hard.npy"), "--images"),
+                          (link, "--weights"), (device, "not a regular file"), (self.folder.name, "a folder")):
+            before = [pathlib.Path(p).read_bytes() for p in (weights, images)]
+            self.refused(*embed, out, says=says)
+            self.assertEqual(before, [pathlib.Path(p).read_bytes() for p in (weights, images)])
+        os.remove(link)
+        open(target, "w").close()
+        os.symlink(target, link)  # written through
+        done = dinf("embed", "--weights", self.encoder(), "--arch", "resnet10", "--width", "0.125", "--images", images,
+                    "--out", link)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(os.path.islink(link))
+        self.assertEqual(np.load(target).shape[0], 2)
+
+    def encoder(self, edit=lambda tensors: None):
+        """Weights of a small ResNet-10, as PyTorch names and shapes them."""
+        tensors, c_in = {}, 3
+
+        def conv(name, c_out, c_in, k):
+            tensors[name + ".weight"] = self.rng.normal(size=(c_out, c_in, k, k)).astype(np.float32) * 0.1
+
+        def norm(name, c):
+            for part, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+                tensors[f"{name}.{part}"] = np.full(c, value, np.float32)
+
+        conv("conv1", 8, 3, 3), norm("bn1", 8)
+        c_in = 8
+        for layer, c in enumerate((8, 16, 32, 64), 1):
+            block = f"layer{layer}.0."
+            conv(block + "conv1", c, c_in, 3), norm(block + "bn1", c), conv(block + "conv2", c, c, 3)
+            norm(block + "bn2", c)
+            if layer > 1:
+                conv(block + "downsample.0", c, c_in, 1), norm(block + "downsample.1", c)
+            c_in = c
+        edit(tensors)
+        self.write_safetensors(self.path("encoder.safetensors"), tensors)
+        return self.path("encoder.safetensors")
+
+    def test_negative_variances_are_refused(self):
+        def edit(tensors):
+            tensors["layer2.0.bn1.running_var"][3] = -0.001  # NaN everywhere in PyTorch
+        images = self.save("images.npy", np.zeros((2, 3, 8, 8), np.uint8))
+        self.refused("embed", "--weights", self.encoder(edit), "--arch", "resnet10", "--width", "0.125", "--images",
+                     images, "--out", self.path("r.npy"), says="layer2.0.bn1.running_var holds a negative variance")
+
+    # ---- configs as editors write them ----
+
+    def test_configs_in_other_encodings(self):
+        with open(MOCK, "rb") as f:
+            text = f.read()
+        plans = []
+        for name, data in (("plain.cfg", text), ("bom.cfg", b"\xef\xbb\xbf" + text)):
+            with open(self.path(name), "wb") as f:
+                f.write(data)
+            plans.append(dinf_json("plan", self.path(name))["tasks"])
+        self.assertEqual(plans[0], plans[1])
+        for data in ("# é\n".encode("latin-1"), b"# \xc0\xaf\n", b"# \xed\xa0\x80\n", b"# \xe2\x82"):
+            with open(self.path("bad.cfg"), "wb") as f:
+                f.write(b"# 1\n" + data)
+            self.refused("plan", self.path("bad.cfg"), says="bad.cfg:2: this is not UTF-8 text")
 
     # ---- compare ----
 

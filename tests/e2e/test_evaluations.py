@@ -3,6 +3,8 @@
 
 usage: test_evaluations.py DINF
 """
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -81,6 +83,18 @@ class Evaluations(unittest.TestCase):
         assert done.returncode == 0, done.stderr
         return h5py.File(os.path.join(out, "results.h5"))
 
+    def record(self, folder, task):
+        """The journal's digest of a result that the test itself has changed."""
+        with open(f"{folder}/tasks/{task}.h5", "rb") as f:
+            digest = hashlib.sha256(f.read()).hexdigest()
+        with open(f"{folder}/journal.jsonl") as f:
+            lines = [json.loads(line) for line in f]
+        done = [line for line in lines if line.get("id") == task and "result" in line]
+        self.assertEqual(len(done), 1)
+        done[0]["result"] = digest
+        with open(f"{folder}/journal.jsonl", "w") as f:
+            f.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+
     def texts(self, column):
         return [v.decode() for v in column]
 
@@ -133,6 +147,57 @@ class Evaluations(unittest.TestCase):
         self.assertTrue((rows["components"] == np.where(rows["statistic"] == b"gap", 1, -1)).all())
         self.assertTrue(np.isin(rows["converged"], [0, 1]).all())
 
+    def test_representations_in_place_of_weights(self):
+        """Who hands in an encoder's representations gets the encoder's numbers."""
+        f, folder = self.files[0], os.path.join(self.folder.name, "api")
+        os.mkdir(folder)
+        entries = []
+        for name, encoder, kind in (("api", "victim.t0", "f4"), ("reseller", "other.t0", "f8")):
+            for s in ("members", "heldout"):
+                np.save(f"{folder}/{name}-{s}.npy", f["representations"][encoder][s][:].astype(kind))
+            entries.append(f''',\n{{ name = "{name}"; role = "suspect"; representations =
+                {{ members = "{name}-members.npy"; heldout = "{name}-heldout.npy"; }}; }}''')
+        before = "epochs = 2; batch = 25; }; }\n);"
+        self.assertEqual(CONFIG.count(before), 1)
+        with open(f"{folder}/c.cfg", "w") as config:
+            config.write((CONFIG % {"seed": 1}).replace(before, before[:-3] + "".join(entries) + "\n);"))
+        done = subprocess.run([DINF, "run", "api/c.cfg", "--out", f"{folder}/run", "--device", "cpu"],
+                              cwd=self.folder.name, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(f"{folder}/run/results.h5") as g:
+            for table, n, columns in (
+                ("scores/dataset_inference", 4, ("statistic", "t", "log10_p", "n_members", "dim", "verdict")),
+                ("scores/similarity", 1, ("obfuscation", "cosine", "l2", "mutual_information", "mi_score")),
+            ):
+                rows = g[table][:]
+                for name, encoder in ((b"api", b"victim.t0"), (b"reseller", b"other.t0")):
+                    a, b = (rows[(rows["encoder"] == e) & (rows["victim"] == b"victim.t0")] for e in (name, encoder))
+                    self.assertEqual(len(a), n)
+                    self.assertEqual(set(a["role"]), {b"suspect"})
+                    for c in columns:
+                        np.testing.assert_array_equal(a[c], b[c])
+                    other = rows[(rows["encoder"] == name) & (rows["victim"] == b"victim.t1")]
+                    self.assertEqual(len(other), n)  # a suspect is the same in all trials
+            for s in ("members", "heldout"):
+                np.testing.assert_array_equal(g[f"representations/reseller/{s}"][:],
+                                              np.load(f"{folder}/reseller-{s}.npy"))
+                self.assertEqual(g[f"representations/api/{s}"].dtype, np.float32)
+            tasks = g["tasks"][:]
+            embedded = tasks["name"][tasks["kind"] == b"embed"]
+            self.assertFalse([t for t in embedded if t.startswith((b"embed:api", b"embed:reseller"))])
+        # another file is another task, and its tests are done again; nothing else is
+        x = np.load(f"{folder}/api-heldout.npy")
+        np.save(f"{folder}/api-heldout.npy", x[::-1])
+        with h5py.File(f"{folder}/run/results.h5") as g:
+            first = set(g["tasks"]["id"])
+        done = subprocess.run([DINF, "run", f"{folder}/c.cfg", "--out", f"{folder}/run", "--device", "cpu"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(f"{folder}/run/results.h5") as g:
+            new = {t["name"] for t in g["tasks"] if t["id"] not in first}
+        self.assertEqual(new, {b"representations:api/heldout", b"dataset_inference:api@victim.t0",
+                               b"dataset_inference:api@victim.t1"})
+
     def test_mutual_information_and_its_interval(self):
         rows = [(f, SAMPLES[seed], row) for f, seed in zip(self.files, (1, 2)) for row in f["scores/similarity"][:]]
         for f, sample, row in rows:
@@ -167,6 +232,10 @@ class Evaluations(unittest.TestCase):
                     x[50:] = np.random.default_rng(1).normal(size=x[50:].shape)
                 f["representations"][:] = x
             os.remove(scores)
+            done = subprocess.run([DINF, "task", folder, "similarity:other.t0@victim.t0"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1)  # not with a representation that is not the task's
+            self.assertIn("is damaged or another task's", done.stderr)
+            self.record(folder, tasks["embed:other.t0/members"])
             done = subprocess.run([DINF, "task", folder, "similarity:other.t0@victim.t0"], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
             with h5py.File(scores) as f:

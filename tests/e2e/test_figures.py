@@ -147,9 +147,63 @@ class Figures(unittest.TestCase):
         self.assertIn("2 campaigns, 6 victims, alpha = 0.05", both)
         self.assertIn("/6 |", both.splitlines()[2])
 
+    def test_loader(self):
+        """Text is str, so that a filter finds its rows; what is missing is no number."""
+        path = self.make("full")
+        with h5py.File(path) as f:
+            raw = f["encoders"][:]
+            scores = f["scores/dataset_inference"][:]
+            tasks = f["tasks"][:]
+        r = results.load(path)
+        thief = raw["role"] == b"thief"
+        found = r.encoders[r.encoders.role == "thief"]
+        self.assertEqual(list(found.name), [n.decode() for n in raw["name"][thief]])
+        self.assertEqual(thief.sum(), 12)
+        np.testing.assert_array_equal(found.overlap, raw["overlap"][thief])
+        self.assertTrue(r.encoders[r.encoders.role != "thief"].overlap.isna().all())
+        found = r.scores("dataset_inference")
+        np.testing.assert_array_equal(found.t, scores["t"])
+        self.assertEqual((found.components == 10).sum(), (scores["components"] == 10).sum())
+        self.assertEqual(found.components.isna().sum(), (scores["components"] == -1).sum())
+        self.assertEqual(r.tasks["rank"].isna().sum(), (tasks["rank"] == -1).sum())
+        self.assertEqual(set(map(type, r.tasks.state)), {str})
+        with self.assertRaisesRegex(results.Missing, "has no /representations/victim/members"):
+            r.representations("victim", "members")
+
+    def test_readme(self):
+        """The README's lines work as they are written."""
+        path = self.make("full")
+        with h5py.File(path, "a") as f:
+            f["representations/victim/members"] = np.eye(3, dtype=np.float32)
+        text = (ANALYSIS.parent / "README.md").read_text(encoding="utf-8")
+        lines = text[text.index("    import sys; sys.path") :].split("\n\n")[0].splitlines()
+        self.assertEqual(sum("runs/demo/results.h5" in x for x in lines), 1)
+        values = [x.split("#")[0].strip().replace("runs/demo/results.h5", str(path)) for x in lines]
+        space = {}
+        for line in values[:3]:
+            exec(line, space)
+        thieves, scores, matrix, label = (eval(line, space) for line in values[3:])
+        self.assertEqual(len(thieves), 12)
+        self.assertEqual(len(scores), 30)
+        self.assertEqual(matrix.shape, (3, 3))
+        self.assertEqual(label, "Welch's t")
+
+    def test_text_of_any_length(self):
+        """Files of schema 1 read as those of today."""
+        old, new = self.dir / "old.h5", self.make("full")
+        with h5py.File(old, "w") as f, h5py.File(new) as g:
+            for name in ("encoders", "tasks", "scores/dataset_inference"):
+                rows = g[name][:]
+                text = [n for n in rows.dtype.names if rows.dtype[n].kind == "S"]
+                types = [(n, h5py.string_dtype() if n in text else rows.dtype[n]) for n in rows.dtype.names]
+                f[name] = np.array([tuple(r) for r in rows], types)
+                f[name].attrs.update(g[name].attrs)
+        for get in (lambda r: r.encoders, lambda r: r.tasks, lambda r: r.scores("dataset_inference")):
+            self.assertTrue(get(results.load(old)).equals(get(results.load(new))))
+
     def test_labels_come_from_the_file(self):
         path = self.make("one")
-        r = results.Results(path)
+        r = results.load(path)
         self.assertEqual(r.label("curves/victim", "seconds"), "duration of the epoch [s]")
         self.assertEqual(r.label("scores/dataset_inference", "n_fit"), "n fit")
         self.assertEqual(r.name, "one")

@@ -89,6 +89,9 @@ name=$(printf '%s' "$gpu" | tr -cs 'A-Za-z0-9' '-' | sed 's/-$//')
 mkdir -p "$(dirname "$out")"
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/dinf-gpu.XXXXXX")
+# What PyTorch compiles outlives this call: a benchmark that was cut short does not compile it again.
+: "${TORCHINDUCTOR_CACHE_DIR:=${TMPDIR:-/tmp}/dinf-gpu-inductor}" "${TRITON_CACHE_DIR:=${TMPDIR:-/tmp}/dinf-gpu-triton}"
+export TORCHINDUCTOR_CACHE_DIR TRITON_CACHE_DIR
 export WORK TMPDIR=$WORK
 trap 'rm -rf "$WORK"' EXIT
 mkdir "$WORK/sections" "$WORK/json"

@@ -2,13 +2,13 @@
  * own vectorised loops for what is bound by memory. */
 #include "device/cpu/cpu.h"
 
-#include <cblas.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "device/augment_host.h"
+#include "device/cpu/blas.h"
 #include "device/cpu/layout.h"
 #include "device/host.h"
 #include "device/linalg_tables.h"
@@ -151,8 +151,10 @@ static void processor(char *out, size_t size)
 static struct device *open_cpu(int threads, struct err *err)
 {
     char name[64], version[16];
-    struct cpu_device *cpu = mem_alloc(1, sizeof *cpu, err);
 
+    if (blas_open(err) != 0)
+        return NULL;
+    struct cpu_device *cpu = mem_alloc(1, sizeof *cpu, err);
     if (cpu == NULL)
         return NULL;
     omp_set_num_threads(threads);
@@ -178,9 +180,11 @@ static int libraries(struct library *out, int max)
         onednn_version(out[0].version, sizeof out[0].version);
     }
     if (max > 1) {
-        out[1].name = "openblas"; /* "OpenBLAS 0.3.21 USE_OPENMP DYNAMIC_ARCH ..." */
-        if (sscanf(openblas_get_config(), "%*s %63s", out[1].version) != 1)
-            snprintf(out[1].version, sizeof out[1].version, "unknown");
+        out[1].name = "openblas";
+        if (blas_open(NULL) == 0)
+            snprintf(out[1].version, sizeof out[1].version, "%s, kernels for %s", blas.version, blas.kernels);
+        else
+            snprintf(out[1].version, sizeof out[1].version, "not here");
     }
     return max < 2 ? max : 2;
 }

@@ -4,13 +4,12 @@
  * cpu_mixture_diag.c and cpu_mixture_full.c. */
 #include "device/cpu/cpu_linalg.h"
 
-#include <cblas.h>
-#include <f77blas.h>
 #include <math.h>
 #include <omp.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "device/cpu/blas.h"
 #include "device/linalg_tables.h"
 
 void cpu_blas_begin(const struct device *dev, double work)
@@ -34,7 +33,7 @@ static int cpu_dgemm(struct device *dev, enum trans ta, enum trans tb, int m, in
 {
     (void)err;
     cpu_blas_begin(dev, (double)m * n * k);
-    cblas_dgemm(CblasRowMajor, blas_trans(ta), blas_trans(tb), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    blas.dgemm(CblasRowMajor, blas_trans(ta), blas_trans(tb), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     cpu_blas_end(dev);
     return 0;
 }
@@ -44,7 +43,7 @@ static int cpu_dsyrk(struct device *dev, int n, int d, double alpha, const doubl
 {
     (void)err;
     cpu_blas_begin(dev, 0.5 * n * d * (double)d);
-    cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, d, n, alpha, a, lda, beta, c, ldc);
+    blas.dsyrk(CblasRowMajor, CblasLower, CblasTrans, d, n, alpha, a, lda, beta, c, ldc);
     cpu_blas_end(dev);
     return 0;
 }
@@ -55,7 +54,7 @@ static int cpu_dpotrf(struct device *dev, int d, double *a, int lda, int *info, 
     blasint n = d, ld = lda, status = 0;
     char upper = 'U';
     cpu_blas_begin(dev, (double)d * d * d / 6.0);
-    BLASFUNC(dpotrf)(&upper, &n, a, &ld, &status);
+    blas.dpotrf(&upper, &n, a, &ld, &status);
     cpu_blas_end(dev);
     *info = (int)status;
     return status < 0 ? err_set(err, "dpotrf refused its argument %d", -(int)status) : 0;
@@ -66,7 +65,7 @@ static int cpu_dtrtri(struct device *dev, int d, double *a, int lda, struct err 
     blasint n = d, ld = lda, status = 0;
     char upper = 'U', non_unit = 'N';
     cpu_blas_begin(dev, (double)d * d * d / 6.0);
-    BLASFUNC(dtrtri)(&upper, &non_unit, &n, a, &ld, &status);
+    blas.dtrtri(&upper, &non_unit, &n, a, &ld, &status);
     cpu_blas_end(dev);
     return status ? err_set(err, "a triangular matrix of order %d has a zero on its diagonal", d) : 0;
 }
@@ -82,10 +81,10 @@ static int cpu_whitening_factors(struct device *dev, int k, int d, double *a, in
         double *matrix = a + (size_t)j * d * d;
         blasint n = d, status = 0;
         char upper = 'U', non_unit = 'N';
-        BLASFUNC(dpotrf)(&upper, &n, matrix, &n, &status);
+        blas.dpotrf(&upper, &n, matrix, &n, &status);
         info[j] = (int)status;
         if (status == 0)
-            BLASFUNC(dtrtri)(&upper, &non_unit, &n, matrix, &n, &status);
+            blas.dtrtri(&upper, &non_unit, &n, matrix, &n, &status);
         refused |= status < 0;
     }
     cpu_blas_end(dev);
@@ -96,7 +95,7 @@ static int cpu_dtrsm(struct device *dev, int n, int d, const double *l, int ldl,
 {
     (void)err;
     cpu_blas_begin(dev, 0.5 * n * d * (double)d);
-    cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, d, 1.0, l, ldl, x, ldx);
+    blas.dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, d, 1.0, l, ldl, x, ldx);
     cpu_blas_end(dev);
     return 0;
 }
@@ -157,8 +156,8 @@ static inline void nearest_update(struct nearest *best, double distance, int64_t
 static void nearest_tile(int d, const double *x, const double *square, int64_t i0, int ni, int64_t j0, int nj,
                          double *product, struct nearest *best)
 {
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, ni, nj, d, -2.0, x + i0 * d, d, x + j0 * d, d, 0.0, product,
-                TILE);
+    blas.dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, ni, nj, d, -2.0, x + i0 * d, d, x + j0 * d, d, 0.0, product,
+               TILE);
     for (int i = 0; i < ni; i++) {
         double *row = product + (size_t)i * TILE;
         struct nearest mine = best[i0 + i];
@@ -194,7 +193,7 @@ static int cpu_nearest_rows(struct device *dev, int64_t n, int d, const double *
         int me = omp_get_thread_num();
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < n; i++)
-            square[i] = cblas_ddot(d, x + i * d, 1, x + i * d, 1);
+            square[i] = blas.ddot(d, x + i * d, 1, x + i * d, 1);
 #pragma omp for schedule(dynamic)
         for (int64_t t = 0; t < tiles * tiles; t++) {
             int64_t i0 = t / tiles * TILE, j0 = t % tiles * TILE;

@@ -1,8 +1,8 @@
 /* Matrix product by OpenBLAS; bias, ReLU, sums and the optimiser as OpenMP loops. */
-#include <cblas.h>
 #include <omp.h>
 #include <string.h>
 
+#include "device/cpu/blas.h"
 #include "device/cpu/cpu.h"
 #include "device/kernels.h"
 
@@ -12,10 +12,10 @@ int cpu_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int
     (void)err;
     /* OpenBLAS takes the number of threads that OpenMP would, but only when it has more than one */
     omp_set_num_threads(dev->threads);
-    if (openblas_get_num_threads() != dev->threads)
-        openblas_set_num_threads(dev->threads);
-    cblas_sgemm(CblasRowMajor, ta == TRANS_YES ? CblasTrans : CblasNoTrans, tb == TRANS_YES ? CblasTrans : CblasNoTrans,
-                m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    if (blas.get_num_threads() != dev->threads)
+        blas.set_num_threads(dev->threads);
+    blas.sgemm(CblasRowMajor, ta == TRANS_YES ? CblasTrans : CblasNoTrans, tb == TRANS_YES ? CblasTrans : CblasNoTrans,
+               m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     return 0;
 }
 

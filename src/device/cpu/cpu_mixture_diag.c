@@ -7,10 +7,10 @@
  * products of matrices. */
 #include "device/cpu/cpu_linalg.h"
 
-#include <cblas.h>
 #include <omp.h>
 
 #include "base/mem.h"
+#include "device/cpu/blas.h"
 
 /* The kernel works on ROWS x COMPONENTS accumulators, which fill the registers of
  * AVX-512, over COLUMNS columns at a time, whose parameters fit the first-level
@@ -108,8 +108,8 @@ static void add_dense(int rows, int d, int k, const double *x, const double *res
 {
     for (size_t i = 0; i < (size_t)rows * d; i++)
         square[i] = x[i] * x[i];
-    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, k, d, rows, 1.0, resp, k, x, d, 1.0, sums, 2 * d);
-    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, k, d, rows, 1.0, resp, k, square, d, 1.0, sums + d, 2 * d);
+    blas.dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, k, d, rows, 1.0, resp, k, x, d, 1.0, sums, 2 * d);
+    blas.dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, k, d, rows, 1.0, resp, k, square, d, 1.0, sums + d, 2 * d);
 }
 
 static void block_pass(int rows, int d, int k, const double *x, const double *linear, const double *curve,

@@ -10,11 +10,11 @@
  * error on their side. What is left, which is little, is computed exactly. */
 #include "device/cpu/cpu_linalg.h"
 
-#include <cblas.h>
 #include <omp.h>
 #include <stdbool.h>
 
 #include "base/mem.h"
+#include "device/cpu/blas.h"
 
 enum { STRIPE = 128, CHUNK = 512, SCREEN_MAX = 16, SCREEN_ROWS = 128 };
 
@@ -43,8 +43,8 @@ static void screen_component(int d, int k, int j, int m, const double *whiten, c
         if (i == j)
             continue;
         double *u = apart + (size_t)kept * d;
-        cblas_dcopy(d, means + (size_t)i * d, 1, u, 1);
-        cblas_dtrmv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, d, w, d, u, 1);
+        blas.dcopy(d, means + (size_t)i * d, 1, u, 1);
+        blas.dtrmv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, d, w, d, u, 1);
         for (int l = 0; l < d; l++)
             u[l] -= c[l];
         double square = dot(d, u, u);
@@ -55,7 +55,7 @@ static void screen_component(int d, int k, int j, int m, const double *whiten, c
                 at = squares[o] > squares[at] ? o : at;
             if (square >= squares[at])
                 continue;
-            cblas_dcopy(d, u, 1, apart + (size_t)at * d, 1);
+            blas.dcopy(d, u, 1, apart + (size_t)at * d, 1);
         } else {
             kept++;
         }
@@ -65,12 +65,12 @@ static void screen_component(int d, int k, int j, int m, const double *whiten, c
         double *u = apart + (size_t)o * d, before = sqrt(dot(d, u, u));
         for (int pass = 0; pass < 2; pass++)
             for (int p = 0; p < o; p++)
-                cblas_daxpy(d, -dot(d, u, apart + (size_t)p * d), apart + (size_t)p * d, 1, u, 1);
+                blas.daxpy(d, -dot(d, u, apart + (size_t)p * d), apart + (size_t)p * d, 1, u, 1);
         double norm = sqrt(dot(d, u, u));
-        cblas_dscal(d, norm > 1e-8 * before && norm > 0.0 ? 1.0 / norm : 0.0, u, 1);
+        blas.dscal(d, norm > 1e-8 * before && norm > 0.0 ? 1.0 / norm : 0.0, u, 1);
         shift[o] = dot(d, u, c);
-        cblas_dcopy(d, u, 1, row + (size_t)o * d, 1);
-        cblas_dtrmv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, d, w, d, row + (size_t)o * d, 1);
+        blas.dcopy(d, u, 1, row + (size_t)o * d, 1);
+        blas.dtrmv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, d, w, d, row + (size_t)o * d, 1);
     }
 }
 
@@ -89,9 +89,9 @@ static int screen_create(int threads, int d, int k, int m, const double *whiten,
         double *apart = aparts + (size_t)omp_get_thread_num() * (m + 1) * d;
 #pragma omp for schedule(static)
         for (int j = 0; j < k; j++) {
-            cblas_dcopy(d, centre + (size_t)j * d, 1, means + (size_t)j * d, 1);
-            cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, d, whiten + (size_t)j * d * d, d,
-                        means + (size_t)j * d, 1);
+            blas.dcopy(d, centre + (size_t)j * d, 1, means + (size_t)j * d, 1);
+            blas.dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, d, whiten + (size_t)j * d * d, d,
+                       means + (size_t)j * d, 1);
         }
 #pragma omp for schedule(static)
         for (int j = 0; j < k; j++)
@@ -110,7 +110,7 @@ static void screen_rows(int rows, int d, int k, int m, const double *x, const do
 {
     int km = k * m;
     if (m > 0)
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, km, d, 1.0, x, d, screen, d, 0.0, coordinates, km);
+        blas.dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, km, d, 1.0, x, d, screen, d, 0.0, coordinates, km);
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < k; j++) {
             double sum = 0.0;
@@ -202,8 +202,8 @@ static void chunk_exact(struct full *f, int thread, int j, const int64_t *list, 
     for (int first = 0; first < d; first += STRIPE) {
         int size = d - first < STRIPE ? d - first : STRIPE;
         const double *c = f->centre + (size_t)j * d + first;
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, size, first + size, 1.0, gathered, d,
-                    f->whiten + ((size_t)j * d + first) * d, d, 0.0, y, STRIPE);
+        blas.dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, size, first + size, 1.0, gathered, d,
+                   f->whiten + ((size_t)j * d + first) * d, d, 0.0, y, STRIPE);
         for (int i = 0; i < rows; i++) {
             double sum = 0.0;
 #pragma omp simd reduction(+ : sum)
@@ -241,8 +241,8 @@ static int chunk_screen(struct full *f, int thread, int j, const int64_t *list, 
         int first = s * STRIPE, size = d - first < STRIPE ? d - first : STRIPE, kept = 0;
         const double *c = f->centre + (size_t)j * d + first;
         double unit = (d + 2) * 0x1p-24 * f->whiten_norm[j * stripes + s];
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, size, first + size, 1.0f, gathered, d,
-                    f->single + ((size_t)j * d + first) * d, d, 0.0f, y, STRIPE);
+        blas.sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, size, first + size, 1.0f, gathered, d,
+                   f->single + ((size_t)j * d + first) * d, d, 0.0f, y, STRIPE);
         for (int i = 0; i < rows; i++) {
             int64_t row = alive[i];
             double sum = 0.0;
@@ -449,7 +449,7 @@ int cpu_weighted_scatter(struct device *dev, int64_t n, int d, const double *x, 
                 for (int c = 0; c < d; c++)
                     mine[(size_t)i * d + c] = root * (v[c] - centre[c]);
             }
-            cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, d, rows, 1.0, mine, d, 1.0, part, d);
+            blas.dsyrk(CblasRowMajor, CblasLower, CblasTrans, d, rows, 1.0, mine, d, 1.0, part, d);
         }
     }
     cpu_blas_end(dev);

@@ -60,12 +60,14 @@ fail:
     return -1;
 }
 
-/* At most `count` values; how many there were. */
+/* At most `count` values; how many were written: cuDNN may answer how many it has. */
 static int get(descriptor d, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
                void *values, int64_t *got, struct err *err)
 {
     *got = 0;
-    return cuda_check_cudnn(cudnnBackendGetAttribute(d, name, type, count, got, values), what, err);
+    int rc = cuda_check_cudnn(cudnnBackendGetAttribute(d, name, type, count, got, values), what, err);
+    *got = *got > count ? count : *got;
+    return rc;
 }
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

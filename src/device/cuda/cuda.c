@@ -348,9 +348,7 @@ static int start(struct cuda_device *cuda, struct err *err)
         cuda_check(cudaMalloc(&cuda->blas_workspace, CUDA_BLAS_WORKSPACE), what, err) != 0 ||
         cuda_check_cublas(cublasSetWorkspace(cuda->cublas, cuda->blas_workspace, CUDA_BLAS_WORKSPACE), what, err) !=
             0 ||
-        cuda_check_cublas(cublasLtCreate(&cuda->cublas_lt), what, err) != 0 ||
-        cuda_check_cusolver(cusolverDnCreate(&cuda->cusolver), what, err) != 0 ||
-        cuda_check_cusolver(cusolverDnSetStream(cuda->cusolver, cuda->stream), what, err) != 0)
+        cuda_check_cublas(cublasLtCreate(&cuda->cublas_lt), what, err) != 0)
         return -1;
     cuda->choices = cuda_choices_create(choices && *choices ? choices : NULL, err);
     return cuda->choices ? cuda_memory_init(cuda, err) : -1;

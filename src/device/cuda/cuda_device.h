@@ -24,8 +24,9 @@ struct cuda_buffer {
 
 /* Page-locked memory that uploads go through, so that the caller's array is free
  * again at once and the stream need not be waited for: a ring, whose length bounds
- * how far the host runs ahead. Each grows to what it is asked for. */
-enum { CUDA_STAGES = 4, CUDA_STAGE_BYTES = 1 << 20, CUDA_STAGE_BYTES_MAX = 256 << 20 };
+ * how far the host runs ahead. Each grows to what it is asked for, up to the size of
+ * what a step sends; what is larger comes once and is waited for. */
+enum { CUDA_STAGES = 4, CUDA_STAGE_BYTES = 1 << 20, CUDA_STAGE_BYTES_MAX = 8 << 20 };
 
 struct cuda_stage {
     void *host;
@@ -46,8 +47,8 @@ struct cuda_device {
     cudnnHandle_t cudnn;
     cublasHandle_t cublas;
     cublasLtHandle_t cublas_lt;
-    void *blas_workspace; /* CUDA_BLAS_WORKSPACE bytes: always the same, so that a recording may use it */
-    cusolverDnHandle_t cusolver;
+    void *blas_workspace;         /* CUDA_BLAS_WORKSPACE bytes: always the same, so that a recording may use it */
+    cusolverDnHandle_t cusolver;  /* NULL until a factorisation asks: trainings never do */
     struct cuda_buffer workspace; /* of cuDNN */
     struct cuda_buffer scratch;   /* of slots: temporaries of one call */
     struct cuda_stage stage[CUDA_STAGES];

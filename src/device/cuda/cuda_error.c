@@ -66,10 +66,26 @@ int cuda_check(cudaError_t status, const char *what, struct err *err)
     }
 }
 
-/* The libraries hide an error of the runtime behind a status of their own. */
+/* What asking for the context's state may answer that is no state of the GPU: a step is
+ * being recorded, where nothing may be waited for, or there is no GPU and none is meant. */
+static bool says_nothing(cudaError_t status)
+{
+    return status == cudaErrorStreamCaptureUnsupported || status == cudaErrorStreamCaptureInvalidated ||
+           status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice;
+}
+
+/* The libraries hide an error of the runtime behind a status of their own. Each has a
+ * runtime in itself, so that ours has seen no error of theirs: it must be asked. */
 static bool runtime_error(const char *what, struct err *err)
 {
-    return cuda_check(cudaPeekAtLastError(), what, err) != 0;
+    cudaError_t status = cudaPeekAtLastError();
+    if (status == cudaSuccess)
+        status = cudaDeviceSynchronize();
+    if (says_nothing(status)) {
+        cudaGetLastError();
+        return false;
+    }
+    return cuda_check(status, what, err) != 0;
 }
 
 int cuda_check_cudnn(cudnnStatus_t status, const char *what, struct err *err)

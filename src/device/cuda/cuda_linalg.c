@@ -50,11 +50,27 @@ struct factor {
     int *info; /* (k) on the GPU */
 };
 
+/* Loading cuSOLVER takes a part of a second, which only those who need it shall pay. */
+static int open_cusolver(struct cuda_device *cuda, struct err *err)
+{
+    const char *what = "starting cuSOLVER";
+    if (cuda->cusolver != NULL)
+        return 0;
+    if (cuda_check_cusolver(cusolverDnCreate(&cuda->cusolver), what, err) != 0)
+        return -1;
+    if (cuda_check_cusolver(cusolverDnSetStream(cuda->cusolver, cuda->stream), what, err) == 0)
+        return 0;
+    cusolverDnDestroy(cuda->cusolver);
+    cuda->cusolver = NULL;
+    return -1;
+}
+
 static int factor_init(struct cuda_device *cuda, int k, int d, struct factor *f, struct err *err)
 {
     const size_t square = (size_t)d * d * sizeof(double);
     double *none = NULL;
-    if (cuda_check_cusolver(
+    if (open_cusolver(cuda, err) != 0 ||
+        cuda_check_cusolver(
             cusolverDnDpotrf_bufferSize(cuda->cusolver, CUBLAS_FILL_MODE_UPPER, d, none, d, &f->workspace_doubles),
             "planning a factorisation", err) != 0)
         return -1;

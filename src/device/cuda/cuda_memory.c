@@ -157,8 +157,10 @@ int cuda_seen(struct device *dev, bool wait, double *value, struct err *err)
 {
     struct cuda_device *cuda = cuda_of(dev);
     cudaError_t status = wait ? cudaEventSynchronize(cuda->look_done) : cudaEventQuery(cuda->look_done);
-    if (status == cudaErrorNotReady)
+    if (status == cudaErrorNotReady) {
+        cudaGetLastError(); /* no error, and shall not be taken for one by the next launch */
         return 0;
+    }
     if (cuda_check(status, "computing on the GPU", err) != 0)
         return -1;
     *value = *cuda->looked;

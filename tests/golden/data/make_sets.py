@@ -1,15 +1,20 @@
 #!/usr/bin/python3
-"""Tiny image sets written by NumPy, and resized images from plain definitions.
+"""Tiny image sets written by NumPy, and images resized by PIL and torchvision.
 
 sets/cifar10/*.bin (2 records a file), sets/cifar100/*.bin (3), sets/*.npy; pixel
 (i, c, y, x) = (37 i + 101 c + 7 y + 3 x) mod 256, labels (3 i) mod 10.
-resize.bin: int32 height, width, cases; uint8 source (3, h, w); each case int32
-size and uint8 (3, size, size).
+resize.bin: int32 height, width, cases; uint8 source (3, h, w); each case int32 side
+and cut, then with s = cut or else side uint8 (3, s, s) and, on the 0..1 scale,
+float32 (3, s, s). cut 0: PIL, the whole image to side x side; else torchvision's
+Resize(side) and CenterCrop(cut).
 """
 import os
 import struct
 
 import numpy as np
+import torch
+from PIL import Image
+from torchvision.transforms import functional
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SETS = os.path.join(HERE, "sets")
@@ -29,36 +34,31 @@ def write_cifar(folder, names, records, labels_before):
                 out.write(bytes([9] * labels_before + [3 * i % 10]) + every[i].tobytes())
 
 
-def area(values, size, axis):
-    """Mean over the area of an output: every value repeated, then blocks averaged."""
-    n = values.shape[axis]
-    moved = np.moveaxis(np.repeat(values, size, axis), axis, -1)
-    return np.moveaxis(moved.reshape(moved.shape[:-1] + (size, n)).mean(-1), -1, axis)
+def pil_square(source, size):
+    """Each plane to size x size: bytes as bytes, and on the 0..1 scale as floats."""
+    planes = [Image.fromarray(plane).resize((size, size), Image.BILINEAR) for plane in source]
+    unit = [Image.fromarray(plane.astype(np.float32) / 255).resize((size, size), Image.BILINEAR) for plane in source]
+    return np.stack(planes), np.stack(unit)
 
 
-def bilinear(values, size, axis):
-    n = values.shape[axis]
-    at = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
-    moved = np.moveaxis(values, axis, -1)
-    flat = np.array([np.interp(at, np.arange(n), row) for row in moved.reshape(-1, n)])
-    return np.moveaxis(flat.reshape(moved.shape[:-1] + (size,)), -1, axis)
-
-
-def resized(source, size):
-    out = source.astype(float)
-    for axis in (1, 2):
-        out = (area if out.shape[axis] > size else bilinear)(out, size, axis)
-    return np.floor(out + 0.5).astype(np.uint8)
+def center(source, side, cut):
+    """torchvision's Resize(side) and CenterCrop(cut)."""
+    def both(x):
+        small = functional.resize(x, [side], functional.InterpolationMode.BILINEAR, antialias=True)
+        return functional.center_crop(small, [cut, cut]).numpy()
+    unit = both(torch.from_numpy(source.astype(np.float32) / 255))
+    return np.floor(unit * 255 + 0.5).astype(np.uint8), unit.astype(np.float32)
 
 
 def write_resize():
     rng = np.random.default_rng(5)
     source = rng.integers(0, 256, (3, 20, 12), dtype=np.uint8)
-    sizes = (1, 4, 7, 12, 16, 20, 31)
+    cases = [(size, 0) for size in (1, 4, 7, 12, 16, 20, 31)] + [(12, 12), (8, 8), (9, 7), (9, 4), (17, 16)]
     with open(os.path.join(HERE, "resize.bin"), "wb") as out:
-        out.write(struct.pack("<3i", 20, 12, len(sizes)) + source.tobytes())
-        for size in sizes:
-            out.write(struct.pack("<i", size) + resized(source, size).tobytes())
+        out.write(struct.pack("<3i", 20, 12, len(cases)) + source.tobytes())
+        for side, cut in cases:
+            pixels, unit = pil_square(source, side) if cut == 0 else center(source, side, cut)
+            out.write(struct.pack("<2i", side, cut) + pixels.tobytes() + unit.tobytes())
 
 
 write_cifar("cifar10", [f"data_batch_{k}.bin" for k in range(1, 6)] + ["test_batch.bin"], 2, 0)

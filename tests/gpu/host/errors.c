@@ -63,6 +63,21 @@ static void refused(const char *fault, const char *sentence)
     unsetenv("HOST_GPU_FAULT");
 }
 
+static struct conv *small_conv(struct device *dev, int n)
+{
+    struct conv_desc d = { .n = n,
+                           .c_in = 3,
+                           .h = 8,
+                           .w = 8,
+                           .c_out = 4,
+                           .kernel = 3,
+                           .stride = 1,
+                           .padding = 1,
+                           .training = true,
+                           .input_gradient = true };
+    return dev->ops->conv_create(dev, &d, &err);
+}
+
 /* What is wrong with a GPU is said in a sentence, before or after it was opened. */
 static void test_faults(void **state)
 {
@@ -72,7 +87,18 @@ static void test_faults(void **state)
     refused("old driver", "the GPU driver is too old: it serves CUDA 11.4, and this binary was built with CUDA ");
     refused("taken", "taken by another process");
     struct device *dev = opened();
+    struct conv *conv = small_conv(dev, 1);
+    assert_non_null(conv);
+    void *in = dev->ops->alloc(dev, 3 * 8 * 8 * sizeof(float), &err);
+    void *w = dev->ops->alloc(dev, 4 * 3 * 9 * sizeof(float), &err);
+    void *y = dev->ops->alloc(dev, 4 * 8 * 8 * sizeof(float), &err);
     setenv("HOST_GPU_FAULT", "lost", 1);
+    assert_int_equal(dev->ops->conv_forward(conv, in, w, NULL, NULL, y, &err), -1);
+    says("convolution: the GPU is lost to this process: "); /* not cuDNN's word for it */
+    dev->ops->conv_destroy(conv);
+    dev->ops->free(dev, in);
+    dev->ops->free(dev, w);
+    dev->ops->free(dev, y);
     assert_int_equal(dev->ops->sync(dev, &err), -1);
     says("computing on the GPU: the GPU is lost to this process: ");
     float x;
@@ -242,21 +268,6 @@ static size_t lines_of(const char *path)
         n += c == '\n';
     fclose(f);
     return n;
-}
-
-static struct conv *small_conv(struct device *dev, int n)
-{
-    struct conv_desc d = { .n = n,
-                           .c_in = 3,
-                           .h = 8,
-                           .w = 8,
-                           .c_out = 4,
-                           .kernel = 3,
-                           .stride = 1,
-                           .padding = 1,
-                           .training = true,
-                           .input_gradient = true };
-    return dev->ops->conv_create(dev, &d, &err);
 }
 
 /* Three passes are measured once; another process reads them; one that the file

@@ -148,7 +148,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
 {
     (void)mode;
-    if (cudaStreamSynchronize(stream) != cudaSuccess)
+    if (cudaStreamSynchronize(stream) != cudaSuccess || fault("no recording"))
         return cudaErrorIllegalState;
     capture_begin();
     return cudaSuccess;
@@ -306,6 +306,11 @@ cudaError_t cudaDriverGetVersion(int *version)
 {
     *version = fault("old driver") ? 11040 : CUDART_VERSION;
     return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    return cudaStreamSynchronize((cudaStream_t)&thing);
 }
 
 cudaError_t cudaPeekAtLastError(void)

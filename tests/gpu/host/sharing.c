@@ -76,7 +76,7 @@ static void test_embedding(void **state)
     struct device *dev = device_open("cuda", 1, &err);
     cJSON *block = cJSON_Parse("{\"arch\": \"resnet10\"}");
     const float mean[3] = { 0 }, std[3] = { 1, 1, 1 };
-    struct images im = { .n = 100, .c = 3, .h = 24, .w = 16 };
+    struct images im = { .n = 100, .c = 3, .h = 24, .w = 24 };
     im.pixels = calloc((size_t)im.n * 3, (size_t)(im.h * im.w));
     struct encoder *e = encoder_random(dev, block, 1, 16, mean, std, &err);
     assert_non_null(e);

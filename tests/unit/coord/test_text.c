@@ -63,7 +63,12 @@ static void spec_round_trip(void **state)
                               .n_inputs = 2 };
     struct task_spec spec;
     task.params = cJSON_Parse("{\"seconds\":0.1,\"index\":4294967297}");
-    char *text = spec_print(&task, &err);
+    struct plan_task made[2] = { { .result = "11", .weights = "22" }, { .result = "33" } };
+    struct plan plan = { .tasks = made, .n_tasks = 2 };
+    int from[2] = { 1, 0 };
+    task.input_tasks = from;
+    task.contents = cJSON_Parse("{\"dataset\":\"44\"}");
+    char *text = spec_print(&plan, &task, &err);
     assert_non_null(text);
     assert_int_equal(spec_parse(text, &spec, &err), 0);
     assert_string_equal(spec.id, task.id);
@@ -72,10 +77,16 @@ static void spec_round_trip(void **state)
     assert_int_equal(spec.n_inputs, 2);
     assert_string_equal(spec.inputs[1].role, inputs[1].role);
     assert_string_equal(spec.inputs[1].id, "bb");
+    assert_string_equal(spec.inputs[0].result, "33");
+    assert_string_equal(spec.inputs[0].weights, "");
+    assert_string_equal(spec.inputs[1].result, "11");
+    assert_string_equal(spec.inputs[1].weights, "22");
+    assert_true(cJSON_Compare(spec.contents, task.contents, true));
     assert_true(cJSON_Compare(spec.params, task.params, true));
     spec_fini(&spec);
     mem_free(text);
     cJSON_Delete(task.params);
+    cJSON_Delete(task.contents);
 }
 
 static void spec_refuses(void **state)

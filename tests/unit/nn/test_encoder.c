@@ -3,6 +3,7 @@
 #include "fixtures.h"
 
 #include "base/fs.h"
+#include "data/resize.h"
 #include "nn/query_views.h"
 
 static const float mean[3] = { 0.4f, 0.5f, 0.6f }, std[3] = { 0.2f, 0.25f, 0.3f };
@@ -71,6 +72,31 @@ static void test_batches(void **state)
     mem_free(three);
     mem_free(all);
     mem_free(im.pixels);
+    encoder_destroy(e);
+}
+
+/* A larger image is represented as its resized self, by every way in; one that is not square is refused. */
+static void test_resizes(void **state)
+{
+    (void)state;
+    struct images large = make_images(5, 21), small = make_images(5, 21);
+    struct encoder *e = random_encoder(4);
+    cJSON *weak = json("{\"augment\": \"weak\", \"seed\": 9}");
+    float before[5 * 2 * 32], after[5 * 2 * 32];
+    ok(images_resize(&small, 8, &the_err));
+    float *x = embed(e, &large, 2), *y = embed(e, &small, 2);
+    assert_memory_equal(x, y, 5 * 32 * sizeof *x);
+    ok(encoder_answer(e, &large, NULL, 2, weak, 4, before, NULL, NULL, &the_err));
+    ok(encoder_answer(e, &small, NULL, 2, weak, 4, after, NULL, NULL, &the_err));
+    assert_memory_equal(before, after, sizeof before);
+    large.w = 20;
+    assert_int_equal(encoder_embed(e, &large, 2, x, NULL, NULL, &the_err), -1);
+    assert_non_null(strstr(the_err.text, "square images"));
+    mem_free(x);
+    mem_free(y);
+    mem_free(large.pixels);
+    mem_free(small.pixels);
+    cJSON_Delete(weak);
     encoder_destroy(e);
 }
 
@@ -255,9 +281,9 @@ static int close_device(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_roundtrip),   cmocka_unit_test(test_batches),
-                                        cmocka_unit_test(test_answers),     cmocka_unit_test(test_answers_prefix),
-                                        cmocka_unit_test(test_strict),      cmocka_unit_test(test_import),
-                                        cmocka_unit_test(test_bad_metadata) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_roundtrip),      cmocka_unit_test(test_batches),
+                                        cmocka_unit_test(test_resizes),        cmocka_unit_test(test_answers),
+                                        cmocka_unit_test(test_answers_prefix), cmocka_unit_test(test_strict),
+                                        cmocka_unit_test(test_import),         cmocka_unit_test(test_bad_metadata) };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -139,16 +139,38 @@ static void test_seed_matters(void **state)
 static void test_foreign_checkpoint(void **state)
 {
     (void)state;
-    const char *checkpoint = scratch("foreign"), *out = scratch("out");
+    const char *checkpoint = scratch("foreign"), *out = scratch("out"), *whole = scratch("whole8");
+    assert_int_equal(train(NULL, whole, 0, 8, false), 0);
     assert_int_equal(train(checkpoint, out, 2, 7, false), EXIT_STOPPED);
-    assert_int_equal(train(checkpoint, out, 0, 8, false), 1);
+    assert_int_equal(train(checkpoint, out, 0, 8, false), 0);
+    same_file(whole, out);
+}
+
+/* One bit of the tensors' bytes, wherever: the training begins again and ends the same. */
+static void test_damaged_checkpoint(void **state)
+{
+    (void)state;
+    const char *checkpoint = scratch("damaged"), *out = scratch("anew"), *whole = scratch("whole7");
+    assert_int_equal(train(NULL, whole, 0, 7, false), 0);
+    for (int part = 1; part <= 3; part++) {
+        char *bytes;
+        size_t n;
+        unlink(checkpoint);
+        assert_int_equal(train(checkpoint, out, 3, 7, false), EXIT_STOPPED);
+        ok(fs_read(checkpoint, &bytes, &n, &the_err));
+        bytes[n - 1 - (size_t)part * 97] ^= 4;
+        ok(fs_write_atomic(checkpoint, bytes, part == 3 ? n / 2 : n, &the_err));
+        mem_free(bytes);
+        assert_int_equal(train(checkpoint, out, 0, 7, false), 0);
+        same_file(whole, out);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_self), cmocka_unit_test(test_theft),
-                                        cmocka_unit_test(test_seed_matters),
-                                        cmocka_unit_test(test_foreign_checkpoint) };
+                                        cmocka_unit_test(test_seed_matters), cmocka_unit_test(test_foreign_checkpoint),
+                                        cmocka_unit_test(test_damaged_checkpoint) };
     /* as in a run: all children take the algorithms that the first one measured */
     if (setenv("DINF_CUDA_CHOICES", scratch("cuda-choices"), 0) != 0)
         return 1;

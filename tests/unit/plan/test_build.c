@@ -84,7 +84,8 @@ static void bad_configs(void **state)
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victm\"; train = { dataset = \"members\"; }; } );",
           "c.cfg:7: role must not be \"victm\"; did you mean \"victim\"?" },
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; } );",
-          "c.cfg:7: an encoder needs either train = { ... } or weights = \"FILE\"" },
+          "c.cfg:7: an encoder needs either train = { ... } or weights = \"FILE\" (or a suspect representations = { "
+          "... })" },
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { }; } );",
           "c.cfg:7: dataset is missing" },
         { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = \"member\"; }; } );",

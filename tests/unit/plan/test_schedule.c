@@ -52,14 +52,20 @@ static void retries_and_skips(void **state)
     struct schedule *s = schedule_create(p, &err);
     assert_int_equal(schedule_next(s), a);
     schedule_started(s, a, 1, 0);
-    assert_false(schedule_failed(s, a, 1, "first"));
+    assert_false(schedule_failed(s, a, 1, "first", 1, 10));
+    assert_int_equal(schedule_next(s), d); /* the failed one has to wait */
+    schedule_defer(s, d, 12);
+    schedule_wake(s, 9.5);
+    assert_int_equal(schedule_next(s), -1);
+    assert_int_equal(schedule_counts(s).ready, 2);
+    schedule_wake(s, 12);
     assert_int_equal(schedule_next(s), a);
     schedule_started(s, a, 1, 0);
     schedule_requeue(s, a); /* stopped: no attempt */
     assert_int_equal(p->tasks[a].attempts, 1);
     assert_int_equal(schedule_next(s), a);
     schedule_started(s, a, 1, 0);
-    assert_true(schedule_failed(s, a, 1, "second"));
+    assert_true(schedule_failed(s, a, 1, "second", 1, 0));
     assert_int_equal(p->tasks[a].state, TASK_FAILED);
     assert_string_equal(p->tasks[a].error, "second");
     assert_int_equal(p->tasks[b].state, TASK_SKIPPED);
@@ -75,6 +81,9 @@ static void retries_and_skips(void **state)
     assert_int_equal(p->tasks[a].attempts, 0);
     assert_int_equal(p->tasks[b].state, TASK_WAITING);
     assert_int_equal(p->tasks[d].state, TASK_DONE);
+    schedule_started(s, schedule_next(s), 1, 0);
+    assert_true(schedule_failed(s, a, 1, "for good", 0, 0)); /* attempts are left, but would not mend it */
+    assert_int_equal(p->tasks[a].state, TASK_FAILED);
     schedule_destroy(s);
     plan_destroy(p);
 }
@@ -95,6 +104,14 @@ static void simulation_small(void **state)
     graph_task(p, 10, chain, -1);
     assert_int_equal(schedule_simulate(p, 3, &r, &err), 0);
     assert_true(r.makespan == 21 && r.critical_path == 21 && r.lower_bound == 21);
+    plan_destroy(p);
+    /* none of the three begins before 10; then 18 seconds of work on two workers */
+    p = graph_create();
+    int first = graph_task(p, 10, -1, -1);
+    for (int i = 0; i < 3; i++)
+        graph_task(p, 6, first, -1);
+    assert_int_equal(schedule_simulate(p, 2, &r, &err), 0);
+    assert_true(r.release_bound == 19 && r.lower_bound == 16 && r.makespan == 22);
     plan_destroy(p);
 }
 
@@ -133,9 +150,10 @@ static void nothing_quadratic(void **state)
     assert_int_equal(schedule_simulate(p, 4096, &r, &err), 0);
     struct schedule *s = schedule_create(p, &err);
     schedule_started(s, schedule_next(s), 0, 0);
-    schedule_failed(s, 0, 1, "x");
+    schedule_failed(s, 0, 1, "x", 1, 0);
+    schedule_wake(s, 0);
     schedule_started(s, schedule_next(s), 0, 0);
-    schedule_failed(s, 0, 1, "x");
+    schedule_failed(s, 0, 1, "x", 1, 0);
     assert_int_equal(schedule_counts(s).skipped, 19999);
     assert_true(clock_monotonic() - start < 20); /* quadratic: minutes */
     schedule_destroy(s);

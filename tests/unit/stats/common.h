@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
@@ -16,6 +17,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "device/cpu/blas.h"
 #include "device/linalg_tables.h"
 
 static inline void *plain_alloc(struct device *dev, size_t bytes, struct err *err)
@@ -51,6 +53,12 @@ static const struct device_ops cpu_ops = { .name = "cpu",
                                            .linalg = &cpu_linalg };
 
 static struct device ref_device = { .ops = &ref_ops, .threads = 1 };
+/* What opening the device does. */
+__attribute__((constructor)) static void load_blas(void)
+{
+    if (blas_open(NULL) != 0)
+        abort();
+}
 static struct device cpu_device = { .ops = &cpu_ops, .threads = 2 };
 static struct device *const both_devices[] = { &ref_device, &cpu_device };
 

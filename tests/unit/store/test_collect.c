@@ -143,6 +143,7 @@ static void campaign(const char *out, bool pack)
              "{\"encoder\":\"victim\",\"victim\":\"victim\",\"t\":\"no\"}"),
         done("di 2", score_file("di2.h5", new_columns, 2), "{\"encoder\":\"victim\",\"victim\":\"other\",\"more\":1}"),
         done("di 3", score_file("di3.h5", new_columns, 3), "{\"encoder\":\"victim\",\"victim\":\"victim\"}"),
+        done("di 4", score_file("di4.h5", new_columns, 4), "{\"encoder\":\"victim\",\"victim\":\"other\"}"),
         { .id = "ff",
           .kind = "steal",
           .name = "late",
@@ -164,12 +165,12 @@ static const char contents[] =
     "assert f.attrs[\"schema_version\"] == 1 and f.attrs[\"config\"] == \"campaign = {};\"\n"
     "t = pandas.DataFrame(f[\"tasks\"][:])\n"
     "assert list(t) == \"id kind name state attempt rank device start seconds error\".split(), list(t)\n"
-    "assert list(t.device[:3]) == [b\"a CPU, 2 threads\"] * 2 + [b\"cpu\"] and t.device[6] == b\"\", t\n"
-    "assert t.state[6] == b\"failed\" and t.error[6] == b\"it broke\" and t.error[0] == b\"\", t\n"
+    "assert list(t.device[:3]) == [b\"a CPU, 2 threads\"] * 2 + [b\"cpu\"] and t.device[7] == b\"\", t\n"
+    "assert t.state[7] == b\"failed\" and t.error[7] == b\"it broke\" and t.error[0] == b\"\", t\n"
     "s = pandas.DataFrame(f[\"scores/dataset_inference\"][:])\n"
     "assert list(s) == [\"encoder\", \"victim\", \"statistic\", \"t\", \"more\", \"n\"], list(s)\n"
-    "assert list(s.t) == [1, 2, 2, 3, 3, 4] and list(s.n) == [-1, -1, 100, 200, 100, 200], s\n"
-    "assert list(s.more) == [-1, -1, 1, 1, -1, -1] and list(s.statistic) == [b\"gap\", b\"learned\"] * 3, s\n"
+    "assert list(s.t) == [1, 2, 2, 3, 3, 4, 4, 5] and list(s.n) == [-1, -1] + [100, 200] * 3, s\n"
+    "assert list(s.more) == [-1, -1, 1, 1] + [-1] * 4 and list(s.statistic) == [b\"gap\", b\"learned\"] * 4, s\n"
     "a = f[\"scores/dataset_inference\"].attrs\n"
     "assert a[\"description\"] == \"scores\" and list(a[\"units\"]) == [\"\"] * 5 + [\"images\"], list(a[\"units\"])\n"
     "assert a[\"column_descriptions\"][3] == \"Welch\" + chr(39) + \"s t\"\n"
@@ -177,9 +178,10 @@ static const char contents[] =
     "assert list(e.overlap) == [-1, .5] and e.overlap.dtype == float and list(e.name) == [b\"victim\", b\"a/b\"], e\n"
     "assert sorted(f[\"curves\"]) == [\"a_b\", \"victim\"] and f[\"curves/a_b\"][\"t\"][0] == 3\n"
     "assert f[\"representations/victim/members\"][:].tolist() == [[1, 2], [3, 4]]\n"
-    "assert sorted(f[\"loglik\"]) == [\"victim\", \"victim#2\", \"victim@other\"], sorted(f[\"loglik\"])\n"
-    "l = [f[\"loglik\"][g][\"members\"][0] for g in (\"victim\", \"victim@other\", \"victim#2\")]\n"
-    "assert l == [1, 2, 3] and f[\"loglik/victim@other\"].attrs[\"victim\"] == \"other\"\n"
+    "assert sorted(f[\"loglik\"]) == [\"victim\", \"victim#2\", \"victim@other\", \"victim@other#2\"], "
+    "sorted(f[\"loglik\"])\n"
+    "l = [f[\"loglik\"][g][\"members\"][0] for g in (\"victim\", \"victim@other\", \"victim#2\", \"victim@other#2\")]\n"
+    "assert l == [1, 2, 3, 4] and f[\"loglik/victim@other\"].attrs[\"victim\"] == \"other\"\n"
     "assert sorted(f) == \"curves encoders loglik representations scores tasks\".split(), sorted(f)\n"
     "d = f[\"scores/dataset_inference\"]\n"
     "assert d.chunks and d.compression == \"gzip\" and d.shuffle and d.fletcher32\n";
@@ -267,6 +269,86 @@ static void test_refused(void **state)
     labels_free(&junk, 1);
 }
 
+/* Text is UTF-8 of the longest one's width, and a type is the label's, whatever its values. */
+static const char types[] =
+    "e = f[\"encoders\"]\n"
+    "i = {n: h5py.check_string_dtype(e.dtype[n]) for n in (\"name\", \"role\", \"statistic\")}\n"
+    "assert [(v.encoding, v.length) for v in i.values()] == [(\"utf-8\", 6), (\"utf-8\", 6), "
+    "(\"utf-8\", 1)], i\n"
+    "assert e[\"name\"][1].decode() == chr(252), e[\"name\"]\n"
+    "assert e.dtype[\"overlap\"] == float and e.dtype[\"budget\"] == np.int64, e.dtype\n"
+    "assert list(e[\"overlap\"]) == [-1, -1] and list(e[\"budget\"]) == [0, 0]\n"
+    "t = f[\"tasks\"].dtype\n"
+    "assert not any(t[n] == object for n in t.names), t\n";
+
+static void test_types(void **state)
+{
+    (void)state;
+    struct err err;
+    const char *out = in_scratch("types.h5");
+    struct collect_task tasks[] = {
+        done("a", train_file("ta.h5"), "{\"name\":\"victim\",\"role\":\"victim\",\"overlap\":-1,\"budget\":0}"),
+        done("b", train_file("tb.h5"), "{\"name\":\"\xC3\xBC\",\"role\":\"\",\"overlap\":-1,\"budget\":0}"),
+    };
+    assert_done(collect_write(out, tasks, 2, NULL, false, &err), err);
+    check(out, types);
+    labels_free(tasks, 2);
+    struct collect_task wrong[] = { done("a", train_file("tw.h5"), "{\"name\":\"v\",\"budget\":\"many\"}") };
+    refused(wrong, 1, "label budget is not a whole number");
+    labels_free(wrong, 1);
+}
+
+/* Files of earlier versions hold text of any length, and foreign ones ASCII padded with spaces. */
+static void test_other_texts(void **state)
+{
+    (void)state;
+    struct err err;
+    char command[2048];
+    const char *out = in_scratch("mixed.h5"), *old = in_scratch("old.h5");
+    if (system("/usr/bin/python3 -c 'import h5py, pandas' 2>/dev/null") != 0)
+        skip();
+    snprintf(command, sizeof command,
+             "/usr/bin/python3 -c '\nimport h5py, numpy as np, sys\n"
+             "f = h5py.File(sys.argv[1], \"w\")\n"
+             "t = [(\"statistic\", h5py.string_dtype()), (\"t\", \"<f4\"), (\"n\", \"<i2\")]\n"
+             "f[\"scores/dataset_inference\"] = np.array([(\"gr\" + chr(252) + \"n\", 1.5, 7), (\"\", 2, 8)], t)\n"
+             "t[0] = (\"statistic\", h5py.string_dtype(\"ascii\", 4))\n"
+             "f[\"scores/other\"] = np.array([(b\"full\", 1.5, 7), (b\"x\", 2, 8)], t)\n' %s",
+             old);
+    assert_int_equal(system(command), 0);
+    struct collect_task tasks[] = { done("old", old, "{\"encoder\":\"v\"}"),
+                                    done("new", score_file("new.h5", new_columns, 3), "{\"encoder\":\"v\"}") };
+    assert_done(collect_write(out, tasks, 2, NULL, false, &err), err);
+    check(out,
+          "s = f[\"scores/dataset_inference\"]\n"
+          "assert [v.decode() for v in s[\"statistic\"]] == [\"gr\" + chr(252) + \"n\", \"\", \"gap\", \"learned\"]\n"
+          "assert list(s[\"t\"]) == [1.5, 2, 3, 4] and list(s[\"n\"]) == [7, 8, 100, 200], s[:]\n"
+          "assert list(f[\"scores/other\"][\"statistic\"]) == [b\"full\", b\"x\"]\n");
+    labels_free(tasks, 2);
+}
+
+/* PyTables reads no text of any length: it is the reader that would complain. */
+static void test_pytables(void **state)
+{
+    (void)state;
+    char command[1024];
+    const char *out = in_scratch("tables.h5");
+    if (system("/usr/bin/python3 -c 'import tables' 2>/dev/null") != 0)
+        skip();
+    campaign(out, true);
+    snprintf(command, sizeof command,
+             "/usr/bin/python3 -W error -c '\nimport tables, sys\n"
+             "f = tables.open_file(sys.argv[1])\n"
+             "t = f.root.tasks\n"
+             "assert isinstance(t, tables.Table), t\n"
+             "assert [r[\"name\"] for r in t.where(\"state == b\\\"failed\\\"\")] == [b\"late\"]\n"
+             "s = f.root.scores.dataset_inference.read()\n"
+             "assert list(s[\"statistic\"]) == [b\"gap\", b\"learned\"] * 4 and list(s[\"t\"][:2]) == [1, 2]\n"
+             "assert list(f.root.encoders.read()[\"name\"]) == [b\"victim\", b\"a/b\"]\n' %s",
+             out);
+    assert_int_equal(system(command), 0);
+}
+
 static void test_nothing_done(void **state)
 {
     (void)state;
@@ -278,8 +360,9 @@ static void test_nothing_done(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_contents), cmocka_unit_test(test_pack),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_contents),      cmocka_unit_test(test_pack),
                                         cmocka_unit_test(test_other_folders), cmocka_unit_test(test_refused),
-                                        cmocka_unit_test(test_nothing_done) };
+                                        cmocka_unit_test(test_types),         cmocka_unit_test(test_other_texts),
+                                        cmocka_unit_test(test_pytables),      cmocka_unit_test(test_nothing_done) };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -43,6 +43,8 @@ static void make_victim(void)
     cJSON_Delete(block);
 }
 
+static cJSON *contents;
+
 /* One of the kind on device ref; `rest` are parameters besides the data set, the
  * union of two stretches of 4 images of a set of 12. */
 static int run_task(const char *kind, const char *id, const struct task_input *input, int second_begin,
@@ -57,9 +59,14 @@ static int run_task(const char *kind, const char *id, const struct task_input *i
              second_begin, rest);
     cJSON *params = cJSON_Parse(text);
     assert_non_null(params);
-    struct task_context ctx = {
-        .dir = dir, .id = id, .name = kind, .params = params, .inputs = input, .n_inputs = 1, .attempt = 1
-    };
+    struct task_context ctx = { .contents = contents,
+                                .dir = dir,
+                                .id = id,
+                                .name = kind,
+                                .params = params,
+                                .inputs = input,
+                                .n_inputs = 1,
+                                .attempt = 1 };
     err.text[0] = 0;
     int rc = task_execute(&ctx, task_kind_find(kind), "ref", 1, &err);
     cJSON_Delete(params);
@@ -68,7 +75,7 @@ static int run_task(const char *kind, const char *id, const struct task_input *i
 
 static int run_query(int second_begin)
 {
-    const struct task_input victim = { "victim", VICTIM };
+    const struct task_input victim = { .role = "victim", .id = VICTIM };
     return run_task("query", QUERY, &victim, second_begin,
                     "\"budget\": 5, \"views\": 1, \"augment\": \"none\", \"batch\": 4, \"seed\": 3");
 }
@@ -84,17 +91,38 @@ static void test_query(void **state)
     assert_int_equal(run_query(4), 0);
     assert_true(fs_exists(in_dir("tasks/" QUERY ".h5")));
     assert_false(fs_exists(in_dir("work/" QUERY)));
-    /* killed between the result and the end: nothing is computed again, nothing stays */
-    assert_int_equal(fs_mkdirs(in_dir("work/" QUERY), &err), 0);
-    assert_int_equal(run_query(2), 0);
+    /* a file that nobody has a digest of is made anew */
+    assert_int_equal(fs_write_atomic(in_dir("tasks/" QUERY ".h5"), "x", 1, &err), 0);
+    assert_int_equal(run_query(4), 0);
     assert_false(fs_exists(in_dir("work/" QUERY)));
+}
+
+/* Weights that are not those that were recorded are not used, nor other images than those planned. */
+static void test_contents(void **state)
+{
+    (void)state;
+    struct task_input victim = { .role = "victim", .id = VICTIM };
+    const char *rest = "\"budget\": 5, \"views\": 1, \"augment\": \"none\", \"batch\": 4, \"seed\": 3";
+    assert_int_equal(hash_file(in_dir("tasks/" VICTIM ".safetensors"), victim.weights, &err), 0);
+    assert_int_equal(run_task("query", QUERY, &victim, 4, rest), 0);
+    victim.weights[0] = victim.weights[0] == '0' ? '1' : '0';
+    assert_int_equal(run_task("query", QUERY, &victim, 4, rest), -1);
+    assert_non_null(strstr(err.text, "is damaged or another task's"));
+    assert_false(fs_exists(in_dir("tasks/" QUERY ".h5")));
+    victim.weights[0] = '\0';
+    contents = cJSON_Parse("{\"dataset\": \"0123\"}");
+    assert_int_equal(run_task("query", QUERY, &victim, 4, rest), -1);
+    assert_non_null(strstr(err.text, "the images have changed since the run began"));
+    cJSON_Delete(contents);
+    contents = NULL;
+    assert_int_equal(run_task("query", QUERY, &victim, 4, rest), 0);
 }
 
 /* The query set has images of 16 x 16 pixels, the victim takes 8 x 8: so does the thief. */
 static void test_theft_size(void **state)
 {
     (void)state;
-    const struct task_input answers = { "answers", QUERY };
+    const struct task_input answers = { .role = "answers", .id = QUERY };
     if (run_task("steal", THEFT, &answers, 4,
                  "\"budget\": 4, \"seed\": 1, \"query\": {\"augment\": \"none\", \"views\": 1, \"seed\": 3},"
                  "\"arch\": \"resnet8\", \"width\": 0.0625, \"loss\": \"mse\", \"epochs\": 1, \"batch\": 4") != 0)
@@ -121,6 +149,7 @@ static int remove_dir(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_query), cmocka_unit_test(test_theft_size) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_query), cmocka_unit_test(test_contents),
+                                        cmocka_unit_test(test_theft_size) };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

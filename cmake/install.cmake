@@ -1,0 +1,11 @@
+# cmake --install: PREFIX/bin/dinf with PREFIX/lib/libdinf_cuda.so (the program looks
+# beside itself and in ../lib, so the folder may move), and what runs on it under
+# PREFIX/share/dinf.
+set_target_properties(dinf PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+install(TARGETS dinf RUNTIME DESTINATION bin)
+if(dinf_cuda)
+  install(TARGETS dinf_cuda LIBRARY DESTINATION lib)
+endif()
+install(DIRECTORY jobs configs analysis DESTINATION share/dinf USE_SOURCE_PERMISSIONS
+        PATTERN __pycache__ EXCLUDE PATTERN "*.pyc" EXCLUDE)
+install(FILES README.md DESTINATION share/dinf)

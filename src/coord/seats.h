@@ -1,0 +1,55 @@
+/* The ranks that can work: what each does, when it was last heard, and which of them
+ * a task may be given to. */
+#ifndef DINF_COORD_SEATS_H
+#define DINF_COORD_SEATS_H
+
+#include <stdbool.h>
+
+#include "coord/report.h"
+#include "plan/plan.h"
+
+/* Workers send a report at least this often while a task runs in a child of theirs. */
+static const double seat_heartbeat = 2; /* seconds */
+
+struct seat {
+    bool present;      /* has said hello */
+    bool aside;        /* gets no further task: see seats_failed */
+    int task, attempt; /* -1: idle */
+    double started;    /* clock_monotonic */
+    double counted;    /* seconds that the time limit counts: those waiting for others do not */
+    double silent;     /* seconds since the last message or the start of the task */
+    bool mute;         /* the task runs in the rank itself: silence says nothing */
+    int row, last;     /* failures of different tasks since the last success; the last such task */
+    bool others;       /* another seat has succeeded since the row began */
+    struct task_report report;
+    char host[64];
+};
+
+struct seats {
+    struct seat *v; /* by rank; alone, seat 0 is this rank's */
+    int n, first;   /* ranks first .. n - 1 work */
+    int *idle, n_idle, n_busy;
+    double clock; /* of the last seats_tick */
+};
+
+int seats_init(struct seats *s, int ranks, struct err *err);
+void seats_fini(struct seats *s);
+void seats_idle(struct seats *s, int rank); /* it has no task, or none any more */
+
+/* Takes an idle rank for the task out of those without one; -1: none suits now. A
+ * task that has just failed goes to another rank than the one it failed on, and to
+ * another host, while there is one; `patience` false: to any. */
+int seats_choose(struct seats *s, const struct plan_task *t, bool patience);
+
+/* What an attempt on the rank came to. True if the rank is set aside from now on:
+ * different tasks failed there one after another, while they succeed elsewhere. */
+void seats_succeeded(struct seats *s, int rank);
+bool seats_failed(struct seats *s, int rank, int task);
+
+/* Lets the time pass: time in which rank 0 itself stood still counts for nobody. */
+void seats_tick(struct seats *s, double now);
+/* A busy rank that is silent for more than `silence` seconds (0: never), or beyond
+ * its time limit (task_seconds, 0: none, and the grace period) and silent; -1: none. */
+int seats_lost(const struct seats *s, double silence, double task_seconds, double grace);
+
+#endif
