@@ -5,13 +5,17 @@ usage: to_safetensors.py IN OUT.safetensors
 
 Tensors keep their names and types. Of a checkpoint that wraps them in state_dict, model or the like the wrapper's name
 is dropped where it is the only one; others become the beginning of the names (DINO: student., teacher.). The state of
-an optimiser is left out. Nothing in the file is executed (torch.load with weights_only=True). Wants PyTorch alone.
+an optimiser is left out. Of a pickled model its parameters and buffers are taken. Nothing in the file is executed:
+torch.load with weights_only=True, and where that does not read a file (PyTorch 1.13 stops at any float), a reader that
+makes tensors and plain containers and nothing else. Wants PyTorch alone.
 """
-import argparse
+import collections
 import collections.abc
 import json
 import os
+import pickle
 import sys
+import zipfile
 
 import torch
 
@@ -27,23 +31,113 @@ class Unusable(Exception):
     """One sentence for the user."""
 
 
+class Other:
+    """Stands for what is neither a tensor nor a plain container: nothing of it is run, its state is kept as data."""
+    def __new__(cls, *_, **__):
+        return super().__new__(cls)
+
+    def __init__(self, *_, **__):
+        self.state = {}
+
+    def __setstate__(self, state):
+        self.state = state if isinstance(state, dict) else {}
+
+    def __setitem__(self, key, value):
+        pass
+
+    def ignore(self, *_, **__):
+        pass
+
+    append = extend = add = update = ignore
+
+
+def rebuild(storage, offset, size, stride, *_):
+    return torch.as_strided(storage, tuple(size), tuple(stride), offset)
+
+
+class Reader(pickle.Unpickler):
+    """Makes tensors and plain containers. torch.load is no help: 1.13 forgets the pickle_module it is given."""
+    known = {("collections", "OrderedDict"): collections.OrderedDict, ("torch", "Size"): torch.Size,
+             ("torch._utils", "_rebuild_tensor"): rebuild, ("torch._utils", "_rebuild_tensor_v2"): rebuild,
+             ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+             **{("torch", str(t).split(".")[1]): t for t in TYPES.values()}}
+    storages = {"DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
+                "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
+                "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
+                "BoolStorage": torch.bool}
+
+    def __init__(self, file, size):
+        super().__init__(file, encoding="latin1")
+        self.size, self.made = size, {}
+
+    def find_class(self, module, name):
+        return self.storages[name] if name in self.storages else self.known.get((module, name), Other)
+
+    def persistent_load(self, identity):
+        """A storage: its bytes come later, by fill."""
+        _, dtype, key, _, n, *view = identity
+        if key not in self.made:
+            if not 0 <= n <= self.size:
+                raise ValueError("a tensor is larger than the file")
+            self.made[key] = torch.zeros(n, dtype=dtype)
+        if view and view[0] is not None:
+            return self.made[key][view[0][1]:view[0][1] + view[0][2]]
+        return self.made[key]
+
+    def fill(self, key, raw):
+        if self.made[key].numel():
+            self.made[key].view(torch.uint8).numpy()[:] = memoryview(raw)
+
+
+def read_zip(file, size):
+    with zipfile.ZipFile(file) as archive:
+        name, = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        reader = Reader(archive.open(name), size)
+        loaded = reader.load()
+        for key in reader.made:
+            reader.fill(key, archive.read(f"{name[:-len('data.pkl')]}data/{key}"))
+        return loaded
+
+
+def read_legacy(file, size):
+    """Of torch.save before 1.6: pickles, and behind them the storages, each with its number of elements."""
+    magic, version, _ = (Reader(file, 0).load() for _ in range(3))
+    if (magic, version) != (0x1950a86a20f9469cfc6c, 1001):
+        raise ValueError("not in a form of torch.save's")
+    reader = Reader(file, size)
+    loaded = reader.load()
+    for key in Reader(file, 0).load():
+        n = int.from_bytes(file.read(8), "little")
+        if n != reader.made[key].numel():
+            raise ValueError("its tensors are not where they should be")
+        reader.fill(key, file.read(n * reader.made[key].element_size()))
+    return loaded
+
+
 def load(path):
-    if hasattr(torch.serialization, "add_safe_globals"):  # options that a script kept: plain data
-        torch.serialization.add_safe_globals([argparse.Namespace])
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as e:
         raise Unusable(f"cannot read {path}: {e.strerror or e}") from None
-    except Exception as e:  # pickle, zip and torch have errors of their own
-        raise Unusable(f"{path} is no checkpoint that can be loaded without running code from it: "
-                       f"{str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__}. Where you trust it: "
-                       "torch.save(torch.load(IN, weights_only=False)['state_dict'], OUT), then again") from None
+    except Exception:  # pickle, zip and torch have errors of their own
+        pass
+    try:
+        with open(path, "rb") as file:
+            read = read_zip if zipfile.is_zipfile(file) else read_legacy
+            file.seek(0)
+            return read(file, os.path.getsize(path))
+    except Exception as e:
+        text = str(e).strip().splitlines()
+        raise Unusable(f"{path} is no checkpoint of PyTorch's: {text[0] if text else type(e).__name__}") from None
 
 
 def tensors_of(value, path, out):
     """All tensors below `value`, a tree of dictionaries, by the keys that lead to them."""
     if isinstance(value, torch.Tensor):
         out[path] = value
+    elif isinstance(value, Other):  # a module, if it has these
+        for part in ("_parameters", "_buffers", "_modules"):
+            tensors_of(value.state.get(part), path, out)
     elif isinstance(value, collections.abc.Mapping):
         for key, item in value.items():
             if path or str(key) not in LEFT_OUT:

@@ -2,15 +2,12 @@
  * flat, memory-mapped, and without code inside. Files may come from anywhere. */
 #include "store/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -394,19 +391,9 @@ int safetensors_open(const char *path, struct safetensors *out, struct err *err)
     void *map = NULL;
     size_t bytes = 0;
     *out = (struct safetensors){ 0 };
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = fs_open_regular(path, &bytes, err);
     if (fd < 0)
-        return err_errno(err, "cannot open %s", path);
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        err_errno(err, "cannot read %s", path);
-        goto out;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        err_set(err, "%s is not a regular file", path);
-        goto out;
-    }
-    bytes = (size_t)st.st_size;
+        return -1;
     if (bytes > 0) {
         map = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         if (map == MAP_FAILED) {
