@@ -107,15 +107,6 @@ static bool was_given(const bool *given, const char *name)
     return given[option_find(options, name) - options];
 }
 
-/* What would have no effect is refused. */
-static int check_unused(const bool *given, const char *const *names, const char *why, struct err *err)
-{
-    for (; *names != NULL; names++)
-        if (was_given(given, *names))
-            return err_set(err, "--%s has no effect: %s", *names, why);
-    return 0;
-}
-
 /* A file of dinf's says all about itself; what is given all the same must be true. */
 static int check_own(const struct encoder *e, const struct embed_options *o, const bool *given, struct err *err)
 {
@@ -128,7 +119,7 @@ static int check_own(const struct encoder *e, const struct embed_options *o, con
     if (was_given(given, "width") && o->width != encoder_width(e))
         return err_set(err, "%s has width %g, not %g", o->weights, encoder_width(e), o->width);
     snprintf(why, sizeof why, "%s was written by dinf and carries all of that", o->weights);
-    return check_unused(given, pipeline, why, err);
+    return cli_check_unused(options, given, pipeline, why, err);
 }
 
 static struct encoder *open_encoder(struct device *dev, const struct embed_options *o, const bool *given,
@@ -147,7 +138,8 @@ static struct encoder *open_encoder(struct device *dev, const struct embed_optio
         }
         return e;
     }
-    if (im->type == NPY_F32 && check_unused(given, preparation, "float32 images are used as they are", err) != 0)
+    if (im->type == NPY_F32 &&
+        cli_check_unused(options, given, preparation, "float32 images are used as they are", err) != 0)
         return NULL;
     if (o->arch[0] == '\0') {
         err_set(err, "%s was not written by dinf: --arch is needed (see `dinf list archs`)", o->weights);

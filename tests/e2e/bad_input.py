@@ -1183,6 +1183,29 @@ def _():
     return ("bench", "gmm", "--data", "none.npy", "--device", "ref")
 
 
+@row("bench: rows of data that are read from a file", "--n has no effect")
+def _():
+    return ("bench", "gmm", "--data", save("x.npy", rows_of()), "--n", "10", "--device", "ref")
+
+
+@row("bench: a seed of nothing", "--seed has no effect")
+def _():
+    save("m.npy", rows_of(n=2))
+    return ("bench", "gmm", "--data", save("x.npy", rows_of()), "--means", "m.npy", "--components", "2", "--seed", "1",
+            "--device", "ref")
+
+
+@row("status: lines in JSON", "--all has no effect")
+def _():
+    return ("status", "d", "--json", "--all")
+
+
+@row("generate: a folder where a file should be", "data_batch_3.bin is a folder")
+def _():
+    os.makedirs("g/data_batch_3.bin")
+    return ("generate", "--out", "g", "--count", "10")
+
+
 @row("generate: without a folder", "--out is required")
 def _():
     return ("generate",)
