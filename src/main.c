@@ -1,6 +1,7 @@
 /* dinf: the command line. One row a command. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,13 +81,29 @@ static int open_standard_descriptors(void)
     return 0;
 }
 
+/* A pipe whose reader has seen enough and gone, as in `| head -1` where SIGPIPE is ignored. */
+static bool reader_left(void)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
+/* Flushes and, on a second descriptor, closes: some file systems (NFS, quotas) report what is lost only then. */
+static bool flush_output(void)
+{
+    if (fflush(stdout) != 0)
+        return false;
+    int fd = dup(STDOUT_FILENO);
+    return fd < 0 || close(fd) == 0;
+}
+
 /* A failed write is found out here, also where it came long before the end. A status
  * other than 0 already says that something is wrong. */
 static int finish_output(int status)
 {
     bool failed = ferror(stdout) != 0;
     errno = 0;
-    if (fflush(stdout) == 0 && !failed)
+    if ((flush_output() && !failed) || reader_left())
         return status;
     fprintf(stderr, "error: standard output could not be written to its end%s%s\n", errno != 0 ? ": " : "",
             errno != 0 ? strerror(errno) : "");

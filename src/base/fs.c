@@ -69,28 +69,34 @@ int fs_remove_tree(const char *path, struct err *err)
     return 0;
 }
 
+int fs_open_regular(const char *path, size_t *bytes, struct err *err)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "cannot open %s", path);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return err_set(err, "%s is not a regular file", path);
+    }
+    if (bytes != NULL)
+        *bytes = (size_t)st.st_size;
+    return fd;
+}
+
 int fs_read(const char *path, char **data, size_t *bytes, struct err *err)
 {
     int rc = -1;
     char *buffer = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t size, got = 0;
+    int fd = fs_open_regular(path, &size, err);
     if (fd < 0)
-        return err_errno(err, "cannot open %s", path);
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        err_errno(err, "cannot read %s", path);
-        goto out;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        err_set(err, "%s is not a regular file", path);
-        goto out;
-    }
-    buffer = mem_alloc((size_t)st.st_size + 1, 1, err);
+        return -1;
+    buffer = mem_alloc(size + 1, 1, err);
     if (buffer == NULL)
         goto out;
-    size_t got = 0;
-    while (got < (size_t)st.st_size) {
-        ssize_t n = read(fd, buffer + got, (size_t)st.st_size - got);
+    while (got < size) {
+        ssize_t n = read(fd, buffer + got, size - got);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
@@ -123,6 +129,9 @@ bool fs_same_file(const char *a, const char *b)
 static int resolve_output(const char *path, char out[PATH_MAX], struct err *err)
 {
     struct stat st;
+    size_t n = strlen(path);
+    if (n == 0 || path[n - 1] == '/')
+        return err_set(err, "\"%s\" names no file", path);
     if (lstat(path, &st) != 0)
         return fs_path(out, PATH_MAX, err, "%s", path); /* new */
     if (S_ISLNK(st.st_mode) && realpath(path, out) == NULL)

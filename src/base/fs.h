@@ -12,6 +12,9 @@ bool fs_exists(const char *path);
 int fs_mkdirs(const char *path, struct err *err);
 /* rm -r; a path that is not there is no error. */
 int fs_remove_tree(const char *path, struct err *err);
+/* A regular file for reading: a descriptor, and its size in *bytes (may be NULL). Of a pipe, which open() would wait
+ * on for a writer, as of a folder or device: -1. */
+int fs_open_regular(const char *path, size_t *bytes, struct err *err);
 /* Whole file into memory with a NUL behind it; `*data` is freed by mem_free. */
 int fs_read(const char *path, char **data, size_t *bytes, struct err *err);
 /* May `path` be written? An error for a folder, a device, a pipe, a link to nothing, and
@@ -30,7 +33,7 @@ bool fs_is_temporary(const char *name);
 /* Removes temporary files in `folder` that nobody has written to for `age`
  * seconds: those of processes that were killed. */
 int fs_remove_temporaries(const char *folder, double age, struct err *err);
-/* A path by printf; error if longer than `size`. */
+/* A path by printf, and nothing but that (no folder is put before it, no slash added); error if longer than `size`. */
 int fs_path(char *out, size_t size, struct err *err, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -5,6 +5,9 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
 
 /* `struct hash` is never defined: its address is that of an EVP_MD_CTX. */
 static EVP_MD_CTX *context(struct hash *h)
@@ -60,10 +63,15 @@ int hash_bytes(const void *data, size_t bytes, char hex[HASH_HEX], struct err *e
 
 int hash_file(const char *path, char hex[HASH_HEX], struct err *err)
 {
-    FILE *f = fopen(path, "rb");
-    if (f == NULL)
-        return err_errno(err, "cannot open %s", path);
-    int rc = -1;
+    int rc = -1, fd = fs_open_regular(path, NULL, err);
+    if (fd < 0)
+        return -1;
+    FILE *f = fdopen(fd, "rb");
+    if (f == NULL) {
+        err_errno(err, "cannot open %s", path);
+        close(fd);
+        return -1;
+    }
     struct hash *h = hash_create(err);
     if (h == NULL)
         goto out;

@@ -289,11 +289,23 @@ static int unknown_bench(const char *what, struct err *err)
     return cli_error(err);
 }
 
+/* Data of the user's have their own rows and columns, and with means of his nothing is drawn. */
+static int check_given(const struct bench_options *o, const struct option *table, const bool *given, struct err *err)
+{
+    static const char *const shape[] = { "n", "dim", NULL }, *const seed[] = { "seed", NULL };
+    if (o->data[0] == '\0')
+        return 0;
+    if (cli_check_unused(table, given, shape, "the data are read from a file", err) != 0)
+        return -1;
+    return o->means[0] == '\0' ? 0 : cli_check_unused(table, given, seed, "data and means are read from files", err);
+}
+
 int cli_bench(int argc, char **argv)
 {
     struct err err;
     struct bench_options o;
     struct option table[MERGED_OPTIONS];
+    bool given[MERGED_OPTIONS];
     char usage[128];
     int unused;
     const struct bench *b = NULL;
@@ -316,9 +328,11 @@ int cli_bench(int argc, char **argv)
         return unknown_bench(argv[1], &err);
     options_merge(b->options, b->run != NULL ? common_options : no_options, table);
     snprintf(usage, sizeof usage, "bench %s [options]", b->name);
-    int rc = cli_parse(argc - 1, argv + 1, usage, b->help, table, &o, NULL, 0, &unused, &err);
+    int rc = cli_parse_given(argc - 1, argv + 1, usage, b->help, table, &o, given, NULL, 0, &unused, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);
+    if (b->run == bench_gmm && check_given(&o, table, given, &err) != 0)
+        return cli_error(&err);
     if (b->run == NULL)
         return plan_bench_schedule(o.json, &err) == 0 ? EXIT_DONE : cli_error(&err);
     struct device *dev = device_open(o.device, cli_threads(o.threads), &err);

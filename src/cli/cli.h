@@ -37,4 +37,9 @@ int cli_parse(int argc, char **argv, const char *usage, const char *help, const 
 int cli_parse_given(int argc, char **argv, const char *usage, const char *help, const struct option *table, void *out,
                     bool *given, const char **operands, int max, int *n_operands, struct err *err);
 
+/* -1 if one of `names` (ended by NULL) was given: "--NAME has no effect: WHY". What has none is refused, because its
+ * user would take the result for another. */
+int cli_check_unused(const struct option *table, const bool *given, const char *const *names, const char *why,
+                     struct err *err);
+
 #endif

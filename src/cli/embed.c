@@ -13,11 +13,11 @@
 #include "nn/embed_plain.h"
 #include "nn/nn.h"
 #include "store/matrix_file.h"
-#include "store/safetensors.h"
 
 struct embed_options {
     char weights[OPTION_TEXT], images[OPTION_TEXT], out[OPTION_TEXT];
     char arch[OPTION_TEXT], stem[OPTION_NAME], strip[OPTION_TEXT], device[OPTION_TEXT];
+    struct string_list rename;
     double width, mean[3], std[3];
     int64_t size, batch, threads;
 };
@@ -32,7 +32,8 @@ static const struct option options[] = {
     OPTION(arch, OPTION_STRING, "", 0, 0, NULL, NULL, "see `dinf list archs`; not needed for encoders written by dinf"),
     OPTION_ROW_STEM(offsetof(struct embed_options, stem)),
     OPTION_ROW_WIDTH(offsetof(struct embed_options, width)),
-    OPTION(strip, OPTION_STRING, "", 0, 0, NULL, NULL, "prefix to remove from tensor names, such as module."),
+    OPTION_ROW_STRIP(offsetof(struct embed_options, strip)),
+    OPTION_ROW_RENAME(offsetof(struct embed_options, rename)),
     OPTION(size, OPTION_INT, "0", 0, 4096, NULL, "pixels",
            "resize uint8 images to this, antialiased bilinear; 0: as they are"),
     OPTION_ROW_MEAN(offsetof(struct embed_options, mean)),
@@ -101,57 +102,15 @@ static int check_out(const struct embed_options *o, struct err *err)
     return fs_check_output(o->out, err);
 }
 
-/* The prefix of all names, where the stem is only found under one: a likely slip. */
-static void suggest_strip(const struct embed_options *o, struct err *err)
-{
-    static const char stem[] = "conv1.weight";
-    struct safetensors file;
-    const struct tensor_view *best = NULL;
-    struct err unused;
-    if (o->strip[0] == '\0' && safetensors_open(o->weights, &file, &unused) == 0) {
-        for (int i = 0; i < file.n && safetensors_find(&file, stem) == NULL; i++) {
-            const char *name = file.tensors[i].name;
-            size_t n = strlen(name), tail = strlen(stem);
-            if (n > tail && strcmp(name + n - tail, stem) == 0 && (best == NULL || n < strlen(best->name)))
-                best = &file.tensors[i];
-        }
-        if (best != NULL)
-            err_set(err, "%s has no tensor %s, but %s: try --strip %.*s", o->weights, stem, best->name,
-                    (int)(strlen(best->name) - strlen(stem)), best->name);
-        safetensors_close(&file);
-    }
-}
-
-/* Does the file carry dinf's own metadata? */
-static int written_by_dinf(const char *path, bool *own, struct err *err)
-{
-    struct safetensors file;
-    if (safetensors_open(path, &file, err) != 0)
-        return -1;
-    *own = file.metadata != NULL && cJSON_HasObjectItem(file.metadata, "arch") &&
-           cJSON_HasObjectItem(file.metadata, "mean");
-    safetensors_close(&file);
-    return 0;
-}
-
 static bool was_given(const bool *given, const char *name)
 {
     return given[option_find(options, name) - options];
 }
 
-/* What would have no effect is refused. */
-static int check_unused(const bool *given, const char *const *names, const char *why, struct err *err)
-{
-    for (; *names != NULL; names++)
-        if (was_given(given, *names))
-            return err_set(err, "--%s has no effect: %s", *names, why);
-    return 0;
-}
-
 /* A file of dinf's says all about itself; what is given all the same must be true. */
 static int check_own(const struct encoder *e, const struct embed_options *o, const bool *given, struct err *err)
 {
-    static const char *const pipeline[] = { "strip", "size", "mean", "std", NULL };
+    static const char *const pipeline[] = { "strip", "rename", "size", "mean", "std", NULL };
     char why[OPTION_TEXT + 64];
     if (was_given(given, "arch") && strcmp(o->arch, encoder_arch(e)) != 0)
         return err_set(err, "%s is a %s, not a %s", o->weights, encoder_arch(e), o->arch);
@@ -160,7 +119,7 @@ static int check_own(const struct encoder *e, const struct embed_options *o, con
     if (was_given(given, "width") && o->width != encoder_width(e))
         return err_set(err, "%s has width %g, not %g", o->weights, encoder_width(e), o->width);
     snprintf(why, sizeof why, "%s was written by dinf and carries all of that", o->weights);
-    return check_unused(given, pipeline, why, err);
+    return cli_check_unused(options, given, pipeline, why, err);
 }
 
 static struct encoder *open_encoder(struct device *dev, const struct embed_options *o, const bool *given,
@@ -169,7 +128,7 @@ static struct encoder *open_encoder(struct device *dev, const struct embed_optio
     static const char *const preparation[] = { "size", "mean", "std", NULL };
     bool own;
     float mean[3], std[3];
-    if (written_by_dinf(o->weights, &own, err) != 0)
+    if (encoder_is_own(o->weights, &own, err) != 0)
         return NULL;
     if (own) {
         struct encoder *e = encoder_load(dev, o->weights, err);
@@ -179,7 +138,8 @@ static struct encoder *open_encoder(struct device *dev, const struct embed_optio
         }
         return e;
     }
-    if (im->type == NPY_F32 && check_unused(given, preparation, "float32 images are used as they are", err) != 0)
+    if (im->type == NPY_F32 &&
+        cli_check_unused(options, given, preparation, "float32 images are used as they are", err) != 0)
         return NULL;
     if (o->arch[0] == '\0') {
         err_set(err, "%s was not written by dinf: --arch is needed (see `dinf list archs`)", o->weights);
@@ -190,10 +150,8 @@ static struct encoder *open_encoder(struct device *dev, const struct embed_optio
         std[c] = (float)o->std[c];
     }
     int size = o->size > 0 ? (int)o->size : (int)im->dims[2];
-    struct encoder *e = encoder_import(dev, o->weights, o->arch, o->stem, o->width, o->strip, size, mean, std, err);
-    if (e == NULL)
-        suggest_strip(o, err);
-    return e;
+    const struct encoder_names names = { .strip = o->strip, .rename = &o->rename };
+    return encoder_import(dev, o->weights, o->arch, o->stem, o->width, &names, size, mean, std, err);
 }
 
 static int embed(struct encoder *e, const struct embed_options *o, const struct npy *im, float *out, struct err *err)

@@ -50,6 +50,15 @@ static int check_required(const struct option *table, const bool *given, struct 
     return 0;
 }
 
+int cli_check_unused(const struct option *table, const bool *given, const char *const *names, const char *why,
+                     struct err *err)
+{
+    for (; *names != NULL; names++)
+        if (given[option_find(table, *names) - table])
+            return err_set(err, "--%s has no effect: %s", *names, why);
+    return 0;
+}
+
 int cli_parse(int argc, char **argv, const char *usage, const char *help, const struct option *table, void *out,
               const char **operands, int max, int *n_operands, struct err *err)
 {

@@ -144,12 +144,16 @@ int cli_status(int argc, char **argv)
     struct journal_summary summary;
     const char *dir = NULL;
     int n = 0;
-    int rc = cli_parse(argc, argv, usage,
-                       "What is done, running and failed in a run directory, and how long the rest\n"
-                       "takes.",
-                       table, &o, &dir, 1, &n, &err);
+    static const char *const lines[] = { "all", NULL };
+    bool given[sizeof table / sizeof *table];
+    int rc = cli_parse_given(argc, argv, usage,
+                             "What is done, running and failed in a run directory, and how long the rest\n"
+                             "takes.",
+                             table, &o, given, &dir, 1, &n, &err);
     if (rc == 1)
         return EXIT_DONE;
+    if (rc == 0 && o.json)
+        rc = cli_check_unused(table, given, lines, "--json has every task", &err);
     if (rc == 0 && n != 1)
         rc = err_set(&err, "a run directory is wanted (usage: dinf %s)", usage);
     if (rc == 0)

@@ -179,7 +179,7 @@ int checkpoint_read(const char *path, const char *identity, struct trainer *t, s
         err_set(err, "%s is damaged: its contents are not those that were written", path);
         goto out;
     }
-    if (weights_read_network(&r, t->net, "", false, err) != 0 || read_position(&r, at, epochs, err) != 0)
+    if (weights_read_network(&r, t->net, false, err) != 0 || read_position(&r, at, epochs, err) != 0)
         goto out;
     for (int i = 0; i < OPTIM_MOMENTS && t->moments[i] != NULL; i++)
         if (weights_read_flat(&r, t->net, t->moments[i], moment_name(t, i, name), err) != 0)

@@ -6,10 +6,11 @@
 
 #include "base/mem.h"
 #include "nn/encoder.h"
+#include "nn/foreign.h"
 #include "nn/weights.h"
 
 enum { FORMAT_TEXT = 64 };
-static const char format_name[] = "dinf.encoder.1";
+static const char format_name[] = "dinf.encoder.1", format_kind[] = "dinf.encoder.";
 
 static int add_text(cJSON *metadata, const char *name, const char *text, struct err *err)
 {
@@ -89,15 +90,17 @@ static int numbers_of(const struct weights_reader *r, const char *name, int n, d
 /* Arch, stem, width, pipeline and head from the metadata. */
 static int read_metadata(const struct weights_reader *r, struct encoder *e, struct err *err)
 {
-    const char *format = text_of(r, "format", err), *arch = format == NULL ? NULL : text_of(r, "arch", err);
-    const char *stem = arch == NULL ? NULL : text_of(r, "stem", err);
+    const char *format = text_of(r, "format", err);
+    if (format == NULL)
+        return -1;
+    if (strcmp(format, format_name) != 0)
+        return err_set(err, "%s has format \"%.60s\", this version reads \"%s\"", r->path, format, format_name);
+    const char *arch = text_of(r, "arch", err), *stem = arch == NULL ? NULL : text_of(r, "stem", err);
     double width, size, head, mean[3], std[3];
     if (stem == NULL || numbers_of(r, "width", 1, 0, 1e3, &width, err) != 0 ||
         numbers_of(r, "size", 1, 1, 1e5, &size, err) != 0 || numbers_of(r, "head_dim", 1, 0, 1e6, &head, err) != 0 ||
         numbers_of(r, "mean", 3, -1e6, 1e6, mean, err) != 0 || numbers_of(r, "std", 3, 1e-30, 1e6, std, err) != 0)
         return -1;
-    if (strcmp(format, format_name) != 0)
-        return err_set(err, "%s has format \"%.60s\", this version reads \"%s\"", r->path, format, format_name);
     if (options_set_text(encoder_options, "arch", arch, &e->config, err) != 0 ||
         options_set_text(encoder_options, "stem", stem, &e->config, err) != 0)
         return err_prefix(err, "%s", r->path);
@@ -123,7 +126,7 @@ struct encoder *encoder_load(struct device *dev, const char *path, struct err *e
     e->dev = dev;
     if (read_metadata(&r, e, err) != 0 || (e->net = network_build(dev, &e->config, e->head_dim, err)) == NULL)
         goto out;
-    ok = weights_read_network(&r, e->net, "", false, err) == 0 && weights_all_used(&r, err) == 0 &&
+    ok = weights_read_network(&r, e->net, false, err) == 0 && weights_all_used(&r, err) == 0 &&
          network_fold(e->net, err) == 0;
 out:
     weights_close(&r);
@@ -133,17 +136,25 @@ out:
     return NULL;
 }
 
+int encoder_is_own(const char *path, bool *own, struct err *err)
+{
+    struct safetensors file;
+    if (safetensors_open(path, &file, err) != 0)
+        return -1;
+    /* "arch" and "mean" alone are words that others use as well */
+    const cJSON *format = cJSON_GetObjectItemCaseSensitive(file.metadata, "format");
+    *own = cJSON_IsString(format) && strncmp(format->valuestring, format_kind, strlen(format_kind)) == 0;
+    safetensors_close(&file);
+    return 0;
+}
+
 struct encoder *encoder_import(struct device *dev, const char *path, const char *arch, const char *stem, double width,
-                               const char *strip, int size, const float mean[3], const float std[3], struct err *err)
+                               const struct encoder_names *names, int size, const float mean[3], const float std[3],
+                               struct err *err)
 {
     struct weights_reader r;
     struct encoder *e = NULL;
     bool ok = false;
-    char classifier[256];
-    if (snprintf(classifier, sizeof classifier, "%sfc.", strip) >= (int)sizeof classifier) {
-        err_set(err, "the prefix to strip is too long");
-        return NULL;
-    }
     if (weights_open(&r, path, err) != 0)
         return NULL;
     if ((e = mem_alloc(1, sizeof *e, err)) == NULL)
@@ -157,9 +168,7 @@ struct encoder *encoder_import(struct device *dev, const char *path, const char 
         options_set_text(encoder_options, "stem", stem, &e->config, err) != 0 ||
         (e->net = network_build(dev, &e->config, 0, err)) == NULL)
         goto out;
-    weights_ignore(&r, classifier);
-    ok = weights_read_network(&r, e->net, strip, true, err) == 0 && weights_all_used(&r, err) == 0 &&
-         network_fold(e->net, err) == 0;
+    ok = foreign_read(&r, e->net, names, err) == 0 && network_fold(e->net, err) == 0;
 out:
     weights_close(&r);
     if (ok)

@@ -41,6 +41,18 @@ extern const char *const arch_names[], *const stem_names[], *const augment_names
     {                                                                                                                  \
         "width", OPTION_FLOAT, at, "1", 0.015625, 16, NULL, NULL, "multiplies the number of channels"                  \
     }
+/* ... and how foreign weights call their tensors, into struct encoder_names; */
+#define OPTION_ROW_STRIP(at)                                                                                           \
+    {                                                                                                                  \
+        "strip", OPTION_STRING, at, "", 0, 0, NULL, NULL,                                                              \
+            "prefix of the encoder's tensors, such as module.encoder_q.: what has another one is ignored"              \
+    }
+#define OPTION_ROW_RENAME(at)                                                                                          \
+    {                                                                                                                  \
+        "rename", OPTION_STRINGS, at, "", 0, 0, NULL, NULL,                                                            \
+            "A=B: names that begin with the part A, behind the prefix, begin with B, such as 0=conv1; of several the " \
+            "first that fits"                                                                                          \
+    }
 /* ... and the normalisation of foreign weights' input: where nothing is known, that of torchvision's models. */
 #define OPTION_ROW_MEAN(at)                                                                                            \
     {                                                                                                                  \
@@ -86,10 +98,22 @@ struct encoder; /* network, running statistics, input pipeline (size, mean, std)
 
 /* torchvision-named safetensors written by dinf: strict. `device` borrowed. */
 struct encoder *encoder_load(struct device *dev, const char *path, struct err *err);
-/* Foreign weights: arch and stem given, `strip` prefix removed from names ("" none),
- * input size, mean and std given; classifier `fc.*` ignored; else strict. */
+/* Did dinf write this file (of whatever version)? encoder_load reads it then. */
+int encoder_is_own(const char *path, bool *own, struct err *err);
+/* How a foreign file calls the encoder's tensors. */
+struct encoder_names {
+    const char *strip; /* they begin with this, which is removed; "": nothing is */
+    /* "A=B": A, one or more leading parts of what is left, becomes B; of several the first that fits. Without any,
+     * the numbers of a torch.nn.Sequential of a ResNet's children are recognised. */
+    const struct string_list *rename;
+};
+/* Foreign weights: arch, stem, names, input size, mean and std given. Of the encoder every tensor must be there in its
+ * shape; `shortcut` is taken for torchvision's `downsample`. What lies outside of `strip`, and what within belongs to
+ * no ResNet (heads, queues), is ignored and named in one line of the log; what could belong to a ResNet of another
+ * form is an error. A message about missing tensors says which prefixes would do. */
 struct encoder *encoder_import(struct device *dev, const char *path, const char *arch, const char *stem, double width,
-                               const char *strip, int size, const float mean[3], const float std[3], struct err *err);
+                               const struct encoder_names *names, int size, const float mean[3], const float std[3],
+                               struct err *err);
 /* Freshly initialised from the seed (PyTorch's default initialisers of torchvision's
  * ResNet), for the random-init bound of the mutual-information score. */
 struct encoder *encoder_random(struct device *dev, const cJSON *block, uint64_t seed, int size, const float mean[3],

@@ -78,7 +78,7 @@ static int build_network(struct trainer *t, struct err *err)
     struct weights_reader r;
     if (weights_open(&r, o->init, err) != 0)
         return -1;
-    int rc = weights_read_network(&r, t->net, "", false, err) != 0 ? -1 : weights_all_used(&r, err);
+    int rc = weights_read_network(&r, t->net, false, err) != 0 ? -1 : weights_all_used(&r, err);
     weights_close(&r);
     return rc;
 }

@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 
-enum { NAME_MAX_BYTES = 2 * PARAMETER_NAME, PREFIX_MAX = 512 };
+enum { NAME_MAX_BYTES = 2 * PARAMETER_NAME };
 
 int tensor_list_add(struct tensor_list *list, const char *name, enum tensor_type type, int rank, const int64_t *dims,
                     const void *data, struct err *err)
@@ -149,17 +149,35 @@ static const char *shape_text(int rank, const int64_t *dims, char *out, size_t s
     return out;
 }
 
+const struct tensor_view *weights_find(const struct weights_reader *r, const char *name)
+{
+    if (r->called == NULL)
+        return safetensors_find(&r->file, name);
+    int low = 0, high = r->n_called;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        int c = strcmp(r->called[r->by_called[middle]], name);
+        if (c == 0)
+            return &r->file.tensors[r->by_called[middle]];
+        if (c < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
 const struct tensor_view *weights_take(struct weights_reader *r, const char *name, int rank, const int64_t *dims,
                                        struct err *err)
 {
-    const struct tensor_view *t = safetensors_find(&r->file, name);
+    const struct tensor_view *t = weights_find(r, name);
     if (t == NULL) {
-        err_set(err, "%s: the tensor %s is missing", r->path, name);
+        err_set(err, "%s: the tensor %s%s is missing", r->path, r->prefix != NULL ? r->prefix : "", name);
         return NULL;
     }
     if (t->rank != rank || (rank > 0 && memcmp(t->dims, dims, (size_t)rank * sizeof *dims) != 0)) {
         char have[128], want[128];
-        err_set(err, "%s: the tensor %s has shape %s where %s is wanted", r->path, name,
+        err_set(err, "%s: the tensor %s has shape %s where %s is wanted", r->path, t->name,
                 shape_text(t->rank, t->dims, have, sizeof have), shape_text(rank, dims, want, sizeof want));
         return NULL;
     }
@@ -174,9 +192,11 @@ static int read_parameter(struct weights_reader *r, const struct network *net, c
     if (t == NULL)
         return -1;
     float *host = mem_alloc((size_t)parameter_elements(p), sizeof *host, err);
-    int rc = host == NULL ? -1 : tensor_to_float(t, host, err);
-    if (rc == 0 && check_values(net, p, flat, host, name, err) != 0)
-        rc = err_prefix(err, "%s", r->path);
+    int rc = host == NULL || tensor_to_float(t, host, err) != 0 || check_values(net, p, flat, host, t->name, err) != 0
+                 ? -1
+                 : 0;
+    if (rc != 0)
+        err_prefix(err, "%s", r->path);
     if (rc == 0)
         rc = parameter_set(net, p, flat, host, err);
     mem_free(host);
@@ -185,9 +205,14 @@ static int read_parameter(struct weights_reader *r, const struct network *net, c
 
 static int read_counter(struct weights_reader *r, struct network *net, const char *name, bool optional, struct err *err)
 {
-    if (optional && safetensors_find(&r->file, name) == NULL)
+    const struct tensor_view *t = weights_find(r, name);
+    if (optional && t != NULL && (t->rank != 0 || t->type != TENSOR_I64)) {
+        r->used[t - r->file.tensors] = true;
         return 0;
-    const struct tensor_view *t = weights_take(r, name, 0, NULL, err);
+    }
+    if (optional && t == NULL)
+        return 0;
+    t = weights_take(r, name, 0, NULL, err);
     if (t == NULL)
         return -1;
     if (t->type != TENSOR_I64)
@@ -196,19 +221,28 @@ static int read_counter(struct weights_reader *r, struct network *net, const cha
     return 0;
 }
 
-int weights_read_network(struct weights_reader *r, struct network *net, const char *prefix, bool optional_counters,
-                         struct err *err)
+int weights_check_network(struct weights_reader *r, const struct network *net, int *present, struct err *err)
+{
+    int rc = 0, n = 0;
+    struct err own;
+    for (int i = 0; i < net->n_parameters; i++) {
+        const struct parameter *p = &net->parameters[i];
+        n += weights_find(r, p->name) != NULL;
+        if (weights_take(r, p->name, p->rank, p->dims, rc == 0 ? err : &own) == NULL)
+            rc = -1;
+    }
+    if (present != NULL)
+        *present = n;
+    return rc;
+}
+
+int weights_read_network(struct weights_reader *r, struct network *net, bool optional_counters, struct err *err)
 {
     for (int i = 0; i < net->n_parameters; i++) {
         const struct parameter *p = &net->parameters[i];
-        char name[PREFIX_MAX + NAME_MAX_BYTES], counter[NAME_MAX_BYTES];
-        snprintf(name, sizeof name, "%s%s", prefix, p->name);
-        if (read_parameter(r, net, p, p->running ? net->running : net->weights, name, err) != 0)
-            return -1;
-        if (!counter_name(p, counter))
-            continue;
-        snprintf(name, sizeof name, "%s%s", prefix, counter);
-        if (read_counter(r, net, name, optional_counters, err) != 0)
+        char counter[NAME_MAX_BYTES];
+        if (read_parameter(r, net, p, p->running ? net->running : net->weights, p->name, err) != 0 ||
+            (counter_name(p, counter) && read_counter(r, net, counter, optional_counters, err) != 0))
             return -1;
     }
     return 0;
@@ -225,13 +259,6 @@ int weights_read_flat(struct weights_reader *r, const struct network *net, float
             return -1;
     }
     return 0;
-}
-
-void weights_ignore(struct weights_reader *r, const char *prefix)
-{
-    for (int i = 0; i < r->file.n; i++)
-        if (strncmp(r->file.tensors[i].name, prefix, strlen(prefix)) == 0)
-            r->used[i] = true;
 }
 
 int weights_all_used(const struct weights_reader *r, struct err *err)

@@ -199,6 +199,9 @@ static int add_imported(struct builder *b, const struct entry *entry)
         else if (resolve_path(b, e->group, "weights", params) != 0) {
             cJSON_Delete(params);
             rc = -1;
+        } else if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(params, "rename")) == 0) {
+            /* an option that came later: without it an experiment keeps its identity */
+            cJSON_DeleteItemFromObjectCaseSensitive(params, "rename");
         }
         struct task_spec spec = { .kind = kind, .params = params, .set = -1, .file_key = "weights", .node = e->group };
         if (rc == 0)

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -208,22 +207,22 @@ int npy_parse(const void *bytes, size_t n, const char *what, struct npy *out, st
 /* Opens and checks all but the data; the stream then stands at the data. */
 static FILE *open_checked(const char *path, struct npy *out, bool *swapped, struct err *err)
 {
-    struct stat st;
+    size_t size;
     unsigned char *head = NULL;
-    FILE *f = fopen(path, "rbe");
+    int fd = fs_open_regular(path, &size, err);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "rb");
     if (f == NULL) {
-        err_errno(err, "cannot open %s", path);
+        if (fd >= 0) {
+            err_errno(err, "cannot open %s", path);
+            close(fd);
+        }
         return NULL;
-    }
-    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
-        err_set(err, "%s is not a regular file", path);
-        goto fail;
     }
     head = mem_alloc(PREFIX_MAX + HEADER_MAX, 1, err);
     if (head == NULL)
         goto fail;
     size_t data, got = fread(head, 1, PREFIX_MAX + HEADER_MAX, f);
-    if (parse_all(head, got, (uint64_t)st.st_size, out, &data, swapped, err) != 0) {
+    if (parse_all(head, got, (uint64_t)size, out, &data, swapped, err) != 0) {
         err_prefix(err, "%s", path);
         goto fail;
     }

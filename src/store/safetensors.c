@@ -2,19 +2,17 @@
  * flat, memory-mapped, and without code inside. Files may come from anywhere. */
 #include "store/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "store/file_kind.h"
 #include "store/json_scan.h"
 
 static const int64_t header_cap = 100000000; /* of the reference implementation */
@@ -24,9 +22,11 @@ static const struct {
     const char *name;
     size_t size;
 } types[] = {
-    [TENSOR_F32] = { "F32", 4 },   [TENSOR_F64] = { "F64", 8 }, [TENSOR_F16] = { "F16", 2 },
-    [TENSOR_BF16] = { "BF16", 2 }, [TENSOR_I64] = { "I64", 8 }, [TENSOR_I32] = { "I32", 4 },
-    [TENSOR_U8] = { "U8", 1 },
+    [TENSOR_F32] = { "F32", 4 },   [TENSOR_F64] = { "F64", 8 },         [TENSOR_F16] = { "F16", 2 },
+    [TENSOR_BF16] = { "BF16", 2 }, [TENSOR_I64] = { "I64", 8 },         [TENSOR_I32] = { "I32", 4 },
+    [TENSOR_U8] = { "U8", 1 },     [TENSOR_BOOL] = { "BOOL", 1 },       [TENSOR_I8] = { "I8", 1 },
+    [TENSOR_I16] = { "I16", 2 },   [TENSOR_U16] = { "U16", 2 },         [TENSOR_U32] = { "U32", 4 },
+    [TENSOR_U64] = { "U64", 8 },   [TENSOR_F8_E4M3] = { "F8_E4M3", 1 }, [TENSOR_F8_E5M2] = { "F8_E5M2", 1 },
 };
 enum { N_TYPES = sizeof types / sizeof types[0] };
 
@@ -167,7 +167,7 @@ static int read_type(struct json_scan *s, struct tensor_view *t, struct err *err
             t->type = (enum tensor_type)i;
             return 0;
         }
-    return err_set(err, "type \"%.40s\" is not supported (F32, F64, F16, BF16, I64, I32 and U8 are)", name);
+    return err_set(err, "type \"%.40s\" is not supported (BOOL, whole numbers and F64, F32, F16, BF16, F8 are)", name);
 }
 
 static int read_shape(struct json_scan *s, struct tensor_view *t, struct err *err)
@@ -336,16 +336,17 @@ int safetensors_parse(const void *bytes, size_t n, const char *what, struct safe
     *out = (struct safetensors){ 0 };
     struct reader r = { .out = out };
     int rc = -1;
+    const char *other = file_kind(bytes, n);
+    if (other != NULL) {
+        err_set(err, "%s", other);
+        goto out;
+    }
     if (n < PREFIX) {
         err_set(err, "too short for a safetensors file (%zu bytes)", n);
         goto out;
     }
     const unsigned char *b = bytes;
     uint64_t header = 0;
-    if (memcmp(b, "PK\3\4", 4) == 0) {
-        err_set(err, "a ZIP archive as torch.save writes it: save the state dict with safetensors.torch.save_file");
-        goto out;
-    }
     for (int i = PREFIX - 1; i >= 0; i--)
         header = header << 8 | b[i];
     if (header > (uint64_t)header_cap) {
@@ -390,19 +391,9 @@ int safetensors_open(const char *path, struct safetensors *out, struct err *err)
     void *map = NULL;
     size_t bytes = 0;
     *out = (struct safetensors){ 0 };
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = fs_open_regular(path, &bytes, err);
     if (fd < 0)
-        return err_errno(err, "cannot open %s", path);
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        err_errno(err, "cannot read %s", path);
-        goto out;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        err_set(err, "%s is not a regular file", path);
-        goto out;
-    }
-    bytes = (size_t)st.st_size;
+        return -1;
     if (bytes > 0) {
         map = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         if (map == MAP_FAILED) {

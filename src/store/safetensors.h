@@ -11,7 +11,24 @@
 
 #include "base/err.h"
 
-enum tensor_type { TENSOR_F32, TENSOR_F64, TENSOR_F16, TENSOR_BF16, TENSOR_I64, TENSOR_I32, TENSOR_U8 };
+/* The later ones are only passed over: a checkpoint may hold them beside its weights. */
+enum tensor_type {
+    TENSOR_F32,
+    TENSOR_F64,
+    TENSOR_F16,
+    TENSOR_BF16,
+    TENSOR_I64,
+    TENSOR_I32,
+    TENSOR_U8,
+    TENSOR_BOOL,
+    TENSOR_I8,
+    TENSOR_I16,
+    TENSOR_U16,
+    TENSOR_U32,
+    TENSOR_U64,
+    TENSOR_F8_E4M3,
+    TENSOR_F8_E5M2
+};
 enum { TENSOR_RANK_MAX = 8 };
 
 struct tensor_view {

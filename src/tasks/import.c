@@ -6,6 +6,7 @@
 
 struct import_options {
     char weights[OPTION_TEXT], strip[OPTION_TEXT], arch[OPTION_NAME], stem[OPTION_NAME];
+    struct string_list rename;
     double width, mean[3], std[3];
     int64_t size;
 };
@@ -16,8 +17,8 @@ static const struct option import_options[] = {
     { "arch", OPTION_CHOICE, offsetof(struct import_options, arch), NULL, 0, 0, arch_names, NULL, "architecture" },
     OPTION_ROW_STEM(offsetof(struct import_options, stem)),
     OPTION_ROW_WIDTH(offsetof(struct import_options, width)),
-    { "strip", OPTION_STRING, offsetof(struct import_options, strip), "", 0, 0, NULL, NULL,
-      "prefix to remove from tensor names, such as module. or encoder_q." },
+    OPTION_ROW_STRIP(offsetof(struct import_options, strip)),
+    OPTION_ROW_RENAME(offsetof(struct import_options, rename)),
     { "size", OPTION_INT, offsetof(struct import_options, size), "32", 1, 4096, NULL, "pixels",
       "input size the encoder was trained with" },
     OPTION_ROW_MEAN(offsetof(struct import_options, mean)),
@@ -45,7 +46,8 @@ static int import_run(struct task_context *ctx, struct err *err)
         mean[c] = (float)o.mean[c];
         std[c] = (float)o.std[c];
     }
-    encoder = encoder_import(ctx->device, o.weights, o.arch, o.stem, o.width, o.strip, (int)o.size, mean, std, err);
+    const struct encoder_names names = { .strip = o.strip, .rename = &o.rename };
+    encoder = encoder_import(ctx->device, o.weights, o.arch, o.stem, o.width, &names, (int)o.size, mean, std, err);
     if (encoder == NULL || encoder_save(encoder, out, ctx->provenance, err) != 0)
         goto out;
     struct train_result none = { .dim = encoder_dim(encoder), .parameters = encoder_parameters(encoder) };

@@ -329,6 +329,12 @@ def _():
     return ("run", "c.cfg")
 
 
+@row("a config that is a pipe", "c.cfg")
+def _():
+    os.mkfifo("c.cfg")
+    return ("run", "c.cfg")
+
+
 @row("an empty config", "campaign")
 def _():
     write("c.cfg", "")
@@ -512,6 +518,12 @@ def _():
 @row("audit: a folder for a file", "h.npy")
 def _():
     os.mkdir("h.npy")
+    return audit_of("h.npy")
+
+
+@row("audit: a pipe for a file", "h.npy is not a regular file")
+def _():
+    os.mkfifo("h.npy")
     return audit_of("h.npy")
 
 
@@ -751,7 +763,39 @@ def _():
     return embed_of()
 
 
-@row("embed: empty weights", "w.safetensors")
+@row("embed: weights of an older torch.save", "a pickle")
+def _():
+    write("w.safetensors", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." + bytes(200))
+    return embed_of()
+
+
+@row("embed: a git-lfs pointer", "`git lfs pull` fetches it")
+def _():
+    write("w.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    return embed_of()
+
+
+@row("embed: an HTML page", "an HTML page")
+def _():
+    write("w.safetensors", "<!DOCTYPE html>\n<html><body>404</body></html>\n")
+    return embed_of()
+
+
+@row("embed: weights of Keras", "an HDF5 file")
+def _():
+    with h5py.File("w.safetensors", "w") as f:
+        f["x"] = rows_of()
+    return embed_of()
+
+
+@row("embed: weights of NumPy", ".npz archive")
+def _():
+    np.savez("w.npz", x=rows_of())
+    os.rename("w.npz", "w.safetensors")
+    return embed_of()
+
+
+@row("embed: empty weights", "an empty file")
 def _():
     write("w.safetensors", b"")
     return embed_of()
@@ -831,10 +875,87 @@ def _():
     return embed_of()
 
 
-@row("embed: names with a prefix", "--strip")
+@row("embed: names with a prefix", "conv1.weight is missing; try --strip module.")
 def _():
     safetensors("w.safetensors", {"module." + k: x for k, x in resnet10().items()})
     return embed_of()
+
+
+@row("embed: two encoders, each with a prefix", "try --strip q. or --strip k.")
+def _():
+    safetensors("w.safetensors", {prefix + k: x for prefix in ("q.", "k.") for k, x in resnet10().items()})
+    return embed_of()
+
+
+@row("embed: a prefix that is not there", "m.conv1.weight is missing; try --strip module.")
+def _():
+    safetensors("w.safetensors", {"module." + k: x for k, x in resnet10().items()})
+    return embed_of("w.safetensors", None, "--strip", "m.")
+
+
+@row("embed: a prefix that cannot help, and none is suggested", "module.layer2.0.conv2.weight is missing")
+def _():
+    t = {"module." + k: x for k, x in resnet10().items()}
+    del t["module.layer2.0.conv2.weight"]
+    safetensors("w.safetensors", t)
+    return embed_of()
+
+
+@row("embed: a new name without an old one", "rename wants A=B")
+def _():
+    safetensors("w.safetensors", resnet10())
+    return embed_of("w.safetensors", None, "--rename", "=conv1")
+
+
+@row("embed: two tensors of one new name", "would both be bn1.bias")
+def _():
+    safetensors("w.safetensors", resnet10() | {"norm1.bias": np.zeros(8, np.float32)})
+    return embed_of("w.safetensors", None, "--rename", "norm1=bn1")
+
+
+@row("embed: a negative variance", "bn1.running_var holds a negative variance (-1)")
+def _():
+    safetensors("w.safetensors", resnet10() | {"bn1.running_var": np.full(8, -1, np.float32)})
+    return embed_of()
+
+
+@row("embed: the output is the weights", "the file of --weights")
+def _():
+    safetensors("r.npy", resnet10())
+    return embed_of("r.npy")
+
+
+@row("embed: the output is a link to the images", "the file of --images")
+def _():
+    safetensors("w.safetensors", resnet10())
+    os.symlink("x.npy", "r.npy")
+    return embed_of()
+
+
+@row("embed: the output is a folder", "r.npy is a folder")
+def _():
+    safetensors("w.safetensors", resnet10())
+    os.mkdir("r.npy")
+    return embed_of()
+
+
+@row("embed: the output is a pipe", "r.npy is not a regular file")
+def _():
+    safetensors("w.safetensors", resnet10())
+    os.mkfifo("r.npy")
+    return embed_of()
+
+
+@row("embed: the weights are a pipe", "w.safetensors is not a regular file")
+def _():
+    os.mkfifo("w.safetensors")
+    return embed_of()
+
+
+@row("embed: the images are a pipe", "p.npy is not a regular file")
+def _():
+    os.mkfifo("p.npy")
+    return (*embed_of(safetensors("w.safetensors", resnet10())), "--images", "p.npy")
 
 
 @row("embed: weights without an architecture", "--arch")
@@ -1138,6 +1259,29 @@ def _():
     return ("bench", "gmm", "--data", "none.npy", "--device", "ref")
 
 
+@row("bench: rows of data that are read from a file", "--n has no effect")
+def _():
+    return ("bench", "gmm", "--data", save("x.npy", rows_of()), "--n", "10", "--device", "ref")
+
+
+@row("bench: a seed of nothing", "--seed has no effect")
+def _():
+    save("m.npy", rows_of(n=2))
+    return ("bench", "gmm", "--data", save("x.npy", rows_of()), "--means", "m.npy", "--components", "2", "--seed", "1",
+            "--device", "ref")
+
+
+@row("status: lines in JSON", "--all has no effect")
+def _():
+    return ("status", "d", "--json", "--all")
+
+
+@row("generate: a folder where a file should be", "data_batch_3.bin is a folder")
+def _():
+    os.makedirs("g/data_batch_3.bin")
+    return ("generate", "--out", "g", "--count", "10")
+
+
 @row("generate: without a folder", "--out is required")
 def _():
     return ("generate",)
@@ -1171,13 +1315,16 @@ def listing():
             found[os.path.join(folder, name)] = None
         for name in files:
             path = os.path.join(folder, name)
-            with open(path, "rb") as f:
-                found[path] = f.read()
+            found[path] = None
+            if os.path.isfile(path):  # no pipe
+                with open(path, "rb") as f:
+                    found[path] = f.read()
     return found
 
 
 def shorten(text, folder):
     text = text.replace(os.path.realpath(folder) + "/", "").replace(folder + "/", "")
+    text = re.sub(r"(?m)^\d\d:\d\d:\d\d ", "", text)
     return re.sub(r"process \d+ on \S+", "process PID on HOST", text)
 
 

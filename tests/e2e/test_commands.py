@@ -11,6 +11,8 @@ import json
 import os
 import pathlib
 import shlex
+import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -347,6 +349,16 @@ class Commands(unittest.TestCase):
             self.assertEqual(done.returncode, 2, words)
             self.assertIn("standard output", done.stderr)
 
+    def test_a_reader_that_leaves_is_no_error(self):
+        for words in (("plan", DEMO, "--json"), ("list",), ("--help",)):
+            for ignored in (False, True):  # SIGPIPE ends the program, or is ignored as under some daemons
+                ends = os.pipe()
+                os.close(ends[0])
+                done = subprocess.run([DINF, *words], stdout=ends[1], stderr=subprocess.PIPE, text=True,
+                                      restore_signals=not ignored)
+                os.close(ends[1])
+                self.assertEqual((done.returncode, done.stderr), (0 if ignored else -signal.SIGPIPE, ""), words)
+
     def test_closed_descriptors_stay_out_of_the_files(self):
         for closed in (">&- 2>&-", "2>&-", "<&- >&- 2>&-"):
             folder = self.path("run" + closed)
@@ -371,6 +383,17 @@ class Commands(unittest.TestCase):
             before = [pathlib.Path(p).read_bytes() for p in (weights, images)]
             self.refused(*embed, out, says=says)
             self.assertEqual(before, [pathlib.Path(p).read_bytes() for p in (weights, images)])
+        node = self.path("node")
+        try:
+            os.mknod(node, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        except PermissionError:
+            pass  # root alone makes one, and root alone could replace one
+        else:
+            self.refused(*embed, node, says="not a regular file")
+            self.assertTrue(stat.S_ISCHR(os.stat(node).st_mode))
+        os.symlink(self.path("nothing"), self.path("dangling"))
+        self.refused(*embed, self.path("dangling"), says="cannot follow the link")
+        self.refused(*embed, self.path("new/"), says="names no file")
         os.remove(link)
         open(target, "w").close()
         os.symlink(target, link)  # written through

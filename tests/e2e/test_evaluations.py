@@ -160,7 +160,7 @@ class Evaluations(unittest.TestCase):
         before = "epochs = 2; batch = 25; }; }\n);"
         self.assertEqual(CONFIG.count(before), 1)
         with open(f"{folder}/c.cfg", "w") as config:
-            config.write((CONFIG % {"seed": 1}).replace(before, before[:-3] + "".join(entries) + "\n);"))
+            config.write((CONFIG % {"seed": 1, "sample": SAMPLES[1]}).replace(before, before[:-3] + "".join(entries) + "\n);"))
         done = subprocess.run([DINF, "run", "api/c.cfg", "--out", f"{folder}/run", "--device", "cpu"],
                               cwd=self.folder.name, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -5,8 +5,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    static const size_t width[] = { [TENSOR_F32] = 4, [TENSOR_F64] = 8, [TENSOR_F16] = 2, [TENSOR_BF16] = 2,
-                                    [TENSOR_I64] = 8, [TENSOR_I32] = 4, [TENSOR_U8] = 1 };
+    static const size_t width[] = {
+        [TENSOR_F32] = 4, [TENSOR_F64] = 8, [TENSOR_F16] = 2,  [TENSOR_BF16] = 2,    [TENSOR_I64] = 8,
+        [TENSOR_I32] = 4, [TENSOR_U8] = 1,  [TENSOR_BOOL] = 1, [TENSOR_I8] = 1,      [TENSOR_I16] = 2,
+        [TENSOR_U16] = 2, [TENSOR_U32] = 4, [TENSOR_U64] = 8,  [TENSOR_F8_E4M3] = 1, [TENSOR_F8_E5M2] = 1
+    };
     struct safetensors s = { 0 };
     struct err err = { "" };
     if (safetensors_parse(bytes, n, "input", &s, &err) != 0) {

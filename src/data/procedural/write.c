@@ -23,6 +23,13 @@ static int write_file(const struct procedural_options *o, int64_t begin, int64_t
     return rc;
 }
 
+/* Of the files 0 .. FILES, in the folder; the last one is the test batch. */
+static int file_path(char path[PATH], const char *folder, int f, struct err *err)
+{
+    return f < FILES ? fs_path(path, PATH, err, "%s/data_batch_%d.bin", folder, f + 1)
+                     : fs_path(path, PATH, err, "%s/test_batch.bin", folder);
+}
+
 int procedural_write(const struct procedural_options *o, const char *folder, struct err *err)
 {
     char path[PATH];
@@ -30,13 +37,15 @@ int procedural_write(const struct procedural_options *o, const char *folder, str
         return err_set(err, "count = %d images cannot fill the %d files of CIFAR-10", (int)o->count, (int)FILES);
     if (fs_mkdirs(folder, err) != 0)
         return -1;
+    for (int f = 0; f <= FILES; f++)
+        if (file_path(path, folder, f, err) != 0 || fs_check_output(path, err) != 0)
+            return -1;
     for (int f = 0; f < FILES; f++) {
         int64_t from = o->count * f / FILES, to = o->count * (f + 1) / FILES;
-        if (fs_path(path, sizeof path, err, "%s/data_batch_%d.bin", folder, f + 1) != 0 ||
-            write_file(o, o->begin + from, to - from, path, err) != 0)
+        if (file_path(path, folder, f, err) != 0 || write_file(o, o->begin + from, to - from, path, err) != 0)
             return -1;
     }
-    if (fs_path(path, sizeof path, err, "%s/test_batch.bin", folder) != 0)
+    if (file_path(path, folder, FILES, err) != 0)
         return -1;
     return write_file(o, o->begin + o->count, o->count / FILES, path, err);
 }

@@ -187,7 +187,8 @@ static void refuse_load(const char *path, const char *text)
 
 static void refuse_import(const char *path, const char *arch, const char *stem, const char *strip, const char *text)
 {
-    assert_null(encoder_import(dev, path, arch, stem, 0.125, strip, 8, mean, std, &the_err));
+    const struct encoder_names names = { .strip = strip };
+    assert_null(encoder_import(dev, path, arch, stem, 0.125, &names, 8, mean, std, &the_err));
     if (strstr(the_err.text, text) == NULL)
         fail_msg("\"%s\" is not in \"%s\"", text, the_err.text);
 }
@@ -228,7 +229,8 @@ static void test_import(void **state)
     const char *good = scratch("mine.safetensors"), *other = scratch("prefixed.safetensors");
     ok(encoder_save(e, good, NULL, &the_err));
     rewrite(good, other, "bn1.num_batches_tracked", "module.fc.weight", "module.", false);
-    struct encoder *f = encoder_import(dev, other, "resnet8", "cifar", 0.125, "module.", 8, mean, std, &the_err);
+    const struct encoder_names names = { .strip = "module." };
+    struct encoder *f = encoder_import(dev, other, "resnet8", "cifar", 0.125, &names, 8, mean, std, &the_err);
     made(f);
     float *x = embed(e, &im, 3), *y = embed(f, &im, 3);
     assert_memory_equal(x, y, 3 * 32 * sizeof *x);

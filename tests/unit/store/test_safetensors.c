@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "store/file_kind.h"
 #include "store/safetensors.h"
 
 /* Length prefix, header text, `data_bytes` bytes of zeros. */
@@ -32,6 +33,37 @@ static void refused(const char *header, size_t data_bytes, const char *message)
 }
 
 #define T(shape, begin, end) "{\"dtype\":\"F32\",\"shape\":[" shape "],\"data_offsets\":[" begin "," end "]}"
+
+static void test_kinds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *is; /* NULL: could be safetensors */
+    } files[] = {
+        { "", 0, "empty" },
+        { "version https://git-lfs.github.com/spec/v1\noid", 45, "git-lfs" },
+        { "version https://git-", 20, NULL },
+        { "<!DOCTYPE HTML><html>", 21, "HTML" },
+        { "<html lang=\"en\">", 16, "HTML" },
+        { "\200\002}q\000.", 6, "pickle" },
+        { "\211HDF\r\n\032\n\0\0", 10, "HDF5" },
+        { "\037\213\010\0\0\0\0\0\0\003", 10, "gzip" },
+        /* headers of 35615 and of 640 bytes */
+        { "\037\213\0\0\0\0\0\0{\"", 10, NULL },
+        { "\200\002\0\0\0\0\0\0{\"", 10, NULL },
+        { "PK\003\004\024\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\005\0\0\0a.npy", 35, ".npz" },
+        { "PK\003\004\024\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\005\0\0\0a/dat", 35, "torch.save" },
+        { "PK\003\004\024\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\377\377\0\0.npy", 34, "torch.save" },
+        { "PK\003\004", 4, "torch.save" },
+    };
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const char *is = file_kind(files[i].bytes, files[i].n);
+        if (files[i].is == NULL ? is != NULL : is == NULL || strstr(is, files[i].is) == NULL)
+            fail_msg("file %zu is \"%s\"", i, is == NULL ? "NULL" : is);
+    }
+}
 
 static void test_hostile(void **state)
 {
@@ -211,7 +243,8 @@ static void test_round_trip(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_hostile), cmocka_unit_test(test_lengths),
-                                        cmocka_unit_test(test_foreign), cmocka_unit_test(test_round_trip) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_kinds), cmocka_unit_test(test_hostile),
+                                        cmocka_unit_test(test_lengths), cmocka_unit_test(test_foreign),
+                                        cmocka_unit_test(test_round_trip) };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
