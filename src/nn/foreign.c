@@ -10,6 +10,20 @@
 
 enum { HINTS_MAX = 8, PREFIX_MAX = 512, GROUPS_MAX = 8 };
 
+/* The stem is the option that is forgotten most, and the shapes say which one it is. */
+static void add_stem_hint(const struct weights_reader *r, const struct network *net, struct err *err)
+{
+    const struct tensor_view *t = weights_find(r, "conv1.weight");
+    size_t used = strlen(err->text);
+    for (int i = 0; t != NULL && i < net->n_parameters; i++) {
+        const struct parameter *p = &net->parameters[i];
+        if (strcmp(p->name, "conv1.weight") == 0 && t->rank == 4 && t->dims[2] != p->dims[2] &&
+            (t->dims[2] == 3 || t->dims[2] == 7))
+            snprintf(err->text + used, sizeof err->text - used, "; it is of the stem %s",
+                     t->dims[2] == 7 ? "imagenet" : "cifar");
+    }
+}
+
 /* Is the whole encoder there by these names, and nothing that an encoder of another form would have? */
 static int check_names(struct weights_reader *r, const struct network *net, const struct foreign_names *f,
                        const char *prefix, int *present, struct err *err)
@@ -19,8 +33,10 @@ static int check_names(struct weights_reader *r, const struct network *net, cons
     r->by_called = f->order;
     r->n_called = f->n_called;
     memset(r->used, 0, (size_t)r->file.n * sizeof *r->used);
-    if (weights_check_network(r, net, present, err) != 0)
+    if (weights_check_network(r, net, present, err) != 0) {
+        add_stem_hint(r, net, err);
         return -1;
+    }
     for (int i = 0; i < f->n; i++) {
         const char *called = f->called[i];
         if (called == NULL || r->used[i] || !foreign_is_encoders(called))

@@ -859,6 +859,12 @@ def _():
     return embed_of()
 
 
+@row("embed: another stem", "is wanted; it is of the stem cifar")
+def _():
+    safetensors("w.safetensors", {"m." + k: x for k, x in resnet10().items()})
+    return embed_of("w.safetensors", None, "--stem", "imagenet")
+
+
 @row("embed: whole numbers for weights", "bn1.bias")
 def _():
     t = resnet10()

@@ -215,7 +215,8 @@ static void test_strict(void **state)
     safetensors_close(&broken);
     refuse_load(bad, "bad.safetensors: the tensor bn1.weight holds values that are not finite");
     refuse_import(good, "resnet10", "cifar", "", "layer4.0.conv1.weight is missing");
-    refuse_import(good, "resnet8", "imagenet", "", "shape (8, 3, 3, 3) where (8, 3, 7, 7) is wanted");
+    refuse_import(good, "resnet8", "imagenet", "",
+                  "shape (8, 3, 3, 3) where (8, 3, 7, 7) is wanted; it is of the stem cifar");
     refuse_import(good, "resnet9", "cifar", "", "resnet8");
     refuse_import(good, "resnet8", "cifar", "module.", "module.conv1.weight is missing");
     encoder_destroy(e);
