@@ -2,6 +2,7 @@
 # The structure that src/README.md promises: every external header has one home,
 # arrows between rooms point one way, unsafe string functions do not appear.
 set -u
+shopt -s lastpipe # `complain` at the end of a pipe sets `bad` of this shell
 cd "$(dirname "$0")/../../src"
 bad=0
 

@@ -48,8 +48,8 @@ static int add(struct cuda_choices *c, const char *key, const char *choice, stru
         c->room = room;
     }
     struct entry *e = &c->entries[c->n++];
-    strcpy(e->key, key);
-    strcpy(e->choice, choice);
+    memcpy(e->key, key, strlen(key) + 1);
+    memcpy(e->choice, choice, strlen(choice) + 1);
     return 0;
 }
 
