@@ -33,7 +33,7 @@ static struct both from_host(const double *host, size_t n)
     struct err err;
     for (int s = 0; s < SIDES; s++) {
         b.at[s] = side[s]->ops->alloc(side[s], n * sizeof *host, &err);
-        if (!b.at[s] || side[s]->ops->upload(side[s], b.at[s], host, n * sizeof *host, &err) != 0)
+        if (b.at[s] == NULL || side[s]->ops->upload(side[s], b.at[s], host, n * sizeof *host, &err) != 0)
             die("memory", &err);
     }
     return b;
@@ -319,8 +319,8 @@ int main(int argc, char **argv)
         return 2;
     }
     side[REF] = device_open("ref", 2, &err);
-    side[1] = side[REF] ? device_open(argv[1], 1, &err) : NULL;
-    if (!side[1])
+    side[1] = side[REF] != NULL ? device_open(argv[1], 1, &err) : NULL;
+    if (side[1] == NULL)
         die("opening", &err);
     printf("%s\n", side[1]->description);
     products();

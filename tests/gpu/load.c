@@ -10,12 +10,12 @@ int main(void)
 {
     struct err err = { "" };
     void *library = dlopen("libdinf_cuda.so", RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
+    if (library == NULL) {
         fprintf(stderr, "FAIL %s\n", dlerror());
         return 1;
     }
     const struct device_kind *kind = dlsym(library, "dinf_cuda_device");
-    if (!kind || strcmp(kind->name, "cuda") != 0) {
+    if (kind == NULL || strcmp(kind->name, "cuda") != 0) {
         fprintf(stderr, "FAIL no cuda device in the library\n");
         return 1;
     }

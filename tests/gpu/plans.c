@@ -28,7 +28,7 @@ static void check_problem(const struct conv_target *target, const struct conv_pr
     struct err err = { 0 };
     struct conv_plan plans[PLANS], again;
     struct conv_graph *graph = conv_graph_create(target, p, &err);
-    if (!graph) {
+    if (graph == NULL) {
         fail(p, err.text);
         return;
     }
@@ -97,7 +97,7 @@ static int check_profile(const char *path)
     static char json[JSON_MAX];
     struct conv_target target = { 0 };
     FILE *f = fopen(path, "r");
-    if (!f || fread(json, 1, sizeof json - 1, f) == 0) {
+    if (f == NULL || fread(json, 1, sizeof json - 1, f) == 0) {
         printf("FAIL cannot read %s\n", path);
         return 1;
     }

@@ -31,7 +31,7 @@ struct attribute {
 
 static void destroy(descriptor *d)
 {
-    if (*d)
+    if (*d != NULL)
         cudnnBackendDestroyDescriptor(*d);
     *d = NULL;
 }
@@ -151,7 +151,7 @@ static int operation(struct conv_graph *g, enum conv_pass pass, struct err *err)
 struct conv_graph *conv_graph_create(const struct conv_target *target, const struct conv_problem *p, struct err *err)
 {
     struct conv_graph *g = mem_alloc(1, sizeof *g, err);
-    if (!g)
+    if (g == NULL)
         return NULL;
     g->target = *target;
     g->precision = p->precision;
@@ -164,7 +164,8 @@ struct conv_graph *conv_graph_create(const struct conv_target *target, const str
         { CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &g->operation },
         { CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &target->handle },
     };
-    if (describe(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, attributes, target->handle ? 2 : 1, &g->graph, err) == 0)
+    if (describe(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, attributes, target->handle != NULL ? 2 : 1, &g->graph, err) ==
+        0)
         return g;
 fail:
     conv_graph_destroy(g);
@@ -173,7 +174,7 @@ fail:
 
 void conv_graph_destroy(struct conv_graph *g)
 {
-    if (!g)
+    if (g == NULL)
         return;
     destroy(&g->graph);
     destroy(&g->operation);
@@ -210,8 +211,8 @@ static int plan_of(const struct conv_graph *g, descriptor config, struct conv_pl
     };
     int64_t bytes = 0, got;
 
-    if (describe(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, g->target.handle ? here : elsewhere, 2, &plan->plan, err) !=
-        0)
+    if (describe(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, g->target.handle != NULL ? here : elsewhere, 2, &plan->plan,
+                 err) != 0)
         return -1;
     if (get(plan->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &bytes, &got, err) != 0) {
         destroy(&plan->plan);
@@ -336,7 +337,8 @@ static int propose(const struct conv_graph *g, cudnnBackendHeurMode_t mode, size
     };
     descriptor heuristics, configs[PROPOSALS_MAX] = { 0 };
     int64_t proposed = 0;
-    int rc = describe(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, attributes, g->target.handle ? 2 : 3, &heuristics, err);
+    int rc =
+        describe(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, attributes, g->target.handle != NULL ? 2 : 3, &heuristics, err);
 
     for (int i = 0; rc == 0 && i < PROPOSALS_MAX; i++)
         rc = create(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[i], err);
@@ -417,7 +419,7 @@ int conv_graph_plan(const struct conv_graph *g, const char *name, struct conv_pl
     for (int i = 0; i < n; i++)
         if (knob(types[i], values[i], &knobs[i], err) != 0)
             goto out;
-    if (describe(CUDNN_BACKEND_ENGINE_DESCRIPTOR, of_engine, g->target.handle ? 2 : 3, &engine, err) == 0 &&
+    if (describe(CUDNN_BACKEND_ENGINE_DESCRIPTOR, of_engine, g->target.handle != NULL ? 2 : 3, &engine, err) == 0 &&
         describe(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, of_config, n > 0 ? 2 : 1, &config, err) == 0)
         rc = plan_of(g, config, plan, err);
 out:

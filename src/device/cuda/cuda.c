@@ -87,10 +87,10 @@ static struct batch_norm *batch_norm_create(struct device *dev, const struct bat
 {
     struct cuda_device *cuda = cuda_of(dev);
     if (host_check_batch_norm(d, err) != 0 ||
-        !cuda_buffer_reserve(&cuda->scratch, cuda_batch_norm_workspace(dev->precision, d), err))
+        cuda_buffer_reserve(&cuda->scratch, cuda_batch_norm_workspace(dev->precision, d), err) == NULL)
         return NULL;
     struct batch_norm *bn = mem_alloc(1, sizeof *bn, err);
-    if (!bn)
+    if (bn == NULL)
         return NULL;
     bn->cuda = cuda;
     bn->precision = dev->precision;
@@ -109,7 +109,7 @@ static int batch_norm_forward(struct batch_norm *bn, const void *x, const void *
                               float *save_invstd, void *y, struct err *err)
 {
     void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
-    if (!workspace || host_check_statistics(&bn->d, err) != 0)
+    if (workspace == NULL || host_check_statistics(&bn->d, err) != 0)
         return -1;
     return cuda_batch_norm_forward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, residual, gamma, beta,
                                    running_mean, running_var, save_mean, save_invstd, y, err);
@@ -128,7 +128,7 @@ static int batch_norm_backward(struct batch_norm *bn, const void *x, const void 
                                void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err)
 {
     void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
-    if (!workspace)
+    if (workspace == NULL)
         return -1;
     return cuda_batch_norm_backward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, y, dy, dy2, gamma, beta,
                                     save_mean, save_invstd, dx, dresidual, dgamma, dbeta, err);
@@ -160,7 +160,7 @@ static int bias_relu_backward(struct device *dev, int n, int d, const float *y, 
 static int add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err)
 {
     void *scratch = cuda_buffer_reserve(&cuda_of(dev)->scratch, CUDA_SUM_WORKSPACE, err);
-    return scratch ? cuda_add_mean(stream(dev), n, x, scratch, total, err) : -1;
+    return scratch != NULL ? cuda_add_mean(stream(dev), n, x, scratch, total, err) : -1;
 }
 
 static int gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
@@ -193,7 +193,7 @@ static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int 
 {
     (void)c; /* three, see augment_check */
     void *scratch = cuda_buffer_reserve(&cuda_of(dev)->scratch, cuda_augment_workspace(target, n), err);
-    if (!scratch)
+    if (scratch == NULL)
         return -1;
     return cuda_augment(stream(dev), dev->precision, pixels, h, w, views, n, target, scratch, out, err);
 }
@@ -230,19 +230,19 @@ static void close_cuda(struct device *dev)
 {
     struct cuda_device *cuda = cuda_of(dev);
     /* The libraries of a lost GPU are left alone: the process ends, and shall not hang first. */
-    const bool lost = cuda->stream && cudaStreamSynchronize(cuda->stream) != cudaSuccess;
+    const bool lost = cuda->stream != NULL && cudaStreamSynchronize(cuda->stream) != cudaSuccess;
     cuda_memory_fini(cuda);
     cuda_choices_destroy(cuda->choices);
-    if (cuda->cusolver && !lost)
+    if (cuda->cusolver != NULL && !lost)
         cusolverDnDestroy(cuda->cusolver);
-    if (cuda->cublas_lt && !lost)
+    if (cuda->cublas_lt != NULL && !lost)
         cublasLtDestroy(cuda->cublas_lt);
-    if (cuda->cublas && !lost)
+    if (cuda->cublas != NULL && !lost)
         cublasDestroy(cuda->cublas);
     cudaFree(cuda->blas_workspace);
-    if (cuda->cudnn && !lost)
+    if (cuda->cudnn != NULL && !lost)
         cudnnDestroy(cuda->cudnn);
-    if (cuda->stream)
+    if (cuda->stream != NULL)
         cudaStreamDestroy(cuda->stream);
     mem_free(cuda);
 }
@@ -311,8 +311,8 @@ static int choose(int *index, struct err *err)
         return -1;
     if (count < 1)
         return cuda_check(cudaErrorNoDevice, "looking for a GPU", err);
-    long rank = text ? strtol(text, &end, 10) : 0;
-    if (text && (end == text || *end || rank < 0))
+    long rank = text != NULL ? strtol(text, &end, 10) : 0;
+    if (text != NULL && (end == text || *end || rank < 0))
         return err_set(err, "DINF_LOCAL_RANK=%s is no number of a rank", text);
     *index = (int)(rank % count);
     return 0;
@@ -350,8 +350,8 @@ static int start(struct cuda_device *cuda, struct err *err)
             0 ||
         cuda_check_cublas(cublasLtCreate(&cuda->cublas_lt), what, err) != 0)
         return -1;
-    cuda->choices = cuda_choices_create(choices && *choices ? choices : NULL, err);
-    return cuda->choices ? cuda_memory_init(cuda, err) : -1;
+    cuda->choices = cuda_choices_create(choices != NULL && *choices ? choices : NULL, err);
+    return cuda->choices != NULL ? cuda_memory_init(cuda, err) : -1;
 }
 
 static void version(int packed, int thousands, char *out, size_t size)
@@ -372,7 +372,7 @@ static int describe(struct cuda_device *cuda, struct err *err)
     version(number, 1000, runtime, sizeof runtime);
     version((int)cudnnGetVersion(), 10000, cudnn, sizeof cudnn);
     snprintf(cuda->model, sizeof cuda->model, "%.64s cuDNN %zu", p.name, cudnnGetVersion());
-    if (strstr(p.name, " MIG ")) /* parts of one GPU have its PCI id */
+    if (strstr(p.name, " MIG ") != NULL) /* parts of one GPU have its PCI id */
         snprintf(part, sizeof part, ", part %02x%02x%02x%02x", (unsigned char)p.uuid.bytes[0],
                  (unsigned char)p.uuid.bytes[1], (unsigned char)p.uuid.bytes[2], (unsigned char)p.uuid.bytes[3]);
     snprintf(cuda->base.description, sizeof cuda->base.description, "%.48s, PCI %s%s, CUDA %s, cuDNN %s", p.name, pci,
@@ -385,10 +385,10 @@ static struct device *open_cuda(int threads, struct err *err)
     const char *graphs = getenv("DINF_CUDA_GRAPHS");
     struct cuda_device *cuda = mem_alloc(1, sizeof *cuda, err);
 
-    if (!cuda)
+    if (cuda == NULL)
         return NULL;
     cuda->ops = ops;
-    if (graphs && strcmp(graphs, "0") == 0)
+    if (graphs != NULL && strcmp(graphs, "0") == 0)
         cuda->ops.recording = NULL;
     cuda->base.ops = &cuda->ops;
     cuda->base.threads = threads;

@@ -42,7 +42,7 @@ static int add(struct cuda_choices *c, const char *key, const char *choice, stru
     if (c->n == c->room) {
         size_t room = c->room ? 2 * c->room : 64;
         struct entry *grown = mem_grow(c->entries, c->room, room, sizeof *grown, err);
-        if (!grown)
+        if (grown == NULL)
             return -1;
         c->entries = grown;
         c->room = room;
@@ -57,8 +57,8 @@ static int add(struct cuda_choices *c, const char *key, const char *choice, stru
  * short by a crash). */
 static char *parse(char *line)
 {
-    char *tab = strchr(line, '\t'), *end = tab ? strchr(tab, '\n') : NULL;
-    if (!end)
+    char *tab = strchr(line, '\t'), *end = tab != NULL ? strchr(tab, '\n') : NULL;
+    if (end == NULL)
         return NULL;
     *tab = *end = 0;
     return tab + 1;
@@ -69,9 +69,9 @@ static int read_all(struct cuda_choices *c, FILE *f, struct err *err)
 {
     char line[LINE_MAX_BYTES];
     rewind(f);
-    while (fgets(line, sizeof line, f)) {
+    while (fgets(line, sizeof line, f) != NULL) {
         const char *choice = parse(line);
-        if (choice && !find_known(c, line) && add(c, line, choice, err) != 0)
+        if (choice != NULL && find_known(c, line) == NULL && add(c, line, choice, err) != 0)
             return -1;
     }
     return 0;
@@ -89,7 +89,7 @@ static bool ends_within_line(FILE *f)
 static int read_file(struct cuda_choices *c, struct err *err)
 {
     FILE *f = fopen(c->path, "r");
-    if (!f)
+    if (f == NULL)
         return errno == ENOENT ? 0 : err_errno(err, "cannot read the choices of algorithms in %s", c->path);
     int rc = read_all(c, f, err);
     fclose(f);
@@ -99,10 +99,10 @@ static int read_file(struct cuda_choices *c, struct err *err)
 struct cuda_choices *cuda_choices_create(const char *path, struct err *err)
 {
     struct cuda_choices *c = mem_alloc(1, sizeof *c, err);
-    if (!c || !path)
+    if (c == NULL || path == NULL)
         return c;
     c->path = mem_strdup(path, err);
-    if (c->path && read_file(c, err) == 0)
+    if (c->path != NULL && read_file(c, err) == 0)
         return c;
     cuda_choices_destroy(c);
     return NULL;
@@ -110,7 +110,7 @@ struct cuda_choices *cuda_choices_create(const char *path, struct err *err)
 
 void cuda_choices_destroy(struct cuda_choices *c)
 {
-    if (!c)
+    if (c == NULL)
         return;
     mem_free(c->entries);
     mem_free(c->path);
@@ -120,18 +120,18 @@ void cuda_choices_destroy(struct cuda_choices *c)
 bool cuda_choices_find(struct cuda_choices *c, const char *key, char *choice, size_t size)
 {
     const struct entry *e = find_known(c, key);
-    if (!e && c->path && read_file(c, NULL) == 0) /* others may have measured meanwhile */
+    if (e == NULL && c->path != NULL && read_file(c, NULL) == 0) /* others may have measured meanwhile */
         e = find_known(c, key);
-    return e && snprintf(choice, size, "%s", e->choice) < (int)size;
+    return e != NULL && snprintf(choice, size, "%s", e->choice) < (int)size;
 }
 
 int cuda_choices_keep(struct cuda_choices *c, const char *key, char *choice, size_t size, struct err *err)
 {
-    if (!c->path)
+    if (c->path == NULL)
         return add(c, key, choice, err);
     int rc = -1;
     FILE *f = fopen(c->path, "a+");
-    if (!f)
+    if (f == NULL)
         return err_errno(err, "cannot keep the choice of an algorithm in %s", c->path);
     /* Without the lock, on file systems that have none, two may write the same key: the
      * first line holds for all who read it later. */
@@ -140,7 +140,7 @@ int cuda_choices_keep(struct cuda_choices *c, const char *key, char *choice, siz
     if (read_all(c, f, err) != 0)
         goto out;
     const struct entry *first = find_known(c, key); /* another process's */
-    if (first) {
+    if (first != NULL) {
         rc =
             snprintf(choice, size, "%s", first->choice) < (int)size ? 0 : err_set(err, "a choice is too long: %s", key);
         goto out;

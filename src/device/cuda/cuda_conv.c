@@ -100,9 +100,9 @@ static void trial_fini(struct cuda_device *cuda, struct trial *t)
     cuda_free(&cuda->base, t->w);
     cuda_free(&cuda->base, t->y);
     cuda_free(&cuda->base, t->workspace.at);
-    if (t->begin)
+    if (t->begin != NULL)
         cudaEventDestroy(t->begin);
-    if (t->end)
+    if (t->end != NULL)
         cudaEventDestroy(t->end);
 }
 
@@ -110,10 +110,10 @@ static int trial_init(const struct conv *v, size_t workspace, struct trial *t, s
 {
     struct device *dev = &v->cuda->base;
     const size_t size = element(v->precision);
-    return (t->x = cuda_alloc(dev, rows_x(v) * v->c_in * size, err)) &&
-                   (t->w = cuda_alloc(dev, rows_w(v) * v->c_in * size, err)) &&
-                   (t->y = cuda_alloc(dev, rows_y(v) * v->d.c_out * size, err)) &&
-                   cuda_buffer_reserve(&t->workspace, workspace, err) &&
+    return (t->x = cuda_alloc(dev, rows_x(v) * v->c_in * size, err)) != NULL &&
+                   (t->w = cuda_alloc(dev, rows_w(v) * v->c_in * size, err)) != NULL &&
+                   (t->y = cuda_alloc(dev, rows_y(v) * v->d.c_out * size, err)) != NULL &&
+                   cuda_buffer_reserve(&t->workspace, workspace, err) != NULL &&
                    cuda_check(cudaEventCreate(&t->begin), "measuring a convolution", err) == 0 &&
                    cuda_check(cudaEventCreate(&t->end), "measuring a convolution", err) == 0
                ? 0
@@ -163,7 +163,7 @@ static const struct conv_plan *fastest(const struct conv *v, const struct conv_p
         if (time_plan(v, &plans[i], t, least, &milliseconds, &refused) == 0 && milliseconds < least) {
             best = &plans[i];
             least = milliseconds;
-        } else if (i == n - 1 && !best) {
+        } else if (i == n - 1 && best == NULL) {
             *err = refused;
         }
     }
@@ -189,7 +189,7 @@ static int choose(const struct conv *v, const struct conv_graph *graph, char *na
         workspace = plans[i].workspace > workspace ? plans[i].workspace : workspace;
     if (trial_init(v, workspace, &t, err) == 0) {
         const struct conv_plan *best = fastest(v, plans, n, &t, err);
-        if (best) {
+        if (best != NULL) {
             snprintf(name, CONV_PLAN_NAME, "%s", best->name);
             rc = 0;
         }
@@ -220,7 +220,7 @@ static int prepare(struct conv *v, enum conv_pass pass, struct err *err)
     struct conv_graph *graph = conv_graph_create(&target, &problem, err);
     int rc = -1;
 
-    if (!graph)
+    if (graph == NULL)
         return -1;
     snprintf(key, sizeof key, "%s plan %s %s n%d c%d h%d w%d k%d f%d s%d p%d", v->cuda->model,
              precision_names[v->precision], pass_names[pass], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel, d->stride,
@@ -228,7 +228,7 @@ static int prepare(struct conv *v, enum conv_pass pass, struct err *err)
     if ((cuda_choices_find(v->cuda->choices, key, name, sizeof name) ||
          (choose(v, graph, name, err) == 0 && cuda_choices_keep(v->cuda->choices, key, name, sizeof name, err) == 0)) &&
         conv_graph_plan(graph, name, &v->plan[pass], err) == 0 &&
-        cuda_buffer_reserve(&v->cuda->workspace, v->plan[pass].workspace, err))
+        cuda_buffer_reserve(&v->cuda->workspace, v->plan[pass].workspace, err) != NULL)
         rc = 0;
     conv_graph_destroy(graph);
     return rc;
@@ -239,11 +239,11 @@ struct conv *cuda_conv_create(struct device *dev, const struct conv_desc *d, str
     if (host_check_conv(d, err) != 0)
         return NULL;
     struct conv *v = mem_alloc(1, sizeof *v, err);
-    if (!v)
+    if (v == NULL)
         return NULL;
     *v = laid_out(dev->precision, d);
     v->cuda = cuda_of(dev);
-    if (!cuda_buffer_reserve(&v->cuda->scratch, v->scratch, err)) {
+    if (cuda_buffer_reserve(&v->cuda->scratch, v->scratch, err) == NULL) {
         mem_free(v);
         return NULL;
     }
@@ -259,7 +259,7 @@ struct conv *cuda_conv_create(struct device *dev, const struct conv_desc *d, str
 
 void cuda_conv_destroy(struct conv *v)
 {
-    if (!v)
+    if (v == NULL)
         return;
     for (int i = 0; i < CONV_PASSES; i++)
         conv_plan_destroy(&v->plan[i]);
@@ -290,7 +290,7 @@ int cuda_conv_weight_pack(struct device *dev, int c_out, int c_in, int kernel, c
 {
     const size_t bytes = cuda_conv_weight_bytes(dev, c_out, c_in, kernel);
     float *host = mem_alloc(bytes, 1, err);
-    if (!host)
+    if (host == NULL)
         return -1;
     transpose(c_out, c_in, kernel, oihw, host, true);
     int rc = cuda_upload(dev, packed, host, bytes, err);
@@ -303,7 +303,7 @@ int cuda_conv_weight_unpack(struct device *dev, int c_out, int c_in, int kernel,
 {
     const size_t bytes = cuda_conv_weight_bytes(dev, c_out, c_in, kernel);
     float *host = mem_alloc(bytes, 1, err);
-    if (!host)
+    if (host == NULL)
         return -1;
     int rc = cuda_download(dev, host, packed, bytes, err);
     if (rc == 0)
@@ -350,9 +350,10 @@ int cuda_conv_forward(struct conv *v, const void *x, const float *weight, const 
 {
     const enum conv_epilogue epilogue = v->d.epilogue;
     char *scratch = scratch_of(v, err);
-    const void *w = scratch ? weights_in(v, weight, scratch, err) : NULL, *in = w ? input(v, x, scratch, err) : NULL;
+    const void *w = scratch != NULL ? weights_in(v, weight, scratch, err) : NULL,
+               *in = w != NULL ? input(v, x, scratch, err) : NULL;
 
-    if (!in || run(v, CONV_FORWARD, in, w, y, err) != 0)
+    if (in == NULL || run(v, CONV_FORWARD, in, w, y, err) != 0)
         return -1;
     if (epilogue == CONV_PLAIN)
         return 0;
@@ -363,10 +364,10 @@ int cuda_conv_forward(struct conv *v, const void *x, const float *weight, const 
 int cuda_conv_backward_data(struct conv *v, const void *dy, const float *weight, void *dx, struct err *err)
 {
     char *scratch = scratch_of(v, err);
-    const void *w = scratch ? weights_in(v, weight, scratch, err) : NULL;
+    const void *w = scratch != NULL ? weights_in(v, weight, scratch, err) : NULL;
     void *out = wider(v) ? scratch + v->at_x : dx;
 
-    if (!w || run(v, CONV_BACKWARD_DATA, out, w, dy, err) != 0)
+    if (w == NULL || run(v, CONV_BACKWARD_DATA, out, w, dy, err) != 0)
         return -1;
     if (!wider(v))
         return 0;
@@ -377,10 +378,10 @@ int cuda_conv_backward_weight(struct conv *v, const void *x, const void *dy, flo
 {
     const bool copied = v->precision == PRECISION_BF16 || wider(v);
     char *scratch = scratch_of(v, err);
-    const void *in = scratch ? input(v, x, scratch, err) : NULL;
+    const void *in = scratch != NULL ? input(v, x, scratch, err) : NULL;
     void *out = copied ? (void *)scratch : dweight;
 
-    if (!in || run(v, CONV_BACKWARD_WEIGHT, in, out, dy, err) != 0)
+    if (in == NULL || run(v, CONV_BACKWARD_WEIGHT, in, out, dy, err) != 0)
         return -1;
     if (!copied)
         return 0;

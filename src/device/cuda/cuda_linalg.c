@@ -78,7 +78,7 @@ static int factor_init(struct cuda_device *cuda, int k, int d, struct factor *f,
     size_t at_workspace = cuda_part(&total, (size_t)f->workspace_doubles * sizeof(double));
     size_t at_info = cuda_part(&total, (size_t)k * sizeof(int));
     char *scratch = cuda_buffer_reserve(&cuda->scratch, total, err);
-    if (!scratch)
+    if (scratch == NULL)
         return -1;
     f->matrix = (double *)(scratch + at_matrix);
     f->inverse = (double *)(scratch + at_inverse);

@@ -15,15 +15,15 @@ struct product {
 
 static void product_fini(struct product *p)
 {
-    if (p->preference)
+    if (p->preference != NULL)
         cublasLtMatmulPreferenceDestroy(p->preference);
-    if (p->d)
+    if (p->d != NULL)
         cublasLtMatrixLayoutDestroy(p->d);
-    if (p->b)
+    if (p->b != NULL)
         cublasLtMatrixLayoutDestroy(p->b);
-    if (p->a)
+    if (p->a != NULL)
         cublasLtMatrixLayoutDestroy(p->a);
-    if (p->desc)
+    if (p->desc != NULL)
         cublasLtMatmulDescDestroy(p->desc);
 }
 

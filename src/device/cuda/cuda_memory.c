@@ -32,14 +32,14 @@ int cuda_memory_init(struct cuda_device *cuda, struct err *err)
 void cuda_memory_fini(struct cuda_device *cuda)
 {
     for (int i = 0; i < CUDA_STAGES; i++) {
-        if (cuda->stage[i].copied)
+        if (cuda->stage[i].copied != NULL)
             cudaEventDestroy(cuda->stage[i].copied);
-        if (cuda->stage[i].host)
+        if (cuda->stage[i].host != NULL)
             cudaFreeHost(cuda->stage[i].host);
     }
-    if (cuda->look_done)
+    if (cuda->look_done != NULL)
         cudaEventDestroy(cuda->look_done);
-    if (cuda->looked)
+    if (cuda->looked != NULL)
         cudaFreeHost(cuda->looked);
     cudaFree(cuda->workspace.at);
     cudaFree(cuda->scratch.at);
@@ -57,7 +57,7 @@ static void *allocate(size_t bytes, struct err *err)
 void *cuda_alloc(struct device *dev, size_t bytes, struct err *err)
 {
     void *p = allocate(bytes, err);
-    if (p && cuda_zero(dev, p, bytes, err) != 0) {
+    if (p != NULL && cuda_zero(dev, p, bytes, err) != 0) {
         cudaFree(p);
         return NULL;
     }
@@ -68,7 +68,7 @@ void *cuda_alloc(struct device *dev, size_t bytes, struct err *err)
 void cuda_free(struct device *dev, void *p)
 {
     (void)dev;
-    if (p)
+    if (p != NULL)
         cudaFree(p);
 }
 
@@ -169,11 +169,11 @@ int cuda_seen(struct device *dev, bool wait, double *value, struct err *err)
 
 void *cuda_buffer_reserve(struct cuda_buffer *buffer, size_t bytes, struct err *err)
 {
-    if (buffer->at && bytes <= buffer->bytes)
+    if (buffer->at != NULL && bytes <= buffer->bytes)
         return buffer->at;
     cudaFree(buffer->at); /* waits: nothing uses it any more */
     buffer->at = allocate(bytes, err);
     buffer->moved++;
-    buffer->bytes = buffer->at ? bytes : 0;
+    buffer->bytes = buffer->at != NULL ? bytes : 0;
     return buffer->at;
 }

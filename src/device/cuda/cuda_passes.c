@@ -27,12 +27,12 @@ int cuda_nearest_rows(struct device *dev, int64_t n, int d, const double *x, int
     const int tile = (int)(n < TILE ? n : TILE);
     size_t total = 0, at_product = cuda_part(&total, (size_t)tile * tile * sizeof(double));
     size_t at_square = cuda_part(&total, (size_t)n * sizeof(double));
-    size_t at_index = cuda_part(&total, index ? 0 : (size_t)n * sizeof *index);
+    size_t at_index = cuda_part(&total, index != NULL ? 0 : (size_t)n * sizeof *index);
     char *scratch = cuda_buffer_reserve(&cuda->scratch, total, err);
-    if (!scratch)
+    if (scratch == NULL)
         return -1;
     double *product = (double *)(scratch + at_product), *square = (double *)(scratch + at_square);
-    int64_t *nearest = index ? index : (int64_t *)(scratch + at_index);
+    int64_t *nearest = index != NULL ? index : (int64_t *)(scratch + at_index);
 
     if (cuda_square_norms(cuda->stream, n, d, x, square, err) != 0)
         return -1;
@@ -70,7 +70,7 @@ static int diag_chunk(struct cuda_device *cuda, const struct diag *g, int rows, 
             0 ||
         cuda_log_sum_exp_rows(cuda->stream, rows, k, g->offset, g->resp, loglik, err) != 0)
         return -1;
-    if (!g->count)
+    if (g->count == NULL)
         return 0;
     if (cuda_column_sums(cuda->stream, rows, k, g->resp, !first, g->column_sums, g->count, err) != 0 ||
         cuda_dgemm(dev, TRANS_YES, TRANS_NO, k, d, rows, 1.0, g->resp, k, x, d, keep, g->sum, d, err) != 0)
@@ -88,9 +88,9 @@ int cuda_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const double
     size_t at_resp = cuda_part(&total, (size_t)chunk * k * sizeof(double));
     size_t at_sums = cuda_part(&total, cuda_column_sums_workspace(chunk, k));
     char *scratch = cuda_buffer_reserve(&cuda->scratch, total, err);
-    if (!scratch)
+    if (scratch == NULL)
         return -1;
-    if (count && n == 0 &&
+    if (count != NULL && n == 0 &&
         (cuda_zero(dev, count, (size_t)k * sizeof *count, err) != 0 ||
          cuda_zero(dev, sum, (size_t)k * d * sizeof *sum, err) != 0 ||
          cuda_zero(dev, sum_square, (size_t)k * d * sizeof *sum_square, err) != 0))
@@ -120,7 +120,7 @@ int cuda_gmm_full_logprob(struct device *dev, int64_t n, int d, int k, const dou
     struct cuda_device *cuda = cuda_of(dev);
     const int chunk = chunk_rows(n, (size_t)d);
     double *white = cuda_buffer_reserve(&cuda->scratch, (size_t)chunk * d * sizeof *white, err);
-    if (!white)
+    if (white == NULL)
         return -1;
     for (int64_t i = 0; i < n; i += chunk)
         for (int j = 0; j < k; j++) {
@@ -140,7 +140,7 @@ int cuda_weighted_scatter(struct device *dev, int64_t n, int d, const double *x,
     struct cuda_device *cuda = cuda_of(dev);
     const int chunk = chunk_rows(n, (size_t)d);
     double *rows = cuda_buffer_reserve(&cuda->scratch, (size_t)chunk * d * sizeof *rows, err);
-    if (!rows)
+    if (rows == NULL)
         return -1;
     if (n == 0)
         return cuda_zero(dev, scatter, (size_t)d * d * sizeof *scatter, err);

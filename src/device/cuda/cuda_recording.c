@@ -19,9 +19,9 @@ static int begin(struct device *dev, struct err *err)
 
 static void destroy(struct recording *r)
 {
-    if (!r)
+    if (r == NULL)
         return;
-    if (r->graph)
+    if (r->graph != NULL)
         cudaGraphExecDestroy(r->graph);
     mem_free(r);
 }
@@ -35,7 +35,7 @@ static struct recording *end(struct device *dev, struct err *err)
     if (cuda_check(cudaStreamEndCapture(cuda->stream, &captured), "recording a step", err) != 0)
         goto out;
     r = mem_alloc(1, sizeof *r, err);
-    if (!r)
+    if (r == NULL)
         goto out;
     r->cuda = cuda;
     r->workspace_moved = cuda->workspace.moved;
@@ -45,7 +45,7 @@ static struct recording *end(struct device *dev, struct err *err)
         r = NULL;
     }
 out:
-    if (captured)
+    if (captured != NULL)
         cudaGraphDestroy(captured);
     return r;
 }

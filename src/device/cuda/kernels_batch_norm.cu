@@ -185,7 +185,7 @@ static __global__ void apply(size_t rows, int c, const void *x, const void *resi
         const size_t at = row * c + column;
         const packet<S> in = fetch<S>(x, at);
         packet<S> beside = {};
-        if (residual)
+        if (residual != NULL)
             beside = fetch<S>(residual, at);
         group<S::V> value = widen<S>(in);
         const group<S::V> more = widen<S>(beside);

@@ -46,13 +46,13 @@ static __global__ void epilogue(size_t rows, int c, const float *bias, const voi
 
     if (column >= c)
         return;
-    if (bias)
+    if (bias != NULL)
         b = parameters<S::V>(bias, column);
     for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += (size_t)gridDim.y * blockDim.y) {
         const size_t at = row * c + column;
         const packet<S> in = fetch<S>(y, at);
         packet<S> beside = {};
-        if (residual)
+        if (residual != NULL)
             beside = fetch<S>(residual, at);
         group<S::V> value = widen<S>(in);
         const group<S::V> more = widen<S>(beside);
@@ -67,7 +67,7 @@ static __global__ void epilogue(size_t rows, int c, const float *bias, const voi
 int cuda_conv_epilogue(cudaStream_t stream, enum precision precision, size_t rows, int c, const float *bias,
                        const void *residual, bool relu, void *y, struct err *err)
 {
-    if (rows == 0 || c == 0 || (!bias && !residual && !relu))
+    if (rows == 0 || c == 0 || (bias == NULL && residual == NULL && !relu))
         return 0;
     const int v = span_width(precision, c);
     const dim3 block = columns_block(c, v), grid = columns_grid(rows, c, v, block, BLOCKS_MAX, 4);

@@ -20,7 +20,7 @@ static __global__ void bias_backward(int n, int d, const float *y, float *dy, fl
         for (int row = (int)threadIdx.y; row < n; row += (int)blockDim.y) {
             const size_t at = (size_t)row * d + column;
             float g = dy[at];
-            if (y)
+            if (y != NULL)
                 dy[at] = g = kernel_relu_backward(y[at], g);
             sum += g;
         }

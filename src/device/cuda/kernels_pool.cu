@@ -50,7 +50,7 @@ static __global__ void max_backward(size_t count, int c, int h, int w, int oh, i
             for (int px = ix / 2; px <= (ix + 1) / 2 && px < ow; px++) {
                 const size_t out = first + ((size_t)py * ow + px) * c;
                 if (where[out] == iy * w + ix)
-                    sum += get(((const T *)dy)[out]) + (dy2 ? get(((const T *)dy2)[out]) : 0.0f);
+                    sum += get(((const T *)dy)[out]) + (dy2 != NULL ? get(((const T *)dy2)[out]) : 0.0f);
             }
         put((T *)dx + i, sum);
     }

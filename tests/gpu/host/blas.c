@@ -29,13 +29,13 @@ cublasStatus_t cublasDestroy(cublasHandle_t handle)
 
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream)
 {
-    return handle && stream ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
+    return handle != NULL && stream != NULL ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
 }
 
 cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *workspace, size_t bytes)
 {
     (void)handle;
-    return workspace && bytes >= 4 << 20 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+    return workspace != NULL && bytes >= 4 << 20 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }
 
 const char *cublasGetStatusString(cublasStatus_t status)
@@ -75,7 +75,7 @@ static void sgemm(const void *args)
     const struct sgemm *o = args;
     cblas_sgemm(CblasColMajor, trans(o->ta), trans(o->tb), o->m, o->n, o->k, o->alpha, o->a, o->lda, o->b, o->ldb,
                 o->beta, o->c, o->ldc);
-    for (int j = 0; o->bias && j < o->n; j++)
+    for (int j = 0; o->bias != NULL && j < o->n; j++)
         for (int i = 0; i < o->m; i++) {
             float *value = &o->c[(size_t)j * o->ldc + i];
             *value += o->bias[i];
@@ -280,7 +280,7 @@ cusolverStatus_t cusolverDnDestroy(cusolverDnHandle_t handle)
 
 cusolverStatus_t cusolverDnSetStream(cusolverDnHandle_t handle, cudaStream_t stream)
 {
-    return handle && stream ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_NOT_INITIALIZED;
+    return handle != NULL && stream != NULL ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_NOT_INITIALIZED;
 }
 
 cusolverStatus_t cusolverGetProperty(libraryPropertyType type, int *value)

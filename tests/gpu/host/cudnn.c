@@ -89,7 +89,7 @@ cudnnStatus_t cudnnDestroy(cudnnHandle_t handle)
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream)
 {
     (void)handle;
-    return stream ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_BAD_PARAM;
+    return stream != NULL ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_BAD_PARAM;
 }
 
 /* -- descriptors -- */
@@ -158,7 +158,7 @@ static const struct attribute *find(const struct descriptor *d, int name)
 static const void *values(const struct descriptor *d, int name)
 {
     const struct attribute *a = find(d, name);
-    assert(a);
+    assert(a != NULL);
     return a->values;
 }
 
@@ -270,14 +270,14 @@ static void keep(struct descriptor *d, int name, const void *data, size_t bytes)
 static void inherit(struct descriptor *d, const struct descriptor *from, int name)
 {
     const struct attribute *a = find(from, name);
-    assert(a);
+    assert(a != NULL);
     set(d, name, a->type, a->count, a->values);
 }
 
 static cudnnStatus_t finalize_graph(struct descriptor *d)
 {
     struct product p;
-    assert(values(d, CUDNN_ATTR_OPERATIONGRAPH_HANDLE));
+    assert(values(d, CUDNN_ATTR_OPERATIONGRAPH_HANDLE) != NULL);
     cudnnStatus_t status = read_product(child(d, CUDNN_ATTR_OPERATIONGRAPH_OPS), &p);
     keep(d, PRODUCT, &p, sizeof p);
     return status;
@@ -299,7 +299,7 @@ static cudnnStatus_t finalize_config(struct descriptor *d)
 
     inherit(d, engine, PRODUCT);
     inherit(d, engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
-    for (int64_t i = 0; knobs && i < knobs->count; i++) {
+    for (int64_t i = 0; knobs != NULL && i < knobs->count; i++) {
         const struct descriptor *k = ((struct descriptor **)knobs->values)[i];
         assert(k->finalized);
         const int type = enumeration(k, CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE);
@@ -312,11 +312,11 @@ static cudnnStatus_t finalize_config(struct descriptor *d)
 static cudnnStatus_t finalize_plan(struct descriptor *d)
 {
     const struct descriptor *config = child(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
-    assert(values(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE));
+    assert(values(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE) != NULL);
     inherit(d, config, PRODUCT);
     inherit(d, config, CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
     inherit(d, config, VALUE);
-    if (find(config, PROPOSED))
+    if (find(config, PROPOSED) != NULL)
         inherit(d, config, PROPOSED);
     set(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1,
         &engines[integer(d, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 0)].workspace);
@@ -515,7 +515,7 @@ static void convolve(const void *args)
 static const void *pointer_of(const struct descriptor *pack, int64_t id)
 {
     const struct attribute *ids = find(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
-    for (int64_t i = 0; ids && i < ids->count; i++)
+    for (int64_t i = 0; ids != NULL && i < ids->count; i++)
         if (integer(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, (int)i) == id) {
             const void *p = ((const void *const *)values(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS))[i];
             assert(p && (uintptr_t)p % 16 == 0);
@@ -537,10 +537,10 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     r.x = pointer_of(pack, r.p.x.id);
     r.w = pointer_of(pack, r.p.w.id);
     r.y = pointer_of(pack, r.p.y.id);
-    if (!r.x || !r.w || !r.y || (engine->workspace && !r.workspace) || engine->fails ||
+    if (r.x == NULL || r.w == NULL || r.y == NULL || (engine->workspace && r.workspace == NULL) || engine->fails ||
         (fault != NULL && strcmp(fault, "lost") == 0)) /* which the runtime of the caller is not told */
         return CUDNN_STATUS_EXECUTION_FAILED;
     host_spend(engine->milliseconds / (double)(1 + integer(plan, VALUE, 0)));
-    capture_queue(find(plan, PROPOSED) ? spoil : convolve, &r, sizeof r);
+    capture_queue(find(plan, PROPOSED) != NULL ? spoil : convolve, &r, sizeof r);
     return CUDNN_STATUS_SUCCESS;
 }

@@ -23,7 +23,7 @@ static struct err err;
 static struct device *opened(void)
 {
     struct device *dev = device_open("cuda", 1, &err);
-    if (!dev)
+    if (dev == NULL)
         fail_msg("%s", err.text);
     return dev;
 }
@@ -37,7 +37,7 @@ static void closed(struct device *dev)
 
 static void says(const char *text)
 {
-    if (!strstr(err.text, text))
+    if (strstr(err.text, text) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", err.text, text);
 }
 

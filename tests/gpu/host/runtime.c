@@ -22,7 +22,7 @@ static int graphs;
 static size_t total(void)
 {
     const char *text = getenv("HOST_GPU_MIB");
-    return (text ? (size_t)strtoul(text, NULL, 10) : 1024) << 20;
+    return (text != NULL ? (size_t)strtoul(text, NULL, 10) : 1024) << 20;
 }
 
 cudaError_t cudaMalloc(void **out, size_t bytes)
@@ -32,7 +32,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
     if (used + bytes > total())
         return cudaErrorMemoryAllocation;
     char *p = aligned_alloc(HEADER, HEADER + (bytes + HEADER - 1) / HEADER * HEADER);
-    if (!p)
+    if (p == NULL)
         return cudaErrorMemoryAllocation;
     memcpy(p, &bytes, sizeof bytes);
     memset(p + HEADER, 0xff, bytes < FILLED ? bytes : FILLED);
@@ -44,7 +44,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
 
 cudaError_t cudaFree(void *p)
 {
-    if (p) {
+    if (p != NULL) {
         size_t bytes;
         memcpy(&bytes, (char *)p - HEADER, sizeof bytes);
         used -= bytes;
@@ -69,7 +69,7 @@ cudaError_t cudaMallocHost(void **out, size_t bytes)
 {
     pinned++;
     *out = malloc(bytes);
-    return *out ? cudaSuccess : cudaErrorMemoryAllocation;
+    return *out != NULL ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
 cudaError_t cudaFreeHost(void *p)
@@ -96,7 +96,7 @@ struct transfer {
 static void transfer(const void *args)
 {
     const struct transfer *t = args;
-    if (t->from)
+    if (t->from != NULL)
         memcpy(t->to, t->from, t->bytes);
     else
         memset(t->to, t->value, t->bytes);
@@ -131,7 +131,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 static bool fault(const char *name)
 {
     const char *text = getenv("HOST_GPU_FAULT");
-    return text && strcmp(text, name) == 0;
+    return text != NULL && strcmp(text, name) == 0;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
@@ -158,7 +158,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
     (void)stream;
     *graph = (cudaGraph_t)capture_end();
-    return *graph ? cudaSuccess : cudaErrorIllegalState;
+    return *graph != NULL ? cudaSuccess : cudaErrorIllegalState;
 }
 
 /* Takes the graph's contents over: its own end comes before that of what was made of it. */
@@ -241,7 +241,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     if (capture_going_on())
         return cudaErrorStreamCaptureUnsupported;
-    return event ? cudaSuccess : cudaErrorInvalidResourceHandle;
+    return event != NULL ? cudaSuccess : cudaErrorInvalidResourceHandle;
 }
 
 /* Two of three questions come too early, as on a GPU that is still at work. */

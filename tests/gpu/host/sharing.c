@@ -224,7 +224,7 @@ int main(int argc, char **argv)
     if (argc == 4)
         return child(strcmp(argv[1], "stop") == 0, strcmp(argv[2], "1") == 0 ? 1 : 2, strtoull(argv[3], NULL, 10));
     char folder[] = "/tmp/dinf-sharing-XXXXXX";
-    if (!mkdtemp(folder))
+    if (mkdtemp(folder) == NULL)
         return 1;
     setenv("TMPDIR", folder, 1);
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_memory), cmocka_unit_test(test_embedding),
