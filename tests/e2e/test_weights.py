@@ -339,6 +339,10 @@ class Weights(unittest.TestCase):
             files = [name for name in os.listdir(os.path.join(run, "tasks")) if name.endswith(".safetensors")]
             self.assertEqual(len(files), 1)
             tasks.append(files[0])
+            with open(os.path.join(run, "plan.json")) as f:
+                params, = [t["params"] for t in json.load(f)["tasks"] if t["kind"] == "import"]
+            # an option that is not given is no part of the identity: older experiments keep theirs
+            self.assertEqual("rename" in params, len(tasks) == 3)
             with open(os.path.join(run, "logs", files[0].replace(".safetensors", ".log"))) as f:
                 self.assertIn("k.* (122)", f.read())
             done = subprocess.run([DINF, "embed", "--weights", os.path.join(run, "tasks", files[0]), "--images",
