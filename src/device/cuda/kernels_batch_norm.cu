@@ -289,7 +289,7 @@ static __global__ void __launch_bounds__(THREADS, 2)
                         break;
                     const group<S::V> x = widen<S>(in[k].x);
                     group<S::V> g = gradient<S>(o, p, in[k], x);
-                    if (keep) {
+                    if (keep != NULL) {
                         store<S>(keep, (row + k * step) * c + column, g);
                         for (int l = 0; l < S::V; l++) /* sums of what the next pass will read */
                             g.v[l] = rounded<typename S::T>(g.v[l]);
@@ -394,7 +394,7 @@ int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, cons
         LAUNCH_SYNC(finish_products, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES), stream, (int)s.grid.y, d->c,
                     (double)rows, s.partials, gamma, save_invstd, dgamma, dbeta, s.slope, s.offset) != 0)
         return -1;
-    if (keep) { /* the first pass has left the masked gradient there */
+    if (keep != NULL) { /* the first pass has left the masked gradient there */
         o.dy = keep;
         o.dy2 = nullptr;
         o.side = NO_RELU;
