@@ -3,32 +3,35 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/mem.h"
 
-/* `struct hash` is never defined: its address is that of an EVP_MD_CTX. */
-static EVP_MD_CTX *context(struct hash *h)
-{
-    return (EVP_MD_CTX *)h;
-}
+struct hash {
+    EVP_MD_CTX *context;
+    bool failed; /* a part could not be added: there is no digest */
+};
 
 struct hash *hash_create(struct err *err)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1) {
-        EVP_MD_CTX_free(ctx);
-        err_set(err, "cannot start SHA-256");
+    struct hash *h = mem_alloc(1, sizeof *h, err);
+    if (h == NULL)
         return NULL;
-    }
-    return (struct hash *)ctx;
+    h->context = EVP_MD_CTX_new();
+    if (h->context != NULL && EVP_DigestInit_ex(h->context, EVP_sha256(), NULL) == 1)
+        return h;
+    err_set(err, "cannot start SHA-256");
+    hash_destroy(h);
+    return NULL;
 }
 
 void hash_add(struct hash *h, const void *data, size_t bytes)
 {
-    EVP_DigestUpdate(context(h), data, bytes);
+    h->failed |= EVP_DigestUpdate(h->context, data, bytes) != 1;
 }
 
 void hash_add_string(struct hash *h, const char *s)
@@ -36,19 +39,24 @@ void hash_add_string(struct hash *h, const char *s)
     hash_add(h, s, strlen(s) + 1);
 }
 
-void hash_finish(struct hash *h, char hex[HASH_HEX])
+int hash_finish(struct hash *h, char hex[HASH_HEX], struct err *err)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int n = 0;
-    EVP_DigestFinal_ex(context(h), digest, &n);
+    bool failed = EVP_DigestFinal_ex(h->context, digest, NULL) != 1 || h->failed;
+    hash_destroy(h);
+    if (failed)
+        return err_set(err, "SHA-256 could not be computed");
     for (unsigned int i = 0; i < 32; i++)
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    hash_destroy(h);
+    return 0;
 }
 
 void hash_destroy(struct hash *h)
 {
-    EVP_MD_CTX_free(context(h));
+    if (h == NULL)
+        return;
+    EVP_MD_CTX_free(h->context);
+    mem_free(h);
 }
 
 int hash_bytes(const void *data, size_t bytes, char hex[HASH_HEX], struct err *err)
@@ -57,8 +65,7 @@ int hash_bytes(const void *data, size_t bytes, char hex[HASH_HEX], struct err *e
     if (h == NULL)
         return -1;
     hash_add(h, data, bytes);
-    hash_finish(h, hex);
-    return 0;
+    return hash_finish(h, hex, err);
 }
 
 int hash_file(const char *path, char hex[HASH_HEX], struct err *err)
@@ -85,8 +92,7 @@ int hash_file(const char *path, char hex[HASH_HEX], struct err *err)
         hash_destroy(h);
         goto out;
     }
-    hash_finish(h, hex);
-    rc = 0;
+    rc = hash_finish(h, hex, err);
 out:
     fclose(f);
     return rc;

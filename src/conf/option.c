@@ -349,6 +349,15 @@ static size_t field_size(const struct option *o)
     return 0;
 }
 
+size_t options_bytes(const struct option *table)
+{
+    size_t bytes = 0;
+    for (const struct option *o = table; o != NULL && o->name != NULL; o++)
+        if (bytes < o->offset + field_size(o))
+            bytes = o->offset + field_size(o);
+    return bytes;
+}
+
 int options_defaults(const struct option *table, void *out, struct err *err)
 {
     for (const struct option *o = table; o->name != NULL; o++) {

@@ -74,6 +74,9 @@ int options_to_json(const struct option *table, const void *in, cJSON *object, s
  * if the table has no such option; the message names the nearest. */
 int options_set_text(const struct option *table, const char *name, const char *value, void *out, struct err *err);
 
+/* The bytes that a struct for this table has at least. */
+size_t options_bytes(const struct option *table);
+
 const struct option *option_find(const struct option *table, const char *name);
 
 /* Is its value written as a list, which then does not sweep? */

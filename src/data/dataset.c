@@ -220,8 +220,7 @@ int dataset_fingerprint(const cJSON *spec, char hex[HASH_HEX], struct err *err)
         add_u64(h, (uint64_t)(i + 1 - begin));
         begin = i + 1;
     }
-    hash_finish(h, hex);
-    rc = 0;
+    rc = hash_finish(h, hex, err);
 out:
     mem_free(keys);
     mem_free(table.parts);

@@ -41,6 +41,7 @@ int checkpoint_identity(const struct train_request *r, char hex[HASH_HEX], struc
     char *block = options_text(r->block, err);
     char *query = block == NULL || r->target_augment == NULL ? NULL : json_canonical(r->target_augment, err);
     struct hash *h = block == NULL || (r->target_augment != NULL && query == NULL) ? NULL : hash_create(err);
+    int rc = -1;
     if (h != NULL) {
         size_t n = (size_t)im->n;
         const int64_t shape[] = { im->n,         im->h,          im->w, (int64_t)r->seed, r->target != NULL,
@@ -53,11 +54,11 @@ int checkpoint_identity(const struct train_request *r, char hex[HASH_HEX], struc
             hash_add(h, r->target, n * (size_t)r->target_views * (size_t)r->target_dim * sizeof *r->target);
         if (r->target_index != NULL)
             hash_add(h, r->target_index, n * sizeof *r->target_index);
-        hash_finish(h, hex);
+        rc = hash_finish(h, hex, err);
     }
     mem_free(block);
     mem_free(query);
-    return h == NULL ? -1 : 0;
+    return rc;
 }
 
 static int add_position(struct tensor_list *list, const struct train_position *at, int64_t epochs_done, struct err *err)
@@ -89,8 +90,7 @@ static int digest_of(const char *identity, const struct tensor_view *tensors, in
         hash_add(h, v->dims, (size_t)v->rank * sizeof v->dims[0]);
         hash_add(h, v->data, v->bytes);
     }
-    hash_finish(h, hex);
-    return 0;
+    return hash_finish(h, hex, err);
 }
 
 static const char *moment_name(const struct trainer *t, int i, char out[32])

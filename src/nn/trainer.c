@@ -38,6 +38,9 @@ static int check_request(const struct trainer *t, struct err *err)
         return err_set(err, "there are no images to train on");
     if (im->n > INT32_MAX)
         return err_set(err, "%lld images are too many for one training", (long long)im->n);
+    if (r->target != NULL && im->n > INT32_MAX / r->target_views) /* rows of answers are int32_t */
+        return err_set(err, "%lld images of %d views have too many answers for one training", (long long)im->n,
+                       r->target_views);
     if (im->c != 3 || im->h != im->w)
         return err_set(err, "an encoder takes square images of 3 channels, not %d x %d of %d", im->h, im->w, im->c);
     if (r->target == NULL && loss->views == 0)

@@ -82,19 +82,18 @@ int resolve_path(struct builder *b, const struct conf_node *group, const char *k
 
 cJSON *kind_params(const struct task_kind *kind, const cJSON *from, struct err *err)
 {
-    union {
-        double align;
-        char bytes[65536];
-    } options;
     const struct option *tables[TABLES_MAX];
     cJSON *params = cJSON_CreateObject(), *empty = cJSON_CreateObject();
     int n = params == NULL || empty == NULL
                 ? err_set(err, "out of memory")
                 : task_kind_tables(kind, from == NULL ? empty : from, tables, TABLES_MAX, err);
-    for (int i = 0; i < n; i++)
-        if (options_from_json(tables[i], from, &options, err) != 0 ||
-            options_to_json(tables[i], &options, params, err) != 0)
+    for (int i = 0; i < n; i++) {
+        void *options = mem_alloc(1, options_bytes(tables[i]), err);
+        if (options == NULL || options_from_json(tables[i], from, options, err) != 0 ||
+            options_to_json(tables[i], options, params, err) != 0)
             n = -1;
+        mem_free(options);
+    }
     cJSON_Delete(empty);
     if (n >= 0)
         return params;
@@ -137,6 +136,12 @@ static int select_tables(struct builder *b, const struct conf_node *group, const
     return n;
 }
 
+/* Beyond the limit, options would sweep or pass that must not: no block may have so many. */
+static int too_many(struct builder *b)
+{
+    return err_set(b->err, "a block has %d lists or more", (int)KEEP_MAX);
+}
+
 /* Names that do not sweep: `keep` and list-typed options of the selected tables, into out. */
 static int collect_keep(struct builder *b, const struct conf_node *group, const struct task_kind *kind,
                         const char *const *keep, const char *out[KEEP_MAX + 1])
@@ -152,12 +157,12 @@ static int collect_keep(struct builder *b, const struct conf_node *group, const 
             if (option_is_list(o))
                 out[n++] = o->name;
     out[n] = NULL;
-    return 0;
+    return n == KEEP_MAX ? too_many(b) : 0;
 }
 
 /* A list of strings chooses (a loss, an architecture, a set): those are expanded
  * first, since the other options' tables depend on them. The rest is kept. */
-static int keep_others(const struct conf_node *group, const char *keep[KEEP_MAX + 1])
+static int keep_others(struct builder *b, const struct conf_node *group, const char *keep[KEEP_MAX + 1])
 {
     int n = 0;
     while (keep[n] != NULL)
@@ -171,7 +176,7 @@ static int keep_others(const struct conf_node *group, const char *keep[KEEP_MAX 
             keep[n++] = child->name;
     }
     keep[n] = NULL;
-    return n;
+    return n == KEEP_MAX ? too_many(b) : 0;
 }
 
 static void add_suffix(const struct conf_node *original, const struct conf_node *expanded, const char *const *quiet,
@@ -214,7 +219,7 @@ void kind_check(struct builder *b, const struct task_kind *kind, const struct co
 }
 
 /* What belongs elsewhere is said here, and left out of the binding by the names in
- * `skip`: `extra` and those. Their number. */
+ * `skip`: `extra` and those. Their number, or -1. */
 static int find_misplaced(struct builder *b, const struct conf_node *group, const struct task_kind *kind,
                           const struct option *const *tables, int n_tables, const char *const *extra,
                           const char *skip[KEEP_MAX + 1])
@@ -236,7 +241,7 @@ static int find_misplaced(struct builder *b, const struct conf_node *group, cons
         skip[n] = NULL;
         n_misplaced++;
     }
-    return n_misplaced;
+    return n == KEEP_MAX ? too_many(b) : n_misplaced;
 }
 
 static int bind_expansion(struct builder *b, const struct conf_node *original, const struct conf_node *group,
@@ -253,11 +258,15 @@ static int bind_expansion(struct builder *b, const struct conf_node *original, c
     if (e->params == NULL)
         return err_set(b->err, "out of memory");
     add_suffix(original, group, quiet, e->suffix, sizeof e->suffix);
-    bool misplaced = find_misplaced(b, group, kind, tables, n_tables, extra, skip) > 0;
+    int misplaced = find_misplaced(b, group, kind, tables, n_tables, extra, skip);
+    if (misplaced < 0) {
+        cJSON_Delete(e->params);
+        return -1;
+    }
     bool bound = conf_bind(b->conf, group, tables, n_tables, skip, e->params) == 0;
     const struct task_facts facts = { .params = e->params };
     kind_check(b, kind, group, NULL, &facts);
-    if (bound && !misplaced)
+    if (bound && misplaced == 0)
         out->n++;
     else
         cJSON_Delete(e->params);
@@ -312,9 +321,8 @@ int block_expand(struct builder *b, const struct conf_node *group, const struct 
         conf_error(b->conf, group, "%s must be a group { }", group->name == NULL ? "this" : group->name);
         return 0;
     }
-    if (collect_keep(b, group, kind, keep, names) != 0)
+    if (collect_keep(b, group, kind, keep, names) != 0 || keep_others(b, group, names) != 0)
         return -1;
-    keep_others(group, names);
     struct conf_sweep *s = sweep_into(b, group, names, out);
     if (s == NULL)
         return -1;

@@ -38,6 +38,15 @@ static int add_embed(struct builder *b, int encoder_task, const char *encoder, i
     return rc;
 }
 
+static bool replace_label(cJSON *labels, const char *label, const char *text)
+{
+    cJSON *value = cJSON_CreateString(text);
+    if (value != NULL && cJSON_ReplaceItemInObjectCaseSensitive(labels, label, value))
+        return true;
+    cJSON_Delete(value);
+    return false;
+}
+
 /* The victim's architecture with fresh weights; one for each victim. */
 static int random_task(struct builder *b, int victim, int *task)
 {
@@ -48,14 +57,10 @@ static int random_task(struct builder *b, int victim, int *task)
     const struct task_kind *kind = task_kind_find("init");
     const struct plan_task *t = &b->plan->tasks[v->task];
     char *name = mem_printf(b->err, "%s.random", v->name);
-    cJSON *labels = cJSON_Duplicate(t->labels, true), *label = NULL;
-    if (name != NULL && labels != NULL) {
-        label = cJSON_CreateString(name);
-        cJSON_ReplaceItemInObjectCaseSensitive(labels, "name", label);
-        cJSON_ReplaceItemInObjectCaseSensitive(labels, "role", cJSON_CreateString("random"));
-        cJSON_ReplaceItemInObjectCaseSensitive(labels, "dataset", cJSON_CreateString(""));
-        cJSON_ReplaceItemInObjectCaseSensitive(labels, "loss", cJSON_CreateString(""));
-    }
+    cJSON *labels = cJSON_Duplicate(t->labels, true);
+    bool labelled = name != NULL && labels != NULL && replace_label(labels, "name", name) &&
+                    replace_label(labels, "role", "random") && replace_label(labels, "dataset", "") &&
+                    replace_label(labels, "loss", "");
     struct task_spec spec = { .kind = kind,
                               .name = name,
                               .params = kind_params(kind, t->params, b->err),
@@ -65,11 +70,11 @@ static int random_task(struct builder *b, int victim, int *task)
                               .seeded = true,
                               .n_inputs = 1,
                               .inputs = { { "victim", v->task } } };
-    if (name == NULL || spec.params == NULL) {
+    if (!labelled || spec.params == NULL) {
         cJSON_Delete(spec.params);
         cJSON_Delete(labels);
         mem_free(name);
-        return -1;
+        return err_set(b->err, "out of memory");
     }
     int rc = graph_add(b, &spec, task, NULL);
     if (rc == 0) {

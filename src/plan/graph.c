@@ -87,8 +87,7 @@ static int digest(struct builder *b, const struct task_spec *spec, const char *s
         return -1;
     }
     add_inputs(b, h, spec);
-    hash_finish(h, hex);
-    return 0;
+    return hash_finish(h, hex, b->err);
 }
 
 /* The first 31 bits of a hash. */

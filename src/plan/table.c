@@ -7,7 +7,7 @@
 
 static uint64_t text_hash(const char *s)
 {
-    uint64_t h = 1469598103934665603u; /* FNV-1a */
+    uint64_t h = 14695981039346656037u; /* FNV-1a: its offset basis, its prime below */
     for (; *s != 0; s++)
         h = (h ^ (unsigned char)*s) * 1099511628211u;
     return h;

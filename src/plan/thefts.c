@@ -56,17 +56,16 @@ static const struct conf_node *element(const struct conf_node *node, int i)
     return node->type == CONF_LIST ? node->children[i] : node;
 }
 
-static int grow(void **items, int n, int *max, size_t size, struct err *err)
+/* `items` with room for one more than n; NULL without memory, and `items` stays valid. */
+static void *with_room(void *items, int n, int *max, size_t size, struct err *err)
 {
     if (n < *max)
-        return 0;
+        return items;
     int more = 2 * *max + 16;
-    void *grown = mem_grow(*items, (size_t)n, (size_t)more, size, err);
-    if (grown == NULL)
-        return -1;
-    *items = grown;
-    *max = more;
-    return 0;
+    void *grown = mem_grow(items, (size_t)n, (size_t)more, size, err);
+    if (grown != NULL)
+        *max = more;
+    return grown;
 }
 
 /* Index of the query with this identity; added if it is new. `params` is taken over. */
@@ -84,11 +83,14 @@ static int want_query(struct thefts *t, const struct combination *c, cJSON *para
                               .n_inputs = 1,
                               .inputs = { { "victim", b->encoders[victim].task } },
                               .node = c->node };
-    if (graph_identity(b, &spec, identity, id) != 0 ||
-        grow((void **)&t->queries, t->n_queries, &t->max_queries, sizeof *t->queries, b->err) != 0) {
+    struct query *queries = graph_identity(b, &spec, identity, id) != 0
+                                ? NULL
+                                : with_room(t->queries, t->n_queries, &t->max_queries, sizeof *t->queries, b->err);
+    if (queries == NULL) {
         cJSON_Delete(params);
         return -1;
     }
+    t->queries = queries;
     *query = table_find(&t->known, identity);
     if (*query >= 0) {
         cJSON_Delete(params);
@@ -157,9 +159,12 @@ static int add_theft(struct thefts *t, const struct combination *c, int victim, 
         cJSON_Delete(query_params);
         return -1;
     }
-    if (want_query(t, c, query_params, victim, set, budget, &query) != 0 ||
-        grow((void **)&t->items, t->n, &t->max, sizeof *t->items, b->err) != 0)
+    struct theft *items = want_query(t, c, query_params, victim, set, budget, &query) != 0
+                              ? NULL
+                              : with_room(t->items, t->n, &t->max, sizeof *t->items, b->err);
+    if (items == NULL)
         return -1;
+    t->items = items;
     if (v->trial >= 0 && b->plan->campaign.trials > 1)
         snprintf(trial, sizeof trial, ".t%d", v->trial);
     size_t stem = strlen(v->name) - strlen(trial); /* the trial goes to the end */

@@ -86,7 +86,7 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
     must(cmp, dev->ops->unpack(dev, N, c->in, SIZE, SIZE, dx.data[1], staged, &err), &err);
     must(cmp, dev->ops->download(dev, back, staged, dx.count * sizeof *back, &err), &err);
     hash_add(hash, back, dx.count * sizeof *back);
-    hash_finish(hash, hex);
+    must(cmp, hash_finish(hash, hex, &err), &err);
 
     dev->ops->free(dev, staged);
     dev->ops->free(dev, weight);

@@ -162,7 +162,8 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
         return -1;
     hash_add_string(h, file_hex);
     hash_add_string(h, o->layout);
-    hash_finish(h, out[0].hex);
+    if (hash_finish(h, out[0].hex, err) != 0)
+        return -1;
     out[0].begin = 0;
     out[0].n = shape.n;
     *n = 1;

@@ -47,7 +47,8 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
     snprintf(text, sizeof text, "dinf procedural %d: %" PRId64 " classes, seed %" PRId64 ", family %" PRId64,
              (int)PROCEDURAL_VERSION, o->classes, o->seed, o->family);
     hash_add_string(h, text);
-    hash_finish(h, out[0].hex);
+    if (hash_finish(h, out[0].hex, err) != 0)
+        return -1;
     out[0].labels[0] = 0;
     out[0].begin = o->begin;
     out[0].n = o->count;
