@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/wrap.h"
 #include "cli/audit.h"
 #include "cli/inputs.h"
 #include "cli/json.h"
@@ -152,46 +153,49 @@ int audit_print_json(const struct audit_options *o, const struct audit_report *r
     return 0;
 }
 
+enum { LABEL = 16 }; /* columns */
+
 static void print_test(const struct audit_options *o, const struct audit_report *r)
 {
     const struct inference_result *v = &r->own;
     const struct interval d = effect_interval(v->cohen_d, v->n_members, v->n_heldout);
-    printf("tested          %lld members, %lld held-out images, %lld dimensions\n", (long long)v->n_members,
-           (long long)v->n_heldout, (long long)v->dim);
-    printf("mean score      members %.6g, held-out %.6g, gap %.6g\n", v->loglik_members, v->loglik_heldout, v->gap);
-    printf("Welch's test    t = %.4g, df = %.4g, one-sided p = %.4g (log10 p = %.4g)\n", v->t, v->df, v->p_value,
-           v->log10_p);
+    wrap_row("tested", LABEL, "%lld members, %lld held-out images, %lld dimensions", (long long)v->n_members,
+             (long long)v->n_heldout, (long long)v->dim);
+    wrap_row("mean score", LABEL, "members %.6g, held-out %.6g, gap %.6g", v->loglik_members, v->loglik_heldout,
+             v->gap);
+    wrap_row("Welch's test", LABEL, "t = %.4g, df = %.4g, one-sided p = %.4g (log10 p = %.4g)", v->t, v->df, v->p_value,
+             v->log10_p);
     if (r->splits.n > 1)
-        printf("splits          %lld, p = %.4g merged (twice the median)\n", (long long)r->splits.n,
-               r->splits.p_merged);
-    printf("effect          Cohen's d = %.4g (95%% interval %.4g to %.4g); %.4g would be found with 80%% power\n",
-           v->cohen_d, d.low, d.high,
-           effect_detectable(v->n_members, v->n_heldout, v->alpha / (o->splits > 1 ? 2.0 : 1.0)));
+        wrap_row("splits", LABEL, "%lld, p = %.4g merged (twice the median)", (long long)r->splits.n,
+                 r->splits.p_merged);
+    wrap_row("effect", LABEL, "Cohen's d = %.4g (95%% interval %.4g to %.4g); %.4g would be found with 80%% power",
+             v->cohen_d, d.low, d.high,
+             effect_detectable(v->n_members, v->n_heldout, v->alpha / (o->splits > 1 ? 2.0 : 1.0)));
     if (isfinite(r->shift.p))
-        printf("images          members' and held-out ones told apart with AUC %.3f (p = %.2g)\n", r->shift.auc,
-               r->shift.p);
+        wrap_row("images", LABEL, "members' and held-out ones told apart with AUC %.3f (p = %.2g)", r->shift.auc,
+                 r->shift.p);
 }
 
 void audit_print_text(const struct audit_options *o, const struct audit_report *r)
 {
     const struct inference_result *v = &r->own;
-    printf("statistic       %s, seed %lld, rows normalised: %s\n", o->statistic, (long long)o->inference.seed,
-           o->normalize);
+    wrap_row("statistic", LABEL, "%s, seed %lld, rows normalised: %s", o->statistic, (long long)o->inference.seed,
+             o->normalize);
     if (v->components > 0)
-        printf("mixture         %lld components, %s covariance, fitted on %lld members\n", (long long)v->components,
-               o->inference.covariance, (long long)r->n_fit);
+        wrap_row("mixture", LABEL, "%lld component%s, %s covariance, fitted on %lld members", (long long)v->components,
+                 v->components == 1 ? "" : "s", o->inference.covariance, (long long)r->n_fit);
     if (v->unconverged > 0)
-        printf("convergence     not reached: %lld of %lld mixture%s stopped at max_iterations = %lld\n",
-               (long long)v->unconverged, (long long)v->mixtures, v->mixtures == 1 ? "" : "s",
-               (long long)o->inference.max_iterations);
+        wrap_row("convergence", LABEL, "not reached: %lld of %lld mixture%s stopped at max_iterations = %lld",
+                 (long long)v->unconverged, (long long)v->mixtures, v->mixtures == 1 ? "" : "s",
+                 (long long)o->inference.max_iterations);
     else if (v->mixtures > 0)
-        printf("convergence     reached by %s\n", v->mixtures == 1 ? "the mixture" : "all mixtures");
+        wrap_row("convergence", LABEL, "reached by %s", v->mixtures == 1 ? "the mixture" : "all mixtures");
     print_test(o, r);
-    printf("verdict         %s (alpha %g)\n", r->verdict, v->alpha);
+    wrap_row("verdict", LABEL, "%s (alpha %g)", r->verdict, v->alpha);
     if (r->reason[0] != '\0')
-        printf("because         %s\n", r->reason);
-    printf("meaning         %s\n", meaning(r->verdict));
-    printf("assuming        %s\n", ASSUMPTION);
+        wrap_row("because", LABEL, "%s", r->reason);
+    wrap_row("meaning", LABEL, "%s", meaning(r->verdict));
+    wrap_row("assuming", LABEL, "%s", ASSUMPTION);
     for (int i = 0; i < r->n_warnings; i++)
-        printf("warning         %s\n", r->warnings[i]);
+        wrap_row("warning", LABEL, "%s", r->warnings[i]);
 }

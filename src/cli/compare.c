@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/wrap.h"
 #include "cli/cli.h"
 #include "cli/inputs.h"
 #include "cli/json.h"
@@ -72,15 +73,17 @@ static int print_json(cJSON *j, int argc, char **argv, const char *const files[2
     return -1;
 }
 
+enum { LABEL = 21 }; /* columns */
+
 static void print_estimate(const char *name, struct estimate e)
 {
-    printf("%-20s %10.6f  +- %.6f\n", name, e.value, e.ci);
+    printf("%-*s%10.6f  +- %.6f\n", LABEL, name, e.value, e.ci);
 }
 
 static void print_text(int64_t n, int64_t da, int64_t db, const struct similarity *s, const struct information *mi)
 {
-    printf("%lld images, %lld and %lld dimensions (centred, rows normalised; 99%% intervals)\n", (long long)n,
-           (long long)da, (long long)db);
+    printf("%lld images, %lld and %lld dimensions (centred, rows normalised)\n", (long long)n, (long long)da,
+           (long long)db);
     if (da == db) {
         print_estimate("cosine", s->cosine);
         print_estimate("|cosine|", s->cosine_abs);
@@ -91,15 +94,15 @@ static void print_text(int64_t n, int64_t da, int64_t db, const struct similarit
     } else {
         printf("cosine and distances need equal dimensions\n");
     }
-    printf("%-20s %10.4f  +- %.4f nats (scatter over images; the estimator's bias is not in it)\n",
-           "mutual information", mi->nats.value, mi->nats.ci);
+    printf("%-*s%10.4f    +- %.4f nats\n", LABEL, "mutual information", mi->nats.value, mi->nats.ci);
+    wrap_row("+-", LABEL, "99%% intervals over images; an estimator's bias is not in them");
     if (mi->duplicates > 0 && mi->reason[0] == '\0')
         printf("%lld images are left out of it: another has exactly the same representation\n",
                (long long)mi->duplicates);
     if (mi->warning[0] != '\0')
-        printf("warning: %s\n", mi->warning);
+        wrap_row("warning", LABEL, "%s", mi->warning);
     if (reason(s, mi)[0] != '\0')
-        printf("nan: %s\n", reason(s, mi));
+        wrap_row("nan", LABEL, "%s", reason(s, mi));
 }
 
 int cli_compare(int argc, char **argv)

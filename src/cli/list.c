@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "base/wrap.h"
 #include "cli/catalogue.h"
 #include "cli/cli.h"
 #include "cli/json.h"
@@ -18,28 +19,6 @@ static const struct option table[] = {
     OPTION_END,
 };
 
-/* Words of `text` from column `left` on, broken before column 80. */
-static void print_wrapped(const char *text, int left)
-{
-    enum { RIGHT = 79 };
-    int column = left;
-    while (*text != '\0') {
-        int n = (int)strcspn(text, " \n");
-        if (column > left && column + 1 + n > RIGHT) {
-            printf("\n%*s", left, "");
-            column = left;
-        } else if (column > left) {
-            putchar(' ');
-            column++;
-        }
-        printf("%.*s", n, text);
-        column += n;
-        text += n;
-        text += strspn(text, " \n");
-    }
-    putchar('\n');
-}
-
 static void print_entry(void *arg, const struct catalogue_entry *entry)
 {
     enum { LEFT = 22 };
@@ -50,7 +29,7 @@ static void print_entry(void *arg, const struct catalogue_entry *entry)
     printf("  %-20s", entry->name);
     if (strlen(entry->name) > LEFT - 3)
         printf("\n%*s", LEFT, "");
-    print_wrapped(text, LEFT);
+    wrap_print(text, LEFT, LEFT);
     for (int i = 0; entry->options[i] != NULL; i++)
         options_print(entry->options[i], "      ", "");
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "base/wrap.h"
 #include "conf/number.h"
 
 enum { NAMES_MAX = 256, TRIPLE = 3 };
@@ -449,27 +450,6 @@ int options_set_text(const struct option *table, const char *name, const char *v
     return err_set(err, "there is no option \"%.100s\"; did you mean \"%s\"?", name, nearest);
 }
 
-/* Words of `text` from column `at`, broken before column 80, further lines indented. */
-static void print_wrapped(const char *text, int at, const char *indent, int hang)
-{
-    int column = at;
-    for (const char *s = text; *s != 0;) {
-        int len = (int)strcspn(s, " ");
-        if (column + 1 + len > 79 && column > (int)strlen(indent) + hang) {
-            printf("\n%s%*s", indent, hang, "");
-            column = (int)strlen(indent) + hang;
-        } else if (s != text) {
-            putchar(' ');
-            column++;
-        }
-        printf("%.*s", len, s);
-        column += len;
-        s += len;
-        s += strspn(s, " ");
-    }
-    putchar('\n');
-}
-
 void options_print(const struct option *table, const char *indent, const char *prefix)
 {
     enum { HANG = 22 };
@@ -497,6 +477,6 @@ void options_print(const struct option *table, const char *indent, const char *p
         char name[OPTION_NAME + 8];
         snprintf(name, sizeof name, "%s%s", prefix, o->name);
         int at = printf("%s%-20s  ", indent, name);
-        print_wrapped(text, at, indent, HANG);
+        wrap_print(text, at, (int)strlen(indent) + HANG);
     }
 }

@@ -83,7 +83,7 @@ static int bench_shape(const struct shape *shape, bool json, bool *first, struct
     if (overhead(&plan, &seconds, err) != 0)
         goto out;
     if (!json)
-        printf("%s: %s; %d tasks, %.1f us each to schedule\n"
+        printf("%s: %s;\n  %d tasks, %.1f us each to schedule\n"
                "  %6s %12s %12s %9s %12s %6s %10s\n",
                shape->name, shape->help, n, 1e6 * seconds / n, "ranks", "makespan s", "bound s", "ratio", "releases",
                "busy", "took s");
@@ -124,7 +124,7 @@ int plan_bench_schedule(bool json, struct err *err)
     if (json)
         printf("]}\n");
     else
-        printf("bound: max(longest chain, work / ranks); releases: the bound that knows that work\n"
-               "cannot begin before what it needs\n");
+        printf("bound: max(longest chain, work / ranks); releases: the bound that knows that\n"
+               "work cannot begin before what it needs\n");
     return 0;
 }

@@ -46,6 +46,11 @@ def dinf_json(*args):
     return json.loads(lines[0])
 
 
+def unwrapped(text):
+    """Lines are broken before column 80."""
+    return " ".join(text.split())
+
+
 def without_provenance(answer):
     return {k: v for k, v in answer.items() if k != "provenance"}
 
@@ -247,7 +252,7 @@ class Commands(unittest.TestCase):
             args = ("audit", "--fit", f, "--members", m, "--heldout", h, "--components", 3)
             done = dinf(*args)
             for key, line in (("meaning", "meaning"), ("assumption", "assuming")):
-                self.assertIn(f"{line:16}{dinf_json(*args)[key]}\n", done.stdout)
+                self.assertIn(f"{line} {dinf_json(*args)[key]}", unwrapped(done.stdout))
             self.assertIn("members score higher than held-out images", done.stdout)
 
     def pictures(self, n):
@@ -339,6 +344,23 @@ class Commands(unittest.TestCase):
         self.assertEqual(dinf("-V").stdout, dinf("--version").stdout)
         self.refused("help", "adit", says="did you mean 'audit'?")
         self.refused("lits", says="did you mean 'list'?")
+
+    def test_reports_fit_in_80_columns(self):
+        draw = lambda name, n, scale=1.0: self.save(name, scale * self.rng.normal(size=(n, 24)))
+        f, m, h = draw("f.npy", 120), draw("m.npy", 120), draw("h.npy", 120, 3)
+        flat, twice = self.save("flat.npy", np.ones((120, 24))), self.save("twice.npy", np.ones((120, 30)))
+        audit = lambda m, h, *more: ("audit", "--fit", f, "--members", m, "--heldout", h, *more)
+        seen = ""
+        for command in (audit(m, h), audit(f, h), audit(flat, h), audit(m, h, "--statistic", "learned"),
+                        audit(m, h, "--components", 50, "--max-iterations", 1), ("compare", f, m),
+                        ("compare", f, flat), ("compare", flat, twice), ("bench", "schedule")):
+            done = dinf(*command)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), command)
+            for line in done.stdout.splitlines():
+                self.assertLessEqual(len(line), 79, line)
+            seen += done.stdout
+        for word in ("\nwarning", "\nbecause", "\nnan", "\nassuming", "\n" + 16 * " "):
+            self.assertIn(word, seen)
 
     # ---- outputs ----
 
@@ -478,7 +500,7 @@ class Commands(unittest.TestCase):
         self.assertIn("none is below 0", got["warning"])
         self.assertIn("400 images", got["warning"])
         self.assertIn("30 and 30 dimensions", got["warning"])
-        self.assertIn(got["warning"], dinf(*args).stdout)
+        self.assertIn(got["warning"], unwrapped(dinf(*args).stdout))
         got = dinf_json("compare", args[1], args[1])
         self.assertGreater(got["mutual_information"], 0)
         self.assertNotIn("warning", got)
@@ -523,7 +545,7 @@ class Commands(unittest.TestCase):
                 self.assertIsNone(got[name], name)
                 self.assertIsNone(got[name + "_ci"], name)
             self.assertIn(says, got["reason"])
-            self.assertIn("nan: " + says, dinf("compare", x, y).stdout)
+            self.assertIn("nan " + says, unwrapped(dinf("compare", x, y).stdout))
         half = self.rng.normal(size=(300, 8))
         half[:150] = half[0]
         got = dinf_json("compare", a, self.save("half.npy", half))

@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "base/names.h"
 #include "base/rng.h"
+#include "base/wrap.h"
 
 /* Known answers published with the Random123 library (kat_vectors). */
 static void philox_known_answers(void **state)
@@ -204,6 +205,46 @@ static void names_find_the_nearest(void **state)
     assert_null(names_nearest("zzzzzz", names, 4));
 }
 
+/* What `print` writes to standard output. */
+static void printed(void (*print)(void), char *out, size_t size)
+{
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    fflush(stdout);
+    const int kept = dup(STDOUT_FILENO);
+    assert_int_equal(dup2(fileno(file), STDOUT_FILENO), STDOUT_FILENO);
+    print();
+    fflush(stdout);
+    assert_int_equal(dup2(kept, STDOUT_FILENO), STDOUT_FILENO);
+    close(kept);
+    rewind(file);
+    out[fread(out, 1, size - 1, file)] = '\0';
+    fclose(file);
+}
+
+static void print_rows(void)
+{
+    /* 76 characters from column 3 on end in column 78, the last; "ä" is two bytes and one column */
+    wrap_row("ab", 3, "%s %s", "0123456789012345678901234567890123456789012345678901234567890123456789012",
+             "\xc3\xa4\xc3\xa4 one");
+    wrap_row("a long label", 3, "  two\n three%s", "");
+    wrap_row("x", 3, "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234 y");
+}
+
+static void words_are_wrapped(void **state)
+{
+    (void)state;
+    char text[512];
+    printed(print_rows, text, sizeof text);
+    assert_string_equal(text,
+                        "ab 0123456789012345678901234567890123456789012345678901234567890123456789012 "
+                        "\xc3\xa4\xc3\xa4\n"
+                        "   one\n"
+                        "a long label two three\n"
+                        "x  0123456789012345678901234567890123456789012345678901234567890123456789012345678901234\n"
+                        "   y\n");
+}
+
 static void errors_are_put_together(void **state)
 {
     (void)state;
@@ -236,7 +277,7 @@ int main(void)
         cmocka_unit_test(sha256_known_answers),      cmocka_unit_test(memory_is_checked),
         cmocka_unit_test(files_are_whole_or_absent), cmocka_unit_test(names_find_the_nearest),
         cmocka_unit_test(errors_are_put_together),   cmocka_unit_test(durations_are_readable),
-        cmocka_unit_test(leftovers_are_removed),
+        cmocka_unit_test(leftovers_are_removed),     cmocka_unit_test(words_are_wrapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
