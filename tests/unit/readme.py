@@ -119,12 +119,13 @@ def check_commands(page, code, program, scripts):
 
 
 def literals():
-    """All that the sources and scripts can say, adjacent strings of C joined."""
-    text = ""
-    for path in [*ROOT.glob("src/**/*.[ch]"), *ROOT.glob("jobs/**/*")]:
-        if path.is_file():
-            text += re.sub(r'"\s*\n\s*"', "", path.read_text(encoding="utf-8")) + "\n"
-    return text.replace('\\"', '"')
+    """All that the sources say in strings, those of C that stand side by side joined, and the scripts of jobs/."""
+    strings = []
+    for path in ROOT.glob("src/**/*.[ch]"):
+        text = re.sub(r'"\s*\n\s*"', "", path.read_text(encoding="utf-8"))
+        strings += re.findall(r'"((?:[^"\\\n]|\\.)*)"', text)
+    strings += [p.read_text(encoding="utf-8") for p in (ROOT / "jobs").glob("*.sh")]
+    return "\n".join(strings).replace('\\"', '"')
 
 
 def check_messages(said):
