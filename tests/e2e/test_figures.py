@@ -171,20 +171,21 @@ class Figures(unittest.TestCase):
             r.representations("victim", "members")
 
     def test_readme(self):
-        """The README's lines work as they are written."""
+        """The lines of analysis/README.md work as they are written."""
         path = self.make("full")
         with h5py.File(path, "a") as f:
             f["representations/victim/members"] = np.eye(3, dtype=np.float32)
-        text = (ANALYSIS.parent / "README.md").read_text(encoding="utf-8")
+        text = (ANALYSIS / "README.md").read_text(encoding="utf-8")
         lines = text[text.index("    import sys; sys.path") :].split("\n\n")[0].splitlines()
         self.assertEqual(sum("runs/demo/results.h5" in x for x in lines), 1)
         values = [x.split("#")[0].strip().replace("runs/demo/results.h5", str(path)) for x in lines]
         space = {}
         for line in values[:3]:
             exec(line, space)
-        thieves, scores, matrix, label = (eval(line, space) for line in values[3:])
+        thieves, scores, means, matrix, label = (eval(line, space) for line in values[3:])
         self.assertEqual(len(thieves), 12)
         self.assertEqual(len(scores), 30)
+        self.assertEqual(means.index.names, ["kind", "statistic"])
         self.assertEqual(matrix.shape, (3, 3))
         self.assertEqual(label, "Welch's t")
 
