@@ -68,7 +68,8 @@ static int read_source(const struct selection *s, int which, struct images *out,
         err_prefix(err, "%s", source->format->name);
         goto out;
     }
-    if (source->size && images_resize(&part, source->size, err) != 0)
+    const struct resize_to to = resize_wanted(part.h, part.w, source->size, source->crop);
+    if (images_resize(&part, &to, err) != 0)
         goto out;
     size_t bytes = (size_t)out->c * (size_t)out->h * (size_t)out->w;
     *labelled = *labelled && part.labels != NULL;
@@ -187,6 +188,21 @@ static void add_u64(struct hash *h, uint64_t v)
     hash_add(h, bytes, sizeof bytes);
 }
 
+/* Do images of both sources become the same by their sizes and crops, whatever they are of? */
+static bool same_cut(const struct source *a, const struct source *b)
+{
+    return a->crop == b->crop && (a->crop == 0 || a->size == b->size);
+}
+
+/* Cut from what; the crop itself is the set's size. */
+static void add_cut(struct hash *h, const struct source *source)
+{
+    if (source->crop == 0)
+        return;
+    hash_add_string(h, "center of the resized");
+    add_u64(h, (uint64_t)source->size);
+}
+
 int dataset_fingerprint(const cJSON *spec, char hex[HASH_HEX], struct err *err)
 {
     struct selection s;
@@ -212,12 +228,15 @@ int dataset_fingerprint(const cJSON *spec, char hex[HASH_HEX], struct err *err)
     /* The stored bytes and the size determine the pixels. Runs of
      * consecutive images keep this short. */
     for (int64_t i = 0, begin = 0; i < s.n; i++) {
-        if (i + 1 < s.n && keys[i + 1].part == keys[i].part && keys[i + 1].index == keys[i].index + 1)
+        const struct source *source = &s.sources[s.items[i].source];
+        if (i + 1 < s.n && keys[i + 1].part == keys[i].part && keys[i + 1].index == keys[i].index + 1 &&
+            same_cut(source, &s.sources[s.items[i + 1].source]))
             continue;
         hash_add_string(h, table.parts[keys[begin].part].hex);
         hash_add_string(h, table.parts[keys[begin].part].labels);
         add_u64(h, (uint64_t)keys[begin].index);
         add_u64(h, (uint64_t)(i + 1 - begin));
+        add_cut(h, source);
         begin = i + 1;
     }
     rc = hash_finish(h, hex, err);

@@ -2,8 +2,9 @@
  *
  * A set is described by a JSON object (the config's `datasets` entries with
  * names resolved), one of
- *   source  {"format": F, ...options of the format's row..., "size": S}
- *           size 0: as stored; else resized to S x S (data/resize.h)
+ *   source  {"format": F, ...options of the format's row..., "size": S, "crop": C}
+ *           size 0: as stored; else resized to S x S (data/resize.h). With a crop, the
+ *           shorter side becomes S (0: as stored), and the central C x C are kept
  *   subset  {"of": <object>, "seed": I, "begin": B, "count": N}
  *           items B .. B+N-1 of the seeded random order of `of`
  *           (count 0: to the end; "seed": -1: stored order). Defaults: seed -1,
@@ -22,12 +23,26 @@
 #include "base/hash.h"
 #include "conf/option.h"
 
+enum { IMAGE_SIDE_MAX = 4096 }; /* pixels */
+
 struct images {
     int64_t n;
     int c, h, w;
     uint8_t *pixels; /* (n, c, h, w) */
-    int32_t *labels; /* (n), or NULL */
+    int32_t *labels; /* (n) from 0, -1: none; or NULL */
 };
+
+/* What every source takes beside the options of its format. */
+#define OPTION_ROW_SIZE(at)                                                                                            \
+    {                                                                                                                  \
+        "size", OPTION_INT, at, "0", 0, IMAGE_SIDE_MAX, NULL, "pixels",                                                \
+            "resize to size x size (with crop: the shorter side to size), antialiased bilinear; 0: as stored"          \
+    }
+#define OPTION_ROW_CROP(at)                                                                                            \
+    {                                                                                                                  \
+        "crop", OPTION_INT, at, "0", 0, IMAGE_SIDE_MAX, NULL, "pixels",                                                \
+            "keep the central crop x crop, as torchvision's Resize(size) and CenterCrop(crop); 0: all"                 \
+    }
 
 /* A stretch of a source whose images are known by one hash: the bytes of a file,
  * or a generator's version and parameters. Image k of the stretch is (hex,

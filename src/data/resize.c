@@ -95,6 +95,27 @@ struct resize_to resize_center(int h, int w, int side, int cut)
     return to;
 }
 
+static int shorter(int h, int w)
+{
+    return h < w ? h : w;
+}
+
+struct resize_to resize_wanted(int h, int w, int size, int crop)
+{
+    if (crop > 0)
+        return resize_center(h, w, size > 0 ? size : shorter(h, w), crop);
+    return size > 0 ? resize_square(size) : (struct resize_to){ .full_h = h, .full_w = w, .h = h, .w = w };
+}
+
+int resize_check(int h, int w, int size, int crop, struct err *err)
+{
+    const int side = size > 0 ? size : shorter(h, w);
+    if (crop <= side)
+        return 0;
+    return err_set(err, "crop = %d is more than the %d pixels of the shorter side%s", crop, side,
+                   size > 0 ? " after size" : "");
+}
+
 void resizer_destroy(struct resizer *r)
 {
     if (r == NULL)
@@ -163,19 +184,19 @@ void resizer_floats(struct resizer *r, const float *in, size_t n, float *out)
     }
 }
 
-int images_resize(struct images *im, int size, struct err *err)
+int images_resize(struct images *im, const struct resize_to *to, struct err *err)
 {
-    if (im->h == size && im->w == size)
+    if (to->full_h == im->h && to->full_w == im->w && to->h == im->h && to->w == im->w)
         return 0;
-    const struct resize_to to = resize_square(size);
     const size_t planes = (size_t)im->n * (size_t)im->c;
-    struct resizer *r = resizer_create(im->h, im->w, &to, err);
-    uint8_t *out = r == NULL ? NULL : mem_alloc(planes, (size_t)size * (size_t)size, err);
+    struct resizer *r = resizer_create(im->h, im->w, to, err);
+    uint8_t *out = r == NULL ? NULL : mem_alloc(planes, (size_t)to->h * (size_t)to->w, err);
     if (out != NULL) {
         resizer_bytes(r, im->pixels, planes, out);
         mem_free(im->pixels);
         im->pixels = out;
-        im->h = im->w = size;
+        im->h = to->h;
+        im->w = to->w;
     }
     resizer_destroy(r);
     return out == NULL ? -1 : 0;

@@ -27,6 +27,12 @@ struct resize_to resize_square(int size);
  * becomes `side`, the longer one in proportion; of this the central cut x cut, cut <= side. */
 struct resize_to resize_center(int h, int w, int side, int cut);
 
+/* What the options size and crop (0: not given) make of images of h x w pixels: with a crop
+ * resize_center, of the shorter side as it is if there is no size; else resize_square, or all of it. */
+struct resize_to resize_wanted(int h, int w, int size, int crop);
+/* A crop that is larger than what there is to be cut is an error. */
+int resize_check(int h, int w, int size, int crop, struct err *err);
+
 struct resizer;
 
 /* For planes of h x w pixels. NULL: out of memory. */
@@ -37,7 +43,7 @@ void resizer_destroy(struct resizer *r);
 void resizer_bytes(struct resizer *r, const uint8_t *in, size_t n, uint8_t *out);
 void resizer_floats(struct resizer *r, const float *in, size_t n, float *out);
 
-/* Replaces the pixels by (n, c, size, size), unless they have that size. */
-int images_resize(struct images *im, int size, struct err *err);
+/* Replaces the pixels by (n, c, to.h, to.w), unless that is what they are. */
+int images_resize(struct images *im, const struct resize_to *to, struct err *err);
 
 #endif

@@ -9,16 +9,17 @@
 #include "base/mem.h"
 #include "base/names.h"
 #include "base/rng.h"
+#include "data/resize.h"
 
-enum { NAMES_MAX = 64, DEPTH_MAX = 32, SIZE_MAX_PIXELS = 1024 };
+enum { NAMES_MAX = 64, DEPTH_MAX = 32 };
 
 struct source_common {
-    int64_t size;
+    int64_t size, crop;
 };
 
 static const struct option source_common_options[] = {
-    { "size", OPTION_INT, offsetof(struct source_common, size), "0", 0, SIZE_MAX_PIXELS, NULL, "pixels",
-      "side to which images are resized; 0: as stored" },
+    OPTION_ROW_SIZE(offsetof(struct source_common, size)),
+    OPTION_ROW_CROP(offsetof(struct source_common, crop)),
     OPTION_END,
 };
 
@@ -81,7 +82,8 @@ static int source_key(struct source *s, struct err *err)
     cJSON *object = cJSON_CreateObject();
     int rc = -1;
     if (object == NULL || cJSON_AddStringToObject(object, "format", s->format->name) == NULL ||
-        cJSON_AddNumberToObject(object, "size", s->size) == NULL) {
+        cJSON_AddNumberToObject(object, "size", s->size) == NULL ||
+        cJSON_AddNumberToObject(object, "crop", s->crop) == NULL) {
         err_set(err, "out of memory");
         goto out;
     }
@@ -118,9 +120,16 @@ static int source_init(struct source *s, const cJSON *spec, struct err *err)
         return -1;
     if (options_from_json(s->format->options, spec, s->options, err) != 0 ||
         options_from_json(source_common_options, spec, &common, err) != 0 ||
-        s->format->describe(s->options, &s->shape, err) != 0)
+        s->format->describe(s->options, &s->shape, err) != 0 ||
+        resize_check(s->shape.h, s->shape.w, (int)common.size, (int)common.crop, err) != 0)
         return err_prefix(err, "%s", s->format->name);
     s->size = (int)common.size;
+    s->crop = (int)common.crop;
+    /* the same images are the same set, however that is put */
+    if (s->shape.h == s->shape.w && s->crop == (s->size > 0 ? s->size : s->shape.h))
+        s->crop = 0; /* all of it */
+    if (s->crop > 0 && s->size == (s->shape.h < s->shape.w ? s->shape.h : s->shape.w))
+        s->size = 0; /* as stored */
     return source_key(s, err);
 }
 
@@ -249,7 +258,8 @@ int selection_resolve(const cJSON *spec, struct selection *out, struct err *err)
         goto fail;
     for (int i = 0; i < out->n_sources; i++) {
         const struct source *s = &out->sources[i];
-        int h = s->size ? s->size : s->shape.h, w = s->size ? s->size : s->shape.w;
+        const struct resize_to to = resize_wanted(s->shape.h, s->shape.w, s->size, s->crop);
+        const int h = to.h, w = to.w;
         if (i > 0 && (out->c != s->shape.c || out->h != h || out->w != w)) {
             err_set(err, "the parts of a data set have images of %d x %d and of %d x %d pixels; give them a size",
                     out->h, out->w, h, w);

@@ -8,9 +8,9 @@
 struct source {
     const struct dataset_format *format;
     void *options;       /* the format's, filled */
-    int size;            /* 0: as stored */
+    int size, crop;      /* 0: as stored, all of it */
     struct images shape; /* as stored */
-    char *key;           /* canonical text of format, options and size */
+    char *key;           /* canonical text of format, options, size and crop */
 };
 
 struct selection_item {
@@ -23,7 +23,7 @@ struct selection {
     int n_sources;
     struct selection_item *items;
     int64_t n;
-    int c, h, w; /* after resizing */
+    int c, h, w; /* after resizing and cropping */
 };
 
 /* Checks everything that can be checked without reading pixels. */

@@ -22,13 +22,13 @@ const struct option subset_options[] = {
 
 struct source_options {
     char format[OPTION_NAME];
-    int64_t size;
+    int64_t size, crop;
 };
 const struct option source_options[] = {
     { "format", OPTION_CHOICE, offsetof(struct source_options, format), NULL, 0, 0, dataset_format_names, NULL,
       "of the files; its options go beside it" },
-    { "size", OPTION_INT, offsetof(struct source_options, size), "0", 0, 4096, NULL, "pixels",
-      "resize to size x size, antialiased bilinear; 0: as stored" },
+    OPTION_ROW_SIZE(offsetof(struct source_options, size)),
+    OPTION_ROW_CROP(offsetof(struct source_options, crop)),
     OPTION_END,
 };
 

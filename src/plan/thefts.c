@@ -194,6 +194,11 @@ static int add_victim(struct thefts *t, const struct combination *c, const struc
                                                strspn(e->name + n + 2, "0123456789") == strlen(e->name + n + 2)));
         if (!this_trial || e->victim >= 0)
             continue;
+        const struct images *shape = &b->sets[set].shape;
+        const struct task_facts facts = {
+            .params = c->query->params, .images = shape->n, .h = shape->h, .w = shape->w
+        };
+        kind_check(b, task_kind_find("query"), c->query->group, NULL, &facts);
         if (check_disjoint(b, c->node, set, e->heldout,
                            "a thief that trains on held-out images would be told apart by them") != 0)
             return -1;

@@ -21,35 +21,30 @@ static int check_finite(const double *x, int64_t n, int64_t d, const char *spec,
     return 0;
 }
 
+int matrix_shape(const struct npy *a, const char *path, struct err *err)
+{
+    char shape[NPY_SHAPE];
+    npy_shape(a, shape);
+    if (a->rank != 2)
+        return err_set(err, "%s: representations are an array (n, d), one row an image; this has the shape %s", path,
+                       shape);
+    if (a->dims[0] < 1 || a->dims[1] < 1)
+        return err_set(err, "%s is empty: its shape is %s", path, shape);
+    if (a->dims[0] > INT32_MAX || a->dims[1] > INT32_MAX)
+        return err_set(err, "%s is too large: its shape is %s, and at most %d rows and columns are possible", path,
+                       shape, INT32_MAX);
+    return 0;
+}
+
 static int read_npy(const char *path, int64_t *n, int64_t *d, double **data, struct err *err)
 {
     struct npy a;
-    if (npy_read(path, &a, err) != 0)
+    if (npy_describe(path, &a, err) != 0 || matrix_shape(&a, path, err) != 0 || npy_read(path, NPY_F64, &a, err) != 0)
         return -1;
-    int rc = -1;
-    if (a.rank != 2 || (a.type != NPY_F32 && a.type != NPY_F64)) {
-        err_set(err, "%s: a 2-d array of float32 or float64 is expected, this is %d-d%s", path, a.rank,
-                a.type == NPY_F32 || a.type == NPY_F64 ? "" : " and of integers");
-        goto out;
-    }
+    *data = a.data;
     *n = a.dims[0];
     *d = a.dims[1];
-    if (a.type == NPY_F64) {
-        *data = a.data;
-        a.data = NULL;
-    } else {
-        const float *x = a.data;
-        size_t count = a.bytes / sizeof *x;
-        *data = mem_alloc(count, sizeof **data, err);
-        if (*data == NULL)
-            goto out;
-        for (size_t i = 0; i < count; i++)
-            (*data)[i] = x[i];
-    }
-    rc = 0;
-out:
-    mem_free(a.data);
-    return rc;
+    return matrix_shape(&a, path, err); /* of the file that was read */
 }
 
 /* FILE.h5:/path, cut at the last ":/". */

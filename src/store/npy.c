@@ -1,183 +1,103 @@
-/* .npy is how NumPy and PyTorch users hand arrays over: numpy.lib.format,
- * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
+/* Arrays as whoever wrote them has them: any type, either byte order, either order of the axes. */
+#include "store/npy.h"
+
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/half.h"
 #include "base/mem.h"
-#include "store/matrix_file.h"
+#include "store/npy_header.h"
 
-enum { MAGIC = 6, PREFIX_MAX = 12, HEADER_MAX = 65536 };
+/* ---- one element ---- */
 
-static const struct {
-    const char *code; /* of numpy's descr, less the byte order */
-    size_t size;
-} types[] = { [NPY_F32] = { "f4", 4 }, [NPY_F64] = { "f8", 8 }, [NPY_U8] = { "u1", 1 }, [NPY_I64] = { "i8", 8 } };
-enum { N_TYPES = sizeof types / sizeof types[0] };
-
-/* ---- header: a Python literal {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } ---- */
-
-struct scan {
-    const char *p, *end;
-};
-
-static bool take(struct scan *s, const char *token)
-{
-    while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\t' || *s->p == '\r'))
-        s->p++;
-    size_t n = strlen(token);
-    if ((size_t)(s->end - s->p) < n || memcmp(s->p, token, n) != 0)
-        return false;
-    s->p += n;
-    return true;
-}
-
-/* A quoted string without escapes, cut to `size`. */
-static bool take_string(struct scan *s, char *out, size_t size)
-{
-    if (!take(s, "'") && !take(s, "\""))
-        return false;
-    char quote = s->p[-1];
-    size_t n = 0;
-    for (; s->p < s->end && *s->p != quote; s->p++) {
-        if (*s->p == '\\' || *s->p == '\n')
-            return false;
-        if (n + 1 < size)
-            out[n++] = *s->p;
+#define LOADED(type)                                                                                                   \
+    {                                                                                                                  \
+        type v;                                                                                                        \
+        memcpy(&v, p, sizeof v);                                                                                       \
+        return v;                                                                                                      \
     }
-    if (s->p >= s->end)
-        return false;
-    s->p++;
-    out[n] = '\0';
-    return true;
+
+/* Bits of a stored integer or bool; those of uint64 beyond 63 bits come out negative. */
+static int64_t whole_of(int stored, const unsigned char *p)
+{
+    switch (stored) {
+    case BOOL:
+        return *p != 0;
+    case I8:
+        LOADED(int8_t)
+    case I16:
+        LOADED(int16_t)
+    case I32:
+        LOADED(int32_t)
+    case U8:
+        return *p;
+    case U16:
+        LOADED(uint16_t)
+    case U32:
+        LOADED(uint32_t)
+    default:
+        LOADED(int64_t)
+    }
 }
 
-static int take_shape(struct scan *s, struct npy *out, struct err *err)
+static double real_of(int stored, const unsigned char *p)
 {
-    out->rank = 0;
-    if (!take(s, "("))
-        return err_set(err, "the shape is not a tuple");
-    bool comma = true;
-    while (!take(s, ")")) {
-        if (!comma || out->rank == NPY_RANK_MAX)
-            return err_set(err, comma ? "more than %d dimensions" : "the shape is not a tuple of at most %d numbers",
-                           NPY_RANK_MAX);
-        int64_t v = 0;
-        const char *start = s->p;
-        for (; s->p < s->end && *s->p >= '0' && *s->p <= '9'; s->p++)
-            if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, *s->p - '0', &v))
-                return err_set(err, "a dimension is too large");
-        if (s->p == start)
-            return err_set(err, "the shape holds something that is no number");
-        out->dims[out->rank++] = v;
-        comma = take(s, ",");
-        if (!comma && out->rank == 1)
-            return err_set(err, "the shape is not a tuple"); /* (3) is a number in Python */
+    uint16_t half;
+    switch (stored) {
+    case F16:
+        memcpy(&half, p, sizeof half);
+        return half_to_float(half);
+    case F32:
+        LOADED(float)
+    case F64:
+        LOADED(double)
+    case U64:
+        return (double)(uint64_t)whole_of(stored, p);
+    default:
+        return (double)whole_of(stored, p);
+    }
+}
+
+/* "element [2, 0] is 300, not 0 to 255" */
+static int out_of_range(const struct npy *a, size_t index, int64_t v, struct err *err)
+{
+    char place[NPY_SHAPE] = "", value[32];
+    int64_t at[NPY_RANK_MAX];
+    int n = 0;
+    for (int i = a->rank; i-- > 0; index /= (size_t)a->dims[i])
+        at[i] = (int64_t)(index % (size_t)a->dims[i]);
+    for (int i = 0; i < a->rank; i++)
+        n += snprintf(place + n, sizeof place - (size_t)n, "%s%lld", i > 0 ? ", " : "", (long long)at[i]);
+    if (a->stored == U64)
+        snprintf(value, sizeof value, "%llu", (unsigned long long)v);
+    else
+        snprintf(value, sizeof value, "%lld", (long long)v);
+    return err_set(err, "element [%s] is %s, %s", place, value, a->type == NPY_U8 ? "not 0 to 255" : "too large");
+}
+
+static int store(struct npy *a, size_t index, const unsigned char *p, struct err *err)
+{
+    if (a->type == NPY_F32) {
+        ((float *)a->data)[index] = (float)real_of(a->stored, p);
+    } else if (a->type == NPY_F64) {
+        ((double *)a->data)[index] = real_of(a->stored, p);
+    } else {
+        int64_t v = whole_of(a->stored, p);
+        if ((a->stored == U64 && v < 0) || (a->type == NPY_U8 && (v < 0 || v > UINT8_MAX)))
+            return out_of_range(a, index, v, err);
+        if (a->type == NPY_U8)
+            ((uint8_t *)a->data)[index] = (uint8_t)v;
+        else
+            ((int64_t *)a->data)[index] = v;
     }
     return 0;
 }
 
-static int take_type(const char *descr, struct npy *out, bool *swapped, struct err *err)
-{
-    char order = descr[0];
-    for (int i = 0; i < N_TYPES && order != '\0'; i++)
-        if (strcmp(descr + 1, types[i].code) == 0 && strchr("<>=|", order) != NULL) {
-            out->type = (enum npy_type)i;
-            *swapped = order == '>' && types[i].size > 1;
-            return 0;
-        }
-    return err_set(err, "type '%s' is not supported (float32, float64, uint8 and int64 are)", descr);
-}
-
-static int parse_header(const char *text, size_t n, struct npy *out, bool *swapped, struct err *err)
-{
-    enum { DESCR = 1, ORDER = 2, SHAPE = 4, ALL = 7 };
-    struct scan s = { text, text + n };
-    char key[32], descr[64];
-    int seen = 0;
-    bool fortran = false;
-    if (!take(&s, "{"))
-        return err_set(err, "the header is not a dictionary");
-    while (!take(&s, "}")) {
-        if (!take_string(&s, key, sizeof key) || !take(&s, ":"))
-            return err_set(err, "the header is not a dictionary of descr, fortran_order and shape");
-        int bit = strcmp(key, "descr") == 0           ? DESCR
-                  : strcmp(key, "fortran_order") == 0 ? ORDER
-                  : strcmp(key, "shape") == 0         ? SHAPE
-                                                      : 0;
-        if (bit == 0 || (seen & bit) != 0)
-            return err_set(err, "the header has %s key '%s'", bit == 0 ? "the unknown" : "twice the", key);
-        seen |= bit;
-        if (bit == DESCR && !take_string(&s, descr, sizeof descr))
-            return err_set(err, "records are not supported, only plain arrays");
-        if (bit == DESCR && take_type(descr, out, swapped, err) != 0)
-            return -1;
-        if (bit == ORDER && !take(&s, "False") && !(fortran = take(&s, "True")))
-            return err_set(err, "fortran_order is neither True nor False");
-        if (bit == SHAPE && take_shape(&s, out, err) != 0)
-            return -1;
-        if (!take(&s, ",")) {
-            if (!take(&s, "}"))
-                return err_set(err, "the header has no end");
-            break;
-        }
-    }
-    take(&s, "");
-    if (s.p != s.end)
-        return err_set(err, "text behind the header's closing brace");
-    if (seen != ALL)
-        return err_set(err, "descr, fortran_order and shape must all be given");
-    if (fortran && out->rank > 1)
-        return err_set(err, "the array is in Fortran order: save it with numpy.ascontiguousarray");
-    size_t total = types[out->type].size;
-    for (int i = 0; i < out->rank; i++)
-        if (__builtin_mul_overflow(total, (size_t)out->dims[i], &total))
-            return err_set(err, "the shape is too large");
-    out->bytes = total;
-    return 0;
-}
-
-/* Where header and data begin; `n` bytes of the file are at hand. */
-static int parse_prefix(const unsigned char *b, size_t n, size_t *header, size_t *data, struct err *err)
-{
-    if (n < MAGIC + 4 || memcmp(b, "\x93NUMPY", MAGIC) != 0)
-        return err_set(err, "not a .npy file");
-    int major = b[6];
-    if (major < 1 || major > 3 || b[7] != 0)
-        return err_set(err, "version %d.%d of the .npy format is unknown", major, b[7]);
-    *header = major == 1 ? 10 : PREFIX_MAX;
-    if (n < *header)
-        return err_set(err, "truncated in the header");
-    size_t length = 0;
-    for (size_t i = *header; i > 8; i--)
-        length = length << 8 | b[i - 1];
-    if (length > HEADER_MAX)
-        return err_set(err, "a header of %zu bytes is no array's", length);
-    *data = *header + length;
-    return 0;
-}
-
-static int parse_all(const unsigned char *b, size_t n, uint64_t file_bytes, struct npy *out, size_t *data,
-                     bool *swapped, struct err *err)
-{
-    size_t header;
-    *out = (struct npy){ 0 };
-    if (parse_prefix(b, n, &header, data, err) != 0)
-        return -1;
-    if (*data > n)
-        return err_set(err, "truncated in the header");
-    if (parse_header((const char *)b + header, *data - header, out, swapped, err) != 0)
-        return -1;
-    uint64_t have = file_bytes - *data;
-    if (have != out->bytes)
-        return err_set(err, "%s: the shape needs %zu bytes of data, the file has %llu",
-                       have < out->bytes ? "truncated" : "oversized", out->bytes, (unsigned long long)have);
-    return 0;
-}
+/* ---- all of them ---- */
 
 static void swap_elements(unsigned char *p, size_t bytes, size_t size)
 {
@@ -189,23 +109,111 @@ static void swap_elements(unsigned char *p, size_t bytes, size_t size)
         }
 }
 
-int npy_parse(const void *bytes, size_t n, const char *what, struct npy *out, struct err *err)
+/* Data behind the header, in a file or in memory. */
+struct source {
+    FILE *f;
+    const unsigned char *bytes; /* if f is NULL */
+};
+
+static int take(struct source *s, void *out, size_t n, struct err *err)
 {
-    size_t data;
-    bool swapped = false;
-    if (parse_all(bytes, n, n, out, &data, &swapped, err) != 0)
-        return err_prefix(err, "%s", what);
-    out->data = mem_alloc(out->bytes, 1, err);
-    if (out->data == NULL)
-        return err_prefix(err, "%s", what);
-    memcpy(out->data, (const char *)bytes + data, out->bytes);
-    if (swapped)
-        swap_elements(out->data, out->bytes, types[out->type].size);
+    if (s->f == NULL) {
+        memcpy(out, s->bytes, n);
+        s->bytes += n;
+        return 0;
+    }
+    return fread(out, 1, n, s->f) == n ? 0 : err_set(err, "not all of it can be read");
+}
+
+/* Where the file's elements belong in memory, one after the other. */
+struct walk {
+    const struct npy *a;
+    size_t index, stride[NPY_RANK_MAX];
+    int64_t at[NPY_RANK_MAX];
+};
+
+static struct walk walk_begin(const struct npy *a)
+{
+    struct walk w = { .a = a };
+    size_t stride = 1;
+    for (int i = a->rank; i-- > 0; stride *= (size_t)a->dims[i])
+        w.stride[i] = stride;
+    return w;
+}
+
+static void walk_on(struct walk *w)
+{
+    if (!w->a->fortran) {
+        w->index++;
+        return;
+    }
+    for (int i = 0; i < w->a->rank; i++) {
+        w->index += w->stride[i];
+        if (++w->at[i] < w->a->dims[i])
+            return;
+        w->index -= w->stride[i] * (size_t)w->a->dims[i];
+        w->at[i] = 0;
+    }
+}
+
+static int convert(struct npy *a, size_t count, struct source *from, struct err *err)
+{
+    const size_t item = npy_item(a);
+    unsigned char piece[1 << 14];
+    struct walk w = walk_begin(a);
+    while (count > 0) {
+        size_t n = count < sizeof piece / item ? count : sizeof piece / item;
+        if (take(from, piece, n * item, err) != 0)
+            return -1;
+        if (a->swapped)
+            swap_elements(piece, n * item, item);
+        for (size_t k = 0; k < n; k++, walk_on(&w))
+            if (store(a, w.index, piece + k * item, err) != 0)
+                return -1;
+        count -= n;
+    }
     return 0;
 }
 
+/* The header has been read. */
+static int read_data(struct npy *a, enum npy_type type, struct source *from, struct err *err)
+{
+    static const size_t size[] = { [NPY_U8] = 1, [NPY_I64] = 8, [NPY_F32] = 4, [NPY_F64] = 8 };
+    static const int same[] = { [NPY_U8] = U8, [NPY_I64] = I64, [NPY_F32] = F32, [NPY_F64] = F64 };
+    const size_t count = a->stored_bytes / npy_item(a);
+    if ((type == NPY_U8 && a->kind != NPY_INTEGER) || (type == NPY_I64 && a->kind == NPY_FLOAT))
+        return err_set(err, "holds %s where integers are wanted", a->dtype);
+    a->type = type;
+    a->bytes = count * size[type]; /* mem_alloc finds an overflow */
+    a->data = mem_alloc(count, size[type], err);
+    if (a->data == NULL)
+        return -1;
+    int rc;
+    if (a->stored == same[type] && (!a->fortran || a->rank < 2)) {
+        rc = take(from, a->data, a->bytes, err);
+        if (rc == 0 && a->swapped)
+            swap_elements(a->data, a->bytes, size[type]);
+    } else {
+        rc = convert(a, count, from, err);
+    }
+    if (rc != 0) {
+        mem_free(a->data);
+        a->data = NULL;
+    }
+    return rc;
+}
+
+int npy_parse(const void *bytes, size_t n, const char *what, enum npy_type type, struct npy *out, struct err *err)
+{
+    size_t data;
+    if (npy_header(bytes, n, n, out, &data, err) != 0)
+        return err_prefix(err, "%s", what);
+    struct source from = { .bytes = (const unsigned char *)bytes + data };
+    return read_data(out, type, &from, err) != 0 ? err_prefix(err, "%s", what) : 0;
+}
+
 /* Opens and checks all but the data; the stream then stands at the data. */
-static FILE *open_checked(const char *path, struct npy *out, bool *swapped, struct err *err)
+static FILE *open_checked(const char *path, struct npy *out, struct err *err)
 {
     size_t size;
     unsigned char *head = NULL;
@@ -218,11 +226,11 @@ static FILE *open_checked(const char *path, struct npy *out, bool *swapped, stru
         }
         return NULL;
     }
-    head = mem_alloc(PREFIX_MAX + HEADER_MAX, 1, err);
+    head = mem_alloc(NPY_PREFIX_MAX + NPY_HEADER_MAX, 1, err);
     if (head == NULL)
         goto fail;
-    size_t data, got = fread(head, 1, PREFIX_MAX + HEADER_MAX, f);
-    if (parse_all(head, got, (uint64_t)size, out, &data, swapped, err) != 0) {
+    size_t data, got = fread(head, 1, NPY_PREFIX_MAX + NPY_HEADER_MAX, f);
+    if (npy_header(head, got, (uint64_t)size, out, &data, err) != 0) {
         err_prefix(err, "%s", path);
         goto fail;
     }
@@ -240,35 +248,22 @@ fail:
 
 int npy_describe(const char *path, struct npy *out, struct err *err)
 {
-    bool swapped = false;
-    FILE *f = open_checked(path, out, &swapped, err);
+    FILE *f = open_checked(path, out, err);
     if (f == NULL)
         return -1;
     fclose(f);
     return 0;
 }
 
-int npy_read(const char *path, struct npy *out, struct err *err)
+int npy_read(const char *path, enum npy_type type, struct npy *out, struct err *err)
 {
-    bool swapped = false;
-    FILE *f = open_checked(path, out, &swapped, err);
+    FILE *f = open_checked(path, out, err);
     if (f == NULL)
         return -1;
-    int rc = -1;
-    out->data = mem_alloc(out->bytes, 1, err);
-    if (out->data == NULL) {
-        err_prefix(err, "%s", path);
-    } else if (fread(out->data, 1, out->bytes, f) != out->bytes) {
-        err_set(err, "cannot read all of %s", path);
-        mem_free(out->data);
-        out->data = NULL;
-    } else {
-        if (swapped)
-            swap_elements(out->data, out->bytes, types[out->type].size);
-        rc = 0;
-    }
+    struct source from = { .f = f };
+    int rc = read_data(out, type, &from, err);
     fclose(f);
-    return rc;
+    return rc != 0 ? err_prefix(err, "%s", path) : 0;
 }
 
 /* ---- writing ---- */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/half.h"
 #include "base/mem.h"
 #include "store/file_kind.h"
 #include "store/json_scan.h"
@@ -427,23 +428,6 @@ void safetensors_close(struct safetensors *s)
     if (s->map != NULL)
         munmap(s->map, s->map_bytes);
     *s = (struct safetensors){ 0 };
-}
-
-/* IEEE 754 binary16 to binary32; exact. */
-static float half_to_float(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 0x1F, mantissa = h & 0x3FF, bits;
-    if (exponent == 0x1F) {
-        bits = sign | 0x7F800000 | mantissa << 13;
-    } else if (exponent != 0) {
-        bits = sign | (exponent + 112) << 23 | mantissa << 13;
-    } else {
-        float f = (float)mantissa * 0x1p-24f; /* subnormal */
-        return sign != 0 ? -f : f;
-    }
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
 }
 
 int tensor_to_float(const struct tensor_view *t, float *out, struct err *err)

@@ -1,6 +1,6 @@
 /* Asking the victim: each image (and view) once, for every theft that needs it.
- * Images of another size are resized to the victim's input before all else; thefts
- * do the same, so that both see the same views.
+ * Images of another size are resized to the victim's input before all else
+ * (encoder_answer); thefts do the same, so that both see the same views.
  *
  * The images are the prefix of a seeded order of the query set, so that a theft
  * with N queries uses the first N whatever the largest budget is. */
@@ -10,7 +10,6 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "data/resize.h"
 #include "nn/query_views.h"
 #include "tasks/common.h"
 
@@ -47,6 +46,7 @@ static int query_tables(const cJSON *block, const struct option **tables, int ma
 static void query_contradictions(const struct task_facts *f, const struct complaints *to)
 {
     query_check(f->params, to);
+    task_check_square(f, "queries", to);
 }
 
 static const char *query_elsewhere(const char *option)
@@ -149,7 +149,7 @@ static int query_run(struct task_context *ctx, struct err *err)
         query_choose(&o, all.n, &chosen, err) != 0 || task_take_images(&all, chosen, o.budget, &asked, err) != 0)
         goto out;
     victim = encoder_load(ctx->device, weights, err);
-    if (victim == NULL || images_resize(&asked, encoder_size(victim), err) != 0)
+    if (victim == NULL)
         goto out;
     int64_t dim = encoder_dim(victim);
     answers = mem_alloc((size_t)(o.budget * o.views), (size_t)dim * sizeof *answers, err);

@@ -13,7 +13,7 @@ struct representations_options {
 
 static const struct option representations_options[] = {
     { "file", OPTION_STRING, offsetof(struct representations_options, file), NULL, 0, 0, NULL, NULL,
-      ".npy, float32 or float64 (n, d): row i is the set's image i" },
+      ".npy of numbers (n, d): row i is the set's image i" },
     OPTION_END,
 };
 
@@ -37,19 +37,20 @@ static void representations_check(const struct task_facts *facts, const struct c
         return;
     if (npy_describe(path, &file, &why) != 0)
         complain(to, "file", NULL, "%s", why.text);
-    else if (file.rank != 2 || (file.type != NPY_F32 && file.type != NPY_F64) || file.dims[1] < 1)
-        complain(to, "file", NULL, "%s does not hold representations: float32 or float64 (n, d) is wanted", path);
+    else if (matrix_shape(&file, path, &why) != 0)
+        complain(to, "file", NULL, "%s", why.text);
     else if (facts->images > 0 && file.dims[0] != facts->images)
         complain(to, "file", NULL, "%s has %lld rows where the set has %lld images", path, (long long)file.dims[0],
                  (long long)facts->images);
 }
 
 /* In the file's own precision. */
-static int write_matrix(struct result *r, enum npy_type type, const double *x, const int64_t dims[2], struct err *err)
+static int write_matrix(struct result *r, const struct npy *file, const double *x, const int64_t dims[2],
+                        struct err *err)
 {
     static const char path[] = "/representations", help[] = "representations as handed in, not normalised";
     size_t n = (size_t)dims[0] * (size_t)dims[1];
-    if (type == NPY_F64)
+    if (!npy_is_single(file))
         return result_double(r, path, help, NULL, x, 2, dims, err);
     float *narrow = mem_alloc(n, sizeof *narrow, err);
     if (narrow == NULL)
@@ -80,7 +81,7 @@ static int representations_run(struct task_context *ctx, struct err *err)
         goto out;
     }
     r = result_create(path, ctx->provenance, err);
-    if (r == NULL || write_matrix(r, file.type, x, dims, err) != 0)
+    if (r == NULL || write_matrix(r, &file, x, dims, err) != 0)
         goto out;
     rc = result_commit(r, err);
     r = NULL;

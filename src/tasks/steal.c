@@ -77,8 +77,10 @@ static int steal_run(struct task_context *ctx, struct err *err)
     struct answers a = { 0 };
     if (task_integer(ctx->params, "seed", &seed, err) != 0 ||
         task_integer(ctx->params, "budget", &a.budget, err) != 0 || answers_read(ctx, &a, err) != 0 ||
-        task_images(ctx, &all, err) != 0 || task_take_images(&all, a.indices, a.budget, &stolen, err) != 0 ||
-        images_resize(&stolen, (int)a.size[0], err) != 0)
+        task_images(ctx, &all, err) != 0 || task_take_images(&all, a.indices, a.budget, &stolen, err) != 0)
+        goto out;
+    const struct resize_to to = resize_square((int)a.size[0]);
+    if (images_resize(&stolen, &to, err) != 0)
         goto out;
     struct train_request request = { .block = ctx->params,
                                      .data = &stolen,

@@ -9,9 +9,7 @@ static int train_tables(const cJSON *block, const struct option **tables, int ma
 static void train_check(const struct task_facts *f, const struct complaints *to)
 {
     training_check(TRAINING_SELF, f->params, f->images, NULL, to);
-    if (f->h != f->w)
-        complain(to, "dataset", NULL, "an encoder takes square images, these are %d x %d: size = N resizes them", f->h,
-                 f->w);
+    task_check_square(f, "dataset", to);
 }
 
 static const char *train_elsewhere(const char *option)

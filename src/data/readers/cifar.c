@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +12,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "data/file_hash.h"
+#include "data/known.h"
 
 const char *const cifar_splits[] = { "train", "test", "all", NULL };
 
@@ -167,39 +166,17 @@ static int check_labels(const struct cifar_files *f, int i, struct err *err)
     return rc;
 }
 
-/* The same files are asked about often, and good contents stay good. */
-static bool labels_known(const struct cifar_files *f, const char *hex, bool add)
-{
-    enum { REMEMBERED = 64 };
-    static struct known {
-        char hex[HASH_HEX];
-        int label_bytes, classes;
-    } known[REMEMBERED];
-    static unsigned used;
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    bool found = false;
-    pthread_mutex_lock(&lock);
-    for (unsigned i = 0; i < used && i < REMEMBERED && !found; i++)
-        found =
-            known[i].label_bytes == f->label_bytes && known[i].classes == f->classes && strcmp(known[i].hex, hex) == 0;
-    if (add && !found) {
-        struct known *k = &known[used++ % REMEMBERED];
-        *k = (struct known){ .label_bytes = f->label_bytes, .classes = f->classes };
-        memcpy(k->hex, hex, HASH_HEX);
-    }
-    pthread_mutex_unlock(&lock);
-    return found;
-}
-
 int cifar_parts(const struct cifar_files *f, struct dataset_part *parts, int *n, struct err *err)
 {
+    char what[32];
+    snprintf(what, sizeof what, "label %d below %d", f->label_bytes, f->classes);
     for (int i = 0; i < f->n_files; i++) {
         if (file_hash(f->path[i], parts[i].hex, err) != 0)
             return -1;
-        if (!labels_known(f, parts[i].hex, false)) {
+        if (!known_good(parts[i].hex, what)) {
             if (check_labels(f, i, err) != 0)
                 return -1;
-            labels_known(f, parts[i].hex, true);
+            known_add(parts[i].hex, what);
         }
         parts[i].labels[0] = 0;
         parts[i].begin = 0;

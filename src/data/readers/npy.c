@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "data/dataset.h"
 #include "data/file_hash.h"
-#include "store/matrix_file.h"
+#include "data/known.h"
+#include "store/npy.h"
 
 struct options {
     char path[OPTION_TEXT];
@@ -18,15 +19,14 @@ static const char *const layouts[] = { "chw", "hwc", NULL };
 
 static const struct option options[] = {
     { "path", OPTION_STRING, offsetof(struct options, path), NULL, 0, 0, NULL, NULL,
-      "uint8 array (n, 3, h, w), (n, 1, h, w) or (n, h, w); with layout hwc (n, h, w, 3) or (n, h, w, 1)" },
+      "integers of 0 to 255, of any integer type: (n, 3, h, w), (n, 1, h, w) or (n, h, w); with layout hwc "
+      "(n, h, w, 3) or (n, h, w, 1)" },
     { "labels", OPTION_STRING, offsetof(struct options, labels), "", 0, 0, NULL, NULL,
-      "int64 or uint8 array (n) of labels; empty: none" },
+      "integers (n), of any integer type: labels that count from 0, -1 where an image has none; empty: none" },
     { "layout", OPTION_CHOICE, offsetof(struct options, layout), "chw", 0, 0, layouts, NULL,
       "order of the axes after the first" },
     OPTION_END,
 };
-
-enum { SIDE_MAX = 4096 };
 
 /* Strides, in elements, of (n, c, h, w) in the file; channels as stored. */
 struct geometry {
@@ -37,10 +37,12 @@ static int geometry_of(const struct options *o, const struct npy *a, struct geom
 {
     *g = (struct geometry){ 0 };
     bool last = strcmp(o->layout, "hwc") == 0;
-    if (a->type != NPY_U8)
-        return err_set(err, "%s must hold uint8 (0 to 255)", o->path);
+    char shape[NPY_SHAPE];
+    npy_shape(a, shape);
+    if (a->kind != NPY_INTEGER)
+        return err_set(err, "%s holds %s: images of a data set are integers of 0 to 255", o->path, a->dtype);
     if (a->rank != 3 && a->rank != 4)
-        return err_set(err, "%s has %d axes, but images have 4 (or 3 if they are grey)", o->path, a->rank);
+        return err_set(err, "%s: images have 4 axes (or 3 if they are grey); this has the shape %s", o->path, shape);
     g->n = a->dims[0];
     g->c = a->rank == 3 ? 1 : a->dims[last ? 3 : 1];
     g->h = a->dims[a->rank == 3 || last ? 1 : 2];
@@ -49,10 +51,10 @@ static int geometry_of(const struct options *o, const struct npy *a, struct geom
         return err_set(err, "%s has %" PRId64 " channels, but images have 3 or 1%s", o->path, g->c,
                        last ? "" : "; channels last need layout = \"hwc\"");
     if (g->n < 1 || g->h < 1 || g->w < 1)
-        return err_set(err, "%s holds no images", o->path);
-    if (g->n > INT32_MAX || g->h > SIDE_MAX || g->w > SIDE_MAX)
-        return err_set(err, "%s is too large: at most %d images of %d x %d pixels", o->path, INT32_MAX, SIDE_MAX,
-                       SIDE_MAX);
+        return err_set(err, "%s holds no images: its shape is %s", o->path, shape);
+    if (g->n > INT32_MAX || g->h > IMAGE_SIDE_MAX || g->w > IMAGE_SIDE_MAX)
+        return err_set(err, "%s is too large: at most %d images of %d x %d pixels; its shape is %s", o->path, INT32_MAX,
+                       IMAGE_SIDE_MAX, IMAGE_SIDE_MAX, shape);
     g->step_c = last ? 1 : g->h * g->w;
     g->step_w = last ? g->c : 1;
     g->step_h = g->w * g->step_w;
@@ -61,11 +63,31 @@ static int geometry_of(const struct options *o, const struct npy *a, struct geom
 
 static int check_labels(const struct options *o, const struct npy *a, int64_t n, struct err *err)
 {
-    if (a->type != NPY_I64 && a->type != NPY_U8)
-        return err_set(err, "%s must hold int64 or uint8 labels", o->labels);
+    char shape[NPY_SHAPE];
+    npy_shape(a, shape);
+    if (a->kind == NPY_FLOAT)
+        return err_set(err, "%s holds %s: labels are integers", o->labels, a->dtype);
     if (a->rank != 1 || a->dims[0] != n)
-        return err_set(err, "%s must have one axis of %" PRId64 " labels, as many as there are images", o->labels, n);
+        return err_set(err, "%s must have one axis of %" PRId64 " labels, as many as there are images; its shape is %s",
+                       o->labels, n, shape);
     return 0;
+}
+
+/* All labels of the file, in range; mem_free(out->data). */
+static int load_labels(const struct options *o, int64_t n, struct npy *out, struct err *err)
+{
+    if (npy_read(o->labels, NPY_I64, out, err) != 0)
+        return -1;
+    const int64_t *label = out->data;
+    int rc = check_labels(o, out, n, err);
+    for (int64_t i = 0; rc == 0 && i < n; i++)
+        if (label[i] < -1 || label[i] > INT32_MAX)
+            rc = err_set(err,
+                         "%s: label %" PRId64 " of image %" PRId64 " is out of range: labels count from 0, -1 is none",
+                         o->labels, label[i], i);
+    if (rc != 0)
+        mem_free(out->data);
+    return rc;
 }
 
 static int describe(const void *in, struct images *shape, struct err *err)
@@ -87,26 +109,14 @@ static int describe(const void *in, struct images *shape, struct err *err)
 static int read_labels(const struct options *o, int64_t stored, const int64_t *wanted, struct images *out,
                        struct err *err)
 {
-    struct npy a = { 0 };
-    int rc = -1;
-    if (npy_read(o->labels, &a, err) != 0)
+    struct npy a;
+    if (load_labels(o, stored, &a, err) != 0)
         return -1;
     out->labels = mem_alloc((size_t)out->n, sizeof *out->labels, err);
-    if (out->labels == NULL || check_labels(o, &a, stored, err) != 0)
-        goto out;
-    for (int64_t i = 0; i < out->n; i++) {
-        int64_t at = wanted != NULL ? wanted[i] : i;
-        int64_t label = a.type == NPY_I64 ? ((const int64_t *)a.data)[at] : ((const uint8_t *)a.data)[at];
-        if (label < 0 || label > INT32_MAX) {
-            err_set(err, "%s: label %" PRId64 " of image %" PRId64 " is out of range", o->labels, label, at);
-            goto out;
-        }
-        out->labels[i] = (int32_t)label;
-    }
-    rc = 0;
-out:
+    for (int64_t i = 0; out->labels != NULL && i < out->n; i++)
+        out->labels[i] = (int32_t)((const int64_t *)a.data)[wanted != NULL ? wanted[i] : i];
     mem_free(a.data);
-    return rc;
+    return out->labels == NULL ? -1 : 0;
 }
 
 static int read_images(const void *in, const int64_t *wanted, int64_t n, struct images *out, struct err *err)
@@ -116,7 +126,8 @@ static int read_images(const void *in, const int64_t *wanted, int64_t n, struct 
     struct geometry g;
     int rc = -1;
     *out = (struct images){ 0 };
-    if (npy_read(o->path, &a, err) != 0)
+    if (npy_describe(o->path, &a, err) != 0 || geometry_of(o, &a, &g, err) != 0 ||
+        npy_read(o->path, NPY_U8, &a, err) != 0)
         return -1;
     if (geometry_of(o, &a, &g, err) != 0)
         goto out;
@@ -148,6 +159,28 @@ out:
     return rc;
 }
 
+/* Values that only reading can tell: before a campaign starts on them. */
+static int check_values(const struct options *o, int64_t n, const char *pixels_hex, const char *labels_hex,
+                        struct err *err)
+{
+    struct npy a;
+    if (npy_describe(o->path, &a, err) != 0)
+        return -1;
+    if (strcmp(a.dtype, "uint8") != 0 && !known_good(pixels_hex, "pixels")) {
+        if (npy_read(o->path, NPY_U8, &a, err) != 0)
+            return -1;
+        mem_free(a.data);
+        known_add(pixels_hex, "pixels");
+    }
+    if (labels_hex[0] != '\0' && !known_good(labels_hex, "labels")) {
+        if (load_labels(o, n, &a, err) != 0)
+            return -1;
+        mem_free(a.data);
+        known_add(labels_hex, "labels");
+    }
+    return 0;
+}
+
 static int parts(const void *in, struct dataset_part *out, int *n, struct err *err)
 {
     const struct options *o = in;
@@ -155,7 +188,8 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
     char file_hex[HASH_HEX];
     out[0].labels[0] = 0;
     if (describe(in, &shape, err) != 0 || file_hash(o->path, file_hex, err) != 0 ||
-        (o->labels[0] && file_hash(o->labels, out[0].labels, err) != 0))
+        (o->labels[0] && file_hash(o->labels, out[0].labels, err) != 0) ||
+        check_values(o, shape.n, file_hex, out[0].labels, err) != 0)
         return -1;
     struct hash *h = hash_create(err);
     if (h == NULL)
@@ -172,7 +206,7 @@ static int parts(const void *in, struct dataset_part *out, int *n, struct err *e
 
 const struct dataset_format dataset_format_npy = {
     .name = "npy",
-    .help = "images in a NumPy file, uint8",
+    .help = "images in a NumPy file, integers of 0 to 255",
     .options = options,
     .options_size = sizeof(struct options),
     .describe = describe,

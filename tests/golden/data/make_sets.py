@@ -72,4 +72,7 @@ np.save(os.path.join(SETS, "labels.npy"), (3 * np.arange(4) % 10).astype(np.int6
 np.save(os.path.join(SETS, "labels_u8.npy"), (3 * np.arange(4) % 10).astype(np.uint8))
 np.save(os.path.join(SETS, "labels_short.npy"), np.arange(3, dtype=np.int64))
 np.save(os.path.join(SETS, "labels_negative.npy"), np.array([0, 1, -1, 2], dtype=np.int64))
+np.save(os.path.join(SETS, "labels_below.npy"), np.array([0, 1, -2, 2], dtype=">i2"))
+np.save(os.path.join(SETS, "chw_int32.npy"), np.asfortranarray(images(4, 5, 6).astype(np.int32)))
+np.save(os.path.join(SETS, "beyond.npy"), images(4, 5, 6).astype(np.uint16) + np.uint16(1))
 write_resize()

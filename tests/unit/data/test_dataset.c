@@ -262,7 +262,8 @@ static void resizes_sets(void **state)
     struct images stored, sized;
     read_set("{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\"}", &stored);
     read_set("{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"size\":4}", &sized);
-    assert_int_equal(images_resize(&stored, 4, &err), 0);
+    const struct resize_to to = resize_square(4);
+    assert_int_equal(images_resize(&stored, &to, &err), 0);
     assert_true(sized.n == stored.n && sized.h == 4 && sized.w == 4);
     assert_memory_equal(sized.pixels, stored.pixels, (size_t)sized.n * 3 * 16);
     images_fini(&stored);

@@ -47,16 +47,17 @@ static void reads_npy(void **state)
     static const char *const specs[] = {
         "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\"}",
         "{\"format\":\"npy\",\"path\":\"" SETS "hwc.npy\",\"layout\":\"hwc\"}",
+        "{\"format\":\"npy\",\"path\":\"" SETS "chw_int32.npy\"}", /* in Fortran order */
         "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"labels\":\"" SETS "labels.npy\"}",
         "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"labels\":\"" SETS "labels_u8.npy\"}",
     };
     struct images im;
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 5; k++) {
         read_set(specs[k], &im);
         assert_int_equal(im.n, 4);
         assert_int_equal(im.h, 5);
         assert_int_equal(im.w, 6);
-        assert_int_equal(im.labels != NULL, k >= 2);
+        assert_int_equal(im.labels != NULL, k >= 3);
         for (int i = 0; i < 4; i++)
             check_image(&im, i, i);
         images_fini(&im);
@@ -71,11 +72,34 @@ static void reads_npy(void **state)
     }
 }
 
+/* -1 is no label, as in STL-10's unlabelled part. */
+static void reads_missing_labels(void **state)
+{
+    (void)state;
+    static const int32_t want[] = { 0, 1, -1, 2 };
+    struct images im;
+    read_set("{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"labels\":\"" SETS "labels_negative.npy\"}", &im);
+    assert_memory_equal(im.labels, want, sizeof want);
+    images_fini(&im);
+}
+
 static char *with_path(const char *format, const char *path)
 {
     static char text[512];
     snprintf(text, sizeof text, format, path);
     return text;
+}
+
+/* Only reading can tell: reading refuses, and so does the identity, which a plan needs. */
+static void unplanned(const char *spec, const char *message)
+{
+    char hex[HASH_HEX];
+    struct err err = { "" };
+    refused(spec, message, false);
+    cJSON *object = parse(spec);
+    assert_int_equal(dataset_fingerprint(object, hex, &err), -1);
+    assert_string_equal(err.text, message);
+    cJSON_Delete(object);
 }
 
 #define IN_FOLDER "{\"format\":\"cifar10\",\"path\":\"%s\",\"split\":\"all\"}"
@@ -115,13 +139,7 @@ static void refuses_broken_cifar(void **state)
     put(&f, "data_batch_3.bin", bytes, 3 * 3073);
     snprintf(message, sizeof message,
              "cifar10: %s/data_batch_3.bin: record 1 has label 10, but the set has classes = 10", f.path);
-    refused(spec, message, false);
-    char hex[HASH_HEX];
-    struct err err = { "" };
-    cJSON *object = parse(spec); /* a plan needs the identity: told before anything starts */
-    assert_int_equal(dataset_fingerprint(object, hex, &err), -1);
-    assert_string_equal(err.text, message);
-    cJSON_Delete(object);
+    unplanned(spec, message);
     struct images im; /* another number of records is fine, and so is the label where there are more classes */
     read_set(with_path("{\"format\":\"cifar10\",\"path\":\"%s\",\"classes\":11}", f.path), &im);
     assert_int_equal(im.n, 11);
@@ -147,20 +165,24 @@ static void refuses_broken_npy(void **state)
 {
     (void)state;
 #define NPY(more) "{\"format\":\"npy\",\"path\":\"" SETS more "}"
-    refused(NPY("float.npy\""), "npy: " SETS "float.npy must hold uint8 (0 to 255)", true);
+    refused(NPY("float.npy\""), "npy: " SETS "float.npy holds float32: images of a data set are integers of 0 to 255",
+            true);
     refused(NPY("two_channels.npy\""),
             "npy: " SETS "two_channels.npy has 2 channels, but images have 3 or 1; channels "
             "last need layout = \"hwc\"",
             true);
     refused(NPY("chw.npy\",\"layout\":\"hwc\""), "npy: " SETS "chw.npy has 6 channels, but images have 3 or 1", true);
-    refused(NPY("labels_u8.npy\""), "npy: " SETS "labels_u8.npy has 1 axes, but images have 4 (or 3 if they are grey)",
-            true);
+    refused(NPY("labels_u8.npy\""),
+            "npy: " SETS "labels_u8.npy: images have 4 axes (or 3 if they are grey); this has the shape (4,)", true);
     refused(NPY("chw.npy\",\"labels\":\"" SETS "labels_short.npy\""),
-            "npy: " SETS "labels_short.npy must have one axis of 4 labels, as many as there are images", true);
-    refused(NPY("chw.npy\",\"labels\":\"" SETS "float.npy\""), "npy: " SETS "float.npy must hold int64 or uint8 labels",
+            "npy: " SETS
+            "labels_short.npy must have one axis of 4 labels, as many as there are images; its shape is (3,)",
             true);
-    refused(NPY("chw.npy\",\"labels\":\"" SETS "labels_negative.npy\""),
-            "npy: " SETS "labels_negative.npy: label -1 of image 2 is out of range", false);
+    refused(NPY("chw.npy\",\"labels\":\"" SETS "float.npy\""),
+            "npy: " SETS "float.npy holds float32: labels are integers", true);
+    unplanned(NPY("chw.npy\",\"labels\":\"" SETS "labels_below.npy\""),
+              "npy: " SETS "labels_below.npy: label -2 of image 2 is out of range: labels count from 0, -1 is none");
+    unplanned(NPY("beyond.npy\""), "npy: " SETS "beyond.npy: element [1, 2, 1, 3] is 256, not 0 to 255");
     struct err err;
     struct images im;
     cJSON *spec = parse(NPY("none.npy\""));
@@ -184,8 +206,12 @@ static void refuses_broken_npy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_cifar10),        cmocka_unit_test(reads_cifar100),     cmocka_unit_test(reads_npy),
-        cmocka_unit_test(refuses_broken_cifar), cmocka_unit_test(refuses_broken_npy),
+        cmocka_unit_test(reads_cifar10),
+        cmocka_unit_test(reads_cifar100),
+        cmocka_unit_test(reads_npy),
+        cmocka_unit_test(reads_missing_labels),
+        cmocka_unit_test(refuses_broken_cifar),
+        cmocka_unit_test(refuses_broken_npy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,7 +83,8 @@ static void test_resizes(void **state)
     struct encoder *e = random_encoder(4);
     cJSON *weak = json("{\"augment\": \"weak\", \"seed\": 9}");
     float before[5 * 2 * 32], after[5 * 2 * 32];
-    ok(images_resize(&small, 8, &the_err));
+    const struct resize_to to = resize_square(8);
+    ok(images_resize(&small, &to, &the_err));
     float *x = embed(e, &large, 2), *y = embed(e, &small, 2);
     assert_memory_equal(x, y, 5 * 32 * sizeof *x);
     ok(encoder_answer(e, &large, NULL, 2, weak, 4, before, NULL, NULL, &the_err));

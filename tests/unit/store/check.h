@@ -18,14 +18,14 @@
 
 static char scratch[64];
 
-static int scratch_make(void **state)
+static inline int scratch_make(void **state)
 {
     (void)state;
     snprintf(scratch, sizeof scratch, "/tmp/dinf-store-XXXXXX");
     return mkdtemp(scratch) == NULL ? -1 : 0;
 }
 
-static int scratch_remove(void **state)
+static inline int scratch_remove(void **state)
 {
     (void)state;
     struct err err;
@@ -33,7 +33,7 @@ static int scratch_remove(void **state)
 }
 
 /* A path in the scratch folder; valid until the 32nd call after. */
-static const char *in_scratch(const char *name)
+static inline const char *in_scratch(const char *name)
 {
     static char paths[32][256];
     static int next;
