@@ -73,9 +73,8 @@ static void golden_identity(void **state)
     fingerprint(SUBSET(5, 0, 12), hex);
     assert_string_equal(hex, want);
     assert_int_equal(fscanf(f, "%64s", want), 1);
-    fingerprint("{\"of\":{\"format\":\"cifar10\",\"path\":\"" SETS
-                "cifar10\",\"split\":\"all\",\"size\":16},\"seed\":5}",
-                hex);
+    fingerprint(
+        "{\"of\":{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"split\":\"all\",\"size\":16},\"seed\":5}", hex);
     assert_string_equal(hex, want);
     fclose(f);
 }

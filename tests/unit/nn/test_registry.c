@@ -221,8 +221,7 @@ static void test_initial_weights(void **state)
             squares += (double)w[k] * (double)w[k];
             largest = fmax(largest, fabs((double)w[k]));
         }
-        const bool linear = p->head, scale = ends_with(p->name, "weight"),
-                   var = ends_with(p->name, "running_var");
+        const bool linear = p->head, scale = ends_with(p->name, "weight"), var = ends_with(p->name, "running_var");
         const double in = 1 / sqrt(linear ? (double)net->tensors[net->representation].c : 1);
         const double std = p->rank == 4 ? sqrt(2.0 / (double)(d[0] * d[2] * d[3])) : linear ? in / sqrt(3) : 0;
         if (std > 0) {
