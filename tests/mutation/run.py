@@ -58,7 +58,7 @@ class Copy:
         cache = ["-DCMAKE_C_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
         self.call(["cmake", "-S", self.folder, "-B", self.build, "-G", "Ninja", "-DDINF_CUDA=OFF",
                    "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", *cache])
-        self.ninja()
+        self.ninja()  # ctest names the commands of what is built alone
         commands = json.loads((self.build / "compile_commands.json").read_text())
         self.compile = {os.path.relpath(c["file"], self.folder): shlex.split(c["command"]) for c in commands}
         listed = subprocess.run(["ctest", "--show-only=json-v1"], cwd=self.build, capture_output=True, check=True)
@@ -118,6 +118,8 @@ class Copy:
         p.wait()
         log.close()
         shutil.rmtree(scratch, ignore_errors=True)
+        if not how:
+            os.remove(log.name)
         return how
 
 
@@ -214,6 +216,7 @@ def main():
     p.add_argument("--only", help="these candidates of the seed alone, as K,K,K")
     p.add_argument("--apply", type=int, metavar="K", help="print candidate K as a diff, and do nothing else")
     p.add_argument("--folder", help="where the copy is made and kept (a temporary folder that is removed)")
+    p.add_argument("--warm", action="store_true", help="all tests passed in the --folder when it was last used")
     p.add_argument("--minutes", type=float, default=1e9, help="begin no further change after so long")
     a = p.parse_args()
     sys.stdout.reconfigure(line_buffering=True)
@@ -227,13 +230,19 @@ def main():
     with tempfile.TemporaryDirectory(prefix="dinf-mutation.") as temporary:
         copy = Copy(a.folder or temporary)
         usual, rows, unchanged = {}, [], {}
-        for t in sorted({t for r in ABOVE for g in stages(copy, r) for t in g} & set(copy.tests)):
-            before = time.monotonic()
-            how = copy.test(t, 900)
-            if how:
-                sys.exit(f"{how} fails without any change")
-            usual[t] = time.monotonic() - before
-        print(f"{len(usual)} tests pass without a change, in {sum(usual.values()):.0f} s")
+        tests = sorted({t for r in a.room or ABOVE for g in stages(copy, r) for t in g} & set(copy.tests))
+        times = copy.folder / "times.json"
+        if a.warm:
+            usual = json.loads(times.read_text())
+        else:
+            for t in tests:
+                before = time.monotonic()
+                how = copy.test(t, 900)
+                if how:
+                    sys.exit(f"{how} fails without any change")
+                usual[t] = time.monotonic() - before
+            times.write_text(json.dumps(usual))
+            print(f"{len(usual)} tests pass without a change, in {sum(usual.values()):.0f} s")
         for k, place in candidates:
             if len(rows) == a.count or time.monotonic() - begun > 60 * a.minutes or (only and k > max(only)):
                 break
