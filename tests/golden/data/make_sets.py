@@ -7,9 +7,13 @@ resize.bin: int32 height, width, cases; uint8 source (3, h, w); each case int32 
 and cut, then with s = cut or else side uint8 (3, s, s) and, on the 0..1 scale,
 float32 (3, s, s). cut 0: PIL, the whole image to side x side; else torchvision's
 Resize(side) and CenterCrop(cut).
+identity.txt: the twelve images of sets/cifar10 (split all) in the order of seed 5, and
+the fingerprint of that set as stored and at 16 x 16 pixels.
 """
+import hashlib
 import os
 import struct
+import sys
 
 import numpy as np
 import torch
@@ -61,6 +65,38 @@ def write_resize():
             out.write(struct.pack("<2i", side, cut) + pixels.tobytes() + unit.tobytes())
 
 
+def runs(order):
+    """Stretches of neighbours within a file of two images: [file, first, count]."""
+    found = []
+    for i in order:
+        if found and found[-1][0] == i // 2 and found[-1][1] + found[-1][2] == i % 2:
+            found[-1][2] += 1
+        else:
+            found.append([i // 2, i % 2, 1])
+    return found
+
+
+def fingerprint(files, order, size):
+    words = b"dinf data set 1\0" + struct.pack("<3Q", 3, size, size)
+    words += b"" if size == 32 else b"antialiased bilinear\0"
+    for which, begin, count in runs(order):
+        with open(files[which], "rb") as f:
+            words += hashlib.sha256(f.read()).hexdigest().encode() + b"\0\0" + struct.pack("<2Q", begin, count)
+    return hashlib.sha256(words).hexdigest()
+
+
+def write_identity():
+    sys.path.insert(0, os.path.join(HERE, "..", "stats"))
+    from make_golden import Draws  # the random choices, written a second time
+
+    subset_stream = 4
+    order = Draws(5, subset_stream, 0).permutation(12)
+    files = [os.path.join(SETS, "cifar10", f"{name}.bin") for name in
+             [f"data_batch_{k}" for k in range(1, 6)] + ["test_batch"]]
+    with open(os.path.join(HERE, "identity.txt"), "w") as out:
+        print(*order, fingerprint(files, order, 32), fingerprint(files, order, 16), sep="\n", file=out)
+
+
 write_cifar("cifar10", [f"data_batch_{k}.bin" for k in range(1, 6)] + ["test_batch.bin"], 2, 0)
 write_cifar("cifar100", ["train.bin", "test.bin"], 3, 1)
 np.save(os.path.join(SETS, "chw.npy"), images(4, 5, 6))
@@ -76,3 +112,4 @@ np.save(os.path.join(SETS, "labels_below.npy"), np.array([0, 1, -2, 2], dtype=">
 np.save(os.path.join(SETS, "chw_int32.npy"), np.asfortranarray(images(4, 5, 6).astype(np.int32)))
 np.save(os.path.join(SETS, "beyond.npy"), images(4, 5, 6).astype(np.uint16) + np.uint16(1))
 write_resize()
+write_identity()

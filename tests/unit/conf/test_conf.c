@@ -86,6 +86,10 @@ static void bad_files(void **state)
         { "a = 1;", "a", "--set a: an override looks like a.b[0].c=value" },
         { "a = { bcd = 1; };", "a.bdc.x=2", "--set a.bdc.x=2: there is no \"bdc\"; did you mean \"bcd\"?" },
         { "a = ( 1 );", "a[3]=2", "--set a[3]=2: there is no element [3]: the list has 1" },
+        { "a = ( 1, 2 );", "a[2]=2", "--set a[2]=2: there is no element [2]: the list has 2" },
+        { "a = ( { b = 1; } );", "a[1].b=2", "--set a[1].b=2: there is no element [1]: the list has 1" },
+        { "a = ( ( 1, 2 ), ( 3 ) );", "a[1][1]=2", "--set a[1][1]=2: there is no element [1]: the list has 1" },
+        { "a = ();", "a[0]=2", "--set a[0]=2: there is no element [0]: the list has 0" },
         { "a = 1;", "a.b=2", "--set a.b=2: \"b\" cannot be looked up in an integer" },
         { "a = 1;", "a=99999999999", "--set a=99999999999: 99999999999 does not fit in 32 bits; write 99999999999L" },
     };

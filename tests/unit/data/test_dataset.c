@@ -54,6 +54,31 @@ static void seeded_subsets(void **state)
     images_fini(&other);
 }
 
+/* make_sets.py's order and fingerprints: a run's identities and splits stay what they were. */
+static void golden_identity(void **state)
+{
+    (void)state;
+    char hex[HASH_HEX], want[HASH_HEX];
+    struct images im;
+    FILE *f = fopen(TEST_DATA "/golden/data/identity.txt", "r");
+    assert_non_null(f);
+    read_set(SUBSET(5, 0, 12), &im);
+    for (int i = 0; i < 12; i++) {
+        int number;
+        assert_int_equal(fscanf(f, "%d", &number), 1);
+        assert_int_equal(number_of(&im, i), number);
+    }
+    images_fini(&im);
+    assert_int_equal(fscanf(f, "%64s", want), 1);
+    fingerprint(SUBSET(5, 0, 12), hex);
+    assert_string_equal(hex, want);
+    assert_int_equal(fscanf(f, "%64s", want), 1);
+    fingerprint(
+        "{\"of\":{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\",\"split\":\"all\",\"size\":16},\"seed\":5}", hex);
+    assert_string_equal(hex, want);
+    fclose(f);
+}
+
 static void nested_and_united(void **state)
 {
     (void)state;
@@ -275,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(subset_in_stored_order),
         cmocka_unit_test(seeded_subsets),
+        cmocka_unit_test(golden_identity),
         cmocka_unit_test(nested_and_united),
         cmocka_unit_test(refuses),
         cmocka_unit_test(identity),

@@ -2,6 +2,7 @@
  * of what comes out; precision changes some, but not many. */
 #include "fixtures.h"
 
+#include "device/augment_body.h"
 #include "nn/query_views.h"
 #include "nn/trainer.h"
 
@@ -142,8 +143,94 @@ static void test_precisions(void **state)
     on_devices(precisions_on);
 }
 
+/* Every view that the device has been asked for, with the bytes of its image. */
+static struct seen {
+    uint8_t image[3 * SIZE * SIZE];
+    struct augment_view view; /* without the image's place */
+} seen[512];
+static int n_seen;
+static const struct device_ops *usual;
+
+static int watched_augment(struct device *dev, const uint8_t *pixels, int c, int h, int w,
+                           const struct augment_view *views, int n, const struct augment_target *target, void *out,
+                           struct err *err)
+{
+    assert_int_equal(c * h * w, sizeof seen[0].image);
+    for (int i = 0; i < n; i++) {
+        assert_in_range(n_seen, 0, sizeof seen / sizeof *seen - 1);
+        struct seen *s = &seen[n_seen++];
+        memcpy(s->image, pixels + (size_t)views[i].image * sizeof s->image, sizeof s->image);
+        s->view = views[i];
+        s->view.image = 0;
+    }
+    return usual->augment(dev, pixels, c, h, w, views, n, target, out, err);
+}
+
+/* A thief sees the views that its victim was asked about, whichever images of the query set it has. */
+static void same_views(bool streamed)
+{
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    usual = dev->ops;
+    struct device_ops watched = *usual;
+    watched.augment = watched_augment;
+    watched.recording = NULL;
+    if (streamed)
+        watched.memory = little_memory;
+    dev->ops = &watched;
+    const float mean[3] = { 0.5f, 0.5f, 0.5f }, std[3] = { 0.25f, 0.25f, 0.25f };
+    cJSON *block = json("{\"arch\": \"resnet8\", \"width\": 0.0625, \"batch\": 5, \"epochs\": 4, \"loss\": \"mse\"}"),
+          *asked = json("{\"augment\": \"weak\", \"seed\": 5}");
+    struct images im = make_images(IMAGES, SIZE);
+    float answers[IMAGES * VIEWS * DIM];
+    int64_t keys[IMAGES];
+    for (int i = 0; i < IMAGES; i++)
+        keys[i] = 100 - 3 * i;
+    struct encoder *victim = encoder_random(dev, block, 1, SIZE, mean, std, &the_err);
+    made(victim);
+    assert_int_equal(encoder_dim(victim), DIM);
+    n_seen = 0;
+    ok(encoder_answer(victim, &im, keys, VIEWS, asked, IMAGES, answers, NULL, NULL, &the_err));
+    encoder_destroy(victim);
+    const int n = n_seen;
+    assert_int_equal(n, IMAGES * VIEWS);
+    const struct train_request request = { .block = block,
+                                           .data = &im,
+                                           .target = answers,
+                                           .target_dim = DIM,
+                                           .target_views = VIEWS,
+                                           .target_augment = asked,
+                                           .target_index = keys,
+                                           .seed = 4,
+                                           .out = scratch("thief") };
+    struct train_result result;
+    ok(train_run(dev, &request, &result, &the_err));
+    assert_true(n_seen > n && (n_seen - n) % 4 == 0);
+    const int epoch = (n_seen - n) / 4;
+    for (int k = n; k < n_seen; k++) {
+        int i = 0;
+        while (memcmp(seen[VIEWS * i].image, seen[k].image, sizeof seen[k].image) != 0)
+            assert_in_range(++i, 0, IMAGES - 1);
+        assert_memory_equal(&seen[k].view, &seen[VIEWS * i + (k - n) / epoch % VIEWS].view, sizeof seen[k].view);
+    }
+    train_result_fini(&result);
+    mem_free(im.pixels);
+    cJSON_Delete(asked);
+    cJSON_Delete(block);
+    dev->ops = usual;
+    device_close(dev);
+}
+
+static void test_views_of_a_theft(void **state)
+{
+    (void)state;
+    same_views(false);
+    same_views(true);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_variants), cmocka_unit_test(test_precisions) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_variants), cmocka_unit_test(test_precisions),
+                                        cmocka_unit_test(test_views_of_a_theft) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -197,6 +197,52 @@ static void test_parameter_counts(void **state)
     device_close(dev);
 }
 
+/* PyTorch's ResNet: convolutions N(0, 2 / (c_out k k)), linear layers U(+-1 / sqrt(in)), norms 1 and 0. Within four
+ * standard errors of deviation and mean, with the numbers in and out different. */
+static void test_initial_weights(void **state)
+{
+    (void)state;
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    struct encoder_config config = { .arch = "resnet50", .stem = "imagenet", .width = 0.25 };
+    struct network *net = network_build(dev, &config, 100, &the_err);
+    made(net);
+    ok(network_init(net, 3, &the_err));
+    int convs = 0, linears = 0;
+    for (int i = 0; i < net->n_parameters; i++) {
+        const struct parameter *p = &net->parameters[i];
+        const int64_t n = parameter_elements(p), *d = p->dims;
+        float *w = mem_alloc((size_t)n, sizeof *w, &the_err);
+        made(w);
+        ok(parameter_get(net, p, p->running ? net->running : net->weights, w, &the_err));
+        double sum = 0, squares = 0, largest = 0;
+        for (int64_t k = 0; k < n; k++) {
+            sum += (double)w[k];
+            squares += (double)w[k] * (double)w[k];
+            largest = fmax(largest, fabs((double)w[k]));
+        }
+        const bool linear = p->head, scale = ends_with(p->name, "weight"), var = ends_with(p->name, "running_var");
+        const double in = 1 / sqrt(linear ? (double)net->tensors[net->representation].c : 1);
+        const double std = p->rank == 4 ? sqrt(2.0 / (double)(d[0] * d[2] * d[3])) : linear ? in / sqrt(3) : 0;
+        if (std > 0) {
+            const double kurtosis = p->rank == 4 ? 3 : 1.8, error = std * sqrt((kurtosis - 1) / (4 * (double)n));
+            if (fabs(sqrt(squares / (double)n) - std) > 4 * error || fabs(sum / (double)n) > 4 * std / sqrt((double)n))
+                fail_msg("%s: mean %g, deviation %g, not %g", p->name, sum / (double)n, sqrt(squares / (double)n), std);
+            assert_true(!linear || (largest <= in && largest > 0.9 * in));
+        } else {
+            for (int64_t k = 0; k < n; k++)
+                assert_true(w[k] == (scale || var ? 1.0f : 0.0f));
+        }
+        convs += p->rank == 4;
+        linears += linear;
+        mem_free(w);
+    }
+    assert_int_equal(convs, 53);
+    assert_int_equal(linears, 4); /* weights and biases of the two of the head */
+    network_destroy(net);
+    device_close(dev);
+}
+
 static void refuse(struct device *dev, const char *options, const struct images *im, const float *target, int dim,
                    const char *text)
 {
@@ -247,6 +293,7 @@ int main(void)
                                         cmocka_unit_test(test_tables),
                                         cmocka_unit_test(test_schedule),
                                         cmocka_unit_test(test_parameter_counts),
+                                        cmocka_unit_test(test_initial_weights),
                                         cmocka_unit_test(test_contradictions),
                                         cmocka_unit_test(test_dimensions),
                                         cmocka_unit_test(test_refused_trainings) };

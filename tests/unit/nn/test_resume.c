@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "base/stop.h"
+#include "nn/checkpoint.h"
 
 enum { NOT_THERE = 77 };
 static const char *precision = "fp32"; /* of the next training */
@@ -146,6 +147,68 @@ static void test_foreign_checkpoint(void **state)
     same_file(whole, out);
 }
 
+static bool same_identity(const struct train_request *a, const struct train_request *b)
+{
+    char x[HASH_HEX], y[HASH_HEX];
+    ok(checkpoint_identity(a, x, &the_err));
+    ok(checkpoint_identity(b, y, &the_err));
+    return strcmp(x, y) == 0;
+}
+
+/* Whatever a training depends on is part of it, to the last byte; and nothing else is. */
+static void test_identity(void **state)
+{
+    (void)state;
+    enum { IMAGES = 5, VIEWS = 2, DIM = 3 };
+    struct images im = make_images(IMAGES, 8), other_im = make_images(IMAGES, 8);
+    float answers[IMAGES * VIEWS * DIM] = { 1 }, other_answers[IMAGES * VIEWS * DIM] = { 1 };
+    int64_t keys[IMAGES] = { 9, 8 }, other_keys[IMAGES] = { 9, 8 };
+    cJSON *block = json("{\"arch\": \"resnet8\", \"checkpoint_seconds\": 5}"),
+          *sooner = json("{\"checkpoint_seconds\": 1, \"arch\": \"resnet8\"}"),
+          *other_block = json("{\"arch\": \"resnet8\", \"lr\": 0.5, \"checkpoint_seconds\": 5}"),
+          *query = json("{\"augment\": \"weak\", \"seed\": 5}"),
+          *other_query = json("{\"augment\": \"weak\", \"seed\": 6}");
+    other_im.pixels[IMAGES * 3 * 64 - 1] ^= 1;
+    other_answers[IMAGES * VIEWS * DIM - 1] = 1;
+    other_keys[IMAGES - 1] = 1;
+    const struct train_request theft = { .block = block,
+                                         .data = &im,
+                                         .target = answers,
+                                         .target_dim = DIM,
+                                         .target_views = VIEWS,
+                                         .target_augment = query,
+                                         .target_index = keys,
+                                         .seed = 7 };
+    struct train_request other[10];
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        other[i] = theft;
+    other[0].block = other_block;
+    other[1].data = &other_im;
+    other[2].target = other_answers;
+    other[3].target = NULL;
+    other[4].target_dim = VIEWS;
+    other[4].target_views = DIM;
+    other[5].target_augment = other_query;
+    other[6].target_augment = NULL;
+    other[7].target_index = other_keys;
+    other[8].target_index = NULL;
+    other[9].seed = 8;
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        for (size_t j = 0; j < i; j++)
+            if (same_identity(&other[i], &theft) || same_identity(&other[i], &other[j]))
+                fail_msg("training %zu is taken for another", i);
+    struct train_request same = theft;
+    same.block = sooner;
+    same.out = same.checkpoint = "elsewhere";
+    same.provenance = query;
+    assert_true(same_identity(&same, &theft));
+    mem_free(im.pixels);
+    mem_free(other_im.pixels);
+    cJSON *all[] = { block, sooner, other_block, query, other_query };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        cJSON_Delete(all[i]);
+}
+
 /* One bit of the tensors' bytes, wherever: the training begins again and ends the same. */
 static void test_damaged_checkpoint(void **state)
 {
@@ -168,9 +231,11 @@ static void test_damaged_checkpoint(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_self), cmocka_unit_test(test_theft),
-                                        cmocka_unit_test(test_seed_matters), cmocka_unit_test(test_foreign_checkpoint),
-                                        cmocka_unit_test(test_damaged_checkpoint) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_self),         cmocka_unit_test(test_theft),
+        cmocka_unit_test(test_seed_matters), cmocka_unit_test(test_foreign_checkpoint),
+        cmocka_unit_test(test_identity),     cmocka_unit_test(test_damaged_checkpoint)
+    };
     /* as in a run: all children take the algorithms that the first one measured */
     if (setenv("DINF_CUDA_CHOICES", scratch("cuda-choices"), 0) != 0)
         return 1;

@@ -11,8 +11,11 @@
 #include <cmocka.h>
 
 #include "base/fs.h"
+#include "base/mem.h"
+#include "data/resize.h"
 #include "nn/nn.h"
 #include "store/result.h"
+#include "store/safetensors.h"
 #include "tasks/execute.h"
 
 #define VICTIM "00000000000000000000000000000001"
@@ -135,6 +138,74 @@ static void test_theft_size(void **state)
     device_close(dev);
 }
 
+/* The task hands on all that it knows of the victim's answers: which views of which images they are about. */
+static void test_theft_is_of_the_queries(void **state)
+{
+    (void)state;
+    const struct task_input victim = { .role = "victim", .id = VICTIM }, answers = { .role = "answers", .id = QUERY };
+    const char *training = "\"arch\": \"resnet8\", \"width\": 0.0625, \"loss\": \"mse\", \"epochs\": 3, \"batch\": 3";
+    const char *set =
+        "{\"parts\": [{\"of\": {\"format\": \"procedural\", \"count\": 12, \"size\": 16}, \"begin\": 0, "
+        "\"count\": 4}, {\"of\": {\"format\": \"procedural\", \"count\": 12, \"size\": 16}, \"begin\": 4, "
+        "\"count\": 4}]}";
+    char rest[512], block_text[512];
+    snprintf(rest, sizeof rest,
+             "\"budget\": 6, \"seed\": 1, \"query\": {\"augment\": \"weak\", \"views\": 2, \"seed\": 3}, %s", training);
+    snprintf(block_text, sizeof block_text, "{%s}", training);
+    if (run_task("query", QUERY, &victim, 4,
+                 "\"budget\": 7, \"views\": 2, \"augment\": \"weak\", \"batch\": 4, \"seed\": 3") != 0 ||
+        run_task("steal", THEFT, &answers, 4, rest) != 0)
+        fail_msg("%s", err.text);
+    int64_t n, dims[2], *indices = NULL;
+    float *targets = NULL;
+    assert_int_equal(result_read_int(in_dir("tasks/" QUERY ".h5"), "/indices", 1, &n, &indices, &err), 0);
+    assert_int_equal(result_read_float(in_dir("tasks/" QUERY ".h5"), "/answers", 2, dims, &targets, &err), 0);
+    assert_true(n == 7 && dims[0] == 14);
+    struct images all, stolen = { .n = 6, .c = 3, .h = 16, .w = 16 };
+    cJSON *spec = cJSON_Parse(set), *block = cJSON_Parse(block_text),
+          *query = cJSON_Parse("{\"augment\": \"weak\", \"seed\": 3}");
+    assert_int_equal(dataset_read(spec, &all, &err), 0);
+    stolen.pixels = mem_alloc(6, 3 * 16 * 16, &err);
+    for (int i = 0; i < 6; i++)
+        memcpy(stolen.pixels + i * 3 * 16 * 16, all.pixels + indices[i] * 3 * 16 * 16, 3 * 16 * 16);
+    assert_int_equal(images_resize(&stolen, 8, &err), 0);
+    char out[PATH_MAX];
+    snprintf(out, sizeof out, "%s", in_dir("thief.safetensors"));
+    const struct train_request request = { .block = block,
+                                           .data = &stolen,
+                                           .target = targets,
+                                           .target_dim = (int)dims[1],
+                                           .target_views = 2,
+                                           .target_augment = query,
+                                           .target_index = indices,
+                                           .seed = 1,
+                                           .out = out };
+    struct train_result result;
+    struct device *dev = device_open("ref", 1, &err);
+    assert_int_equal(train_run(dev, &request, &result, &err), 0);
+    struct safetensors have, want;
+    assert_int_equal(safetensors_open(in_dir("tasks/" THEFT ".safetensors"), &have, &err), 0);
+    assert_int_equal(safetensors_open(out, &want, &err), 0);
+    assert_int_equal(have.n, want.n);
+    for (int i = 0; i < want.n; i++) {
+        const struct tensor_view *t = safetensors_find(&have, want.tensors[i].name);
+        assert_non_null(t);
+        assert_int_equal(t->bytes, want.tensors[i].bytes);
+        assert_memory_equal(t->data, want.tensors[i].data, t->bytes);
+    }
+    safetensors_close(&have);
+    safetensors_close(&want);
+    train_result_fini(&result);
+    device_close(dev);
+    images_fini(&all);
+    images_fini(&stolen);
+    mem_free(indices);
+    mem_free(targets);
+    cJSON_Delete(spec);
+    cJSON_Delete(block);
+    cJSON_Delete(query);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -150,6 +221,7 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_query), cmocka_unit_test(test_contents),
-                                        cmocka_unit_test(test_theft_size) };
+                                        cmocka_unit_test(test_theft_size),
+                                        cmocka_unit_test(test_theft_is_of_the_queries) };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

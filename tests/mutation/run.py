@@ -1,0 +1,272 @@
+#!/usr/bin/python3
+"""Do the fast tests notice a small wrong change? Makes such changes, one at a time.
+
+usage: run.py [--count N] [--seed S] [--room ROOM]... [--only K,K]... [--apply K]
+
+Places are drawn by the seed from the C sources outside the CUDA device
+(places.py says which changes there are). After each change its file is compiled:
+what does not compile, or gives the same object code, is not counted. Then the
+unit tests of its room run, those of the rooms that depend on it, and the fast
+tests of whole commands, until one fails. Everything happens in a copy; on Linux,
+as root, tests see nothing of the machine but that copy to write to, and no
+process but their own to kill.
+"""
+import argparse
+import concurrent.futures
+import difflib
+import hashlib
+import json
+import os
+import pathlib
+import random
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import places
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ABOVE = {  # rooms whose tests use a room
+    "base": "base conf device store data nn stats tasks plan coord", "conf": "conf device store data nn stats tasks plan coord",
+    "device": "device data nn stats tasks", "store": "store data nn tasks plan coord", "data": "data nn tasks plan",
+    "nn": "nn tasks plan", "stats": "stats tasks plan", "tasks": "tasks plan coord", "plan": "plan coord", "coord": "coord",
+    "cli": ""}
+DEVICE = ["device.cpu.1", "device.cpu.2", "device.emulator.tables", "device.emulator.test_augment"]
+WHOLE = ["e2e.options", "e2e.bad_input", "e2e.evaluations", "e2e.commands"]
+RANKS = ["mpi.ranks", "mpi.failures", "mpi.usage", "mpi.task", "mpi.limit", "mpi.elsewhere", "mpi.lock", "mpi.files"]
+
+
+class Copy:
+    """A copy of the sources that is built and may be spoilt."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.build = self.folder / "build"
+        self.tmp = self.folder / "tmp"
+        self.tmp.mkdir(parents=True, exist_ok=True)
+        names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True)
+        for name in filter(None, names.stdout.decode().split("\0")):
+            source, target = ROOT / name, self.folder / name
+            if source.is_file() and not (target.is_file() and target.read_bytes() == source.read_bytes()):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+                os.utime(target)  # newer than what was built of it
+        cache = ["-DCMAKE_C_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+        self.call(["cmake", "-S", self.folder, "-B", self.build, "-G", "Ninja", "-DDINF_CUDA=OFF",
+                   "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", *cache])
+        self.ninja()  # ctest names the commands of what is built alone
+        commands = json.loads((self.build / "compile_commands.json").read_text())
+        self.compile = {os.path.relpath(c["file"], self.folder): shlex.split(c["command"]) for c in commands}
+        listed = subprocess.run(["ctest", "--show-only=json-v1"], cwd=self.build, capture_output=True, check=True)
+        self.tests = {}
+        for t in json.loads(listed.stdout)["tests"]:
+            env = {p["name"]: p["value"] for p in t.get("properties", [])}.get("ENVIRONMENT", [])
+            self.tests[t["name"]] = t["command"], dict(e.split("=", 1) for e in env)
+
+    def call(self, command):
+        done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(map(str, command))}:\n{done.stdout[-4000:]}")
+
+    def ninja(self, *targets):
+        self.call(["ninja", "-C", self.build, "-j2", *targets])
+
+    def object(self, source):
+        """A digest of the file's object code; None if it does not compile."""
+        command = list(self.compile[source])
+        out = self.tmp / "mutant.o"
+        command[command.index("-o") + 1] = str(out)
+        command += ["-Werror=incompatible-pointer-types", "-Werror=int-conversion", "-w"]
+        done = subprocess.run(command, cwd=self.build, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return hashlib.sha256(out.read_bytes()).hexdigest() if done.returncode == 0 else None
+
+    def alone(self, command):
+        """The command in name spaces of its own, where that is allowed."""
+        if not hasattr(self, "boxed"):
+            self.boxed = False
+            self.boxed = os.geteuid() == 0 and subprocess.run(self.alone_words(["true"]), stderr=subprocess.DEVNULL).returncode == 0
+            if not self.boxed:
+                print("tests run unprotected here: a change near kill() or unlink() may do harm", file=sys.stderr)
+        return self.alone_words(command) if self.boxed else command
+
+    def alone_words(self, command):
+        here = shlex.quote(str(self.folder))
+        box = f'mount --bind {here} {here} && mount -o remount,bind,ro / && cd {here} && exec "$@"'
+        return ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "sh", "-c", box, "sh", *command]
+
+    def test(self, name, limit):
+        """How a test ended: None if it passed."""
+        command, more = self.tests[name]
+        scratch = tempfile.mkdtemp(dir=self.tmp)
+        env = {**os.environ, **more, "TMPDIR": scratch, "OMP_NUM_THREADS": "1"}
+        log = open(f"{scratch}.log", "wb+")
+        p = subprocess.Popen(["prlimit", "--fsize=4000000000", "--core=0", *self.alone(command)], cwd=self.folder, env=env,
+                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        try:
+            code = p.wait(limit)
+            how = None if code in (0, 77) else f"{name}"
+        except subprocess.TimeoutExpired:
+            how = f"{name} (time)"
+        try:
+            os.killpg(p.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        p.wait()
+        log.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+        if not how:
+            os.remove(log.name)
+        return how
+
+
+def stages(copy, room):
+    """Tests in the order in which they run, in groups that are built together."""
+    own = [t for t in copy.tests if t.startswith(f"unit.{room}.")]
+    far = [t for r in ABOVE[room].split() if r != room for t in copy.tests if t.startswith(f"unit.{r}.")]
+    unit = [own + (DEVICE if room == "device" else []), far]
+    if room == "coord":
+        return unit + [RANKS, WHOLE]
+    return unit + [WHOLE] + ([RANKS[:4]] if room in ("plan", "cli", "tasks", "base") else [])
+
+
+def target(copy, name):
+    command = copy.tests[name][0]
+    inside = [os.path.relpath(w, copy.build) for w in command if w.startswith(str(copy.build) + "/")]
+    return inside[0] if inside else "dinf"
+
+
+def killer(copy, room, usual):
+    """The first test that fails, or None."""
+    for group in stages(copy, room):
+        group = [t for t in group if t in copy.tests]
+        if not group:
+            continue
+        copy.ninja(*sorted({target(copy, t) for t in group}))
+        parallel = [t for t in group if not t.startswith("mpi.")]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            ended = []
+
+            def one(t):
+                if not ended:
+                    how = copy.test(t, 30 + 8 * usual.get(t, 5))
+                    if how:
+                        ended.append(how)
+
+            list(pool.map(one, parallel))
+        if ended:
+            return ended[0]
+        for t in (t for t in group if t.startswith("mpi.")):
+            how = copy.test(t, 60 + 5 * usual.get(t, 5))
+            if how and copy.test(t, 60 + 5 * usual.get(t, 5)):  # they have deadlines: twice, to be sure
+                return how
+    return None
+
+
+def drawn(seed, rooms):
+    """Candidates (source, kind, begin, end, replacement) without end, by the seed."""
+    found = {}
+    for path in sorted((ROOT / "src").glob("*/**/*.c")):
+        source = str(path.relative_to(ROOT))
+        if "/device/cuda" in source or (rooms and source.split("/")[1] not in rooms):
+            continue
+        for kind, *place in places.places(path.read_text()):
+            found.setdefault(kind, []).append((source, kind, *place))
+    rng = random.Random(seed)
+    while any(found.values()):
+        kinds = [k for k in places.WEIGHTS if found.get(k)]
+        kind = rng.choices(kinds, [places.WEIGHTS[k] for k in kinds])[0]
+        yield found[kind].pop(rng.randrange(len(found[kind])))
+
+
+def mutated(text, place):
+    source, kind, begin, end, new = place
+    return text[:begin] + new + text[end:]
+
+
+def diff(text, place):
+    lines = (t.splitlines(True) for t in (text, mutated(text, place)))
+    return "".join(difflib.unified_diff(*lines, f"a/{place[0]}", f"b/{place[0]}", n=2))
+
+
+def described(text, place):
+    source, kind, begin, end, new = place
+    line = text.count("\n", 0, begin) + 1
+    def one(s):
+        return " ".join(s.split())[:60]
+    return f"{source}:{line}", f"{kind}: {one(text[begin:end])!r} -> {one(new)!r}"
+
+
+def table(rows):
+    """Lines of counts by room: rows of (room, killed)."""
+    print(f"{'room':8} {'counted':>8} {'noticed':>8} {'survived':>9}")
+    for room in sorted({r for r, _ in rows}) + ["all"]:
+        mine = [k for r, k in rows if room in (r, "all")]
+        print(f"{room:8} {len(mine):8} {sum(mine):8} {len(mine) - sum(mine):9}   {100 * sum(mine) / max(1, len(mine)):.0f} %")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--count", type=int, default=20, help="changes that compile to other code (20)")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--room", action="append", help="this room alone; may be repeated")
+    p.add_argument("--only", help="these candidates of the seed alone, as K,K,K")
+    p.add_argument("--apply", type=int, metavar="K", help="print candidate K as a diff, and do nothing else")
+    p.add_argument("--folder", help="where the copy is made and kept (a temporary folder that is removed)")
+    p.add_argument("--warm", action="store_true", help="all tests passed in the --folder when it was last used")
+    p.add_argument("--minutes", type=float, default=1e9, help="begin no further change after so long")
+    a = p.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
+    only = {int(k) for k in a.only.split(",")} if a.only else None
+    candidates = enumerate(drawn(a.seed, a.room))
+    if a.apply is not None:
+        place = next(c for k, c in candidates if k == a.apply)
+        return print(diff((ROOT / place[0]).read_text(), place), end="")
+    os.nice(10)
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="dinf-mutation.") as temporary:
+        copy = Copy(a.folder or temporary)
+        usual, rows, unchanged = {}, [], {}
+        tests = sorted({t for r in a.room or ABOVE for g in stages(copy, r) for t in g} & set(copy.tests))
+        times = copy.folder / "times.json"
+        if a.warm:
+            usual = json.loads(times.read_text())
+        else:
+            for t in tests:
+                before = time.monotonic()
+                how = copy.test(t, 900)
+                if how:
+                    sys.exit(f"{how} fails without any change")
+                usual[t] = time.monotonic() - before
+            times.write_text(json.dumps(usual))
+            print(f"{len(usual)} tests pass without a change, in {sum(usual.values()):.0f} s")
+        for k, place in candidates:
+            if len(rows) == a.count or time.monotonic() - begun > 60 * a.minutes or (only and k > max(only)):
+                break
+            if only and k not in only:
+                continue
+            source = place[0]
+            path = copy.folder / source
+            text = path.read_text()
+            if source not in unchanged:
+                unchanged[source] = copy.object(source)
+            since = time.monotonic()
+            try:
+                path.write_text(mutated(text, place))
+                code = copy.object(source)
+                if code is None or code == unchanged[source]:
+                    continue
+                by = killer(copy, source.split("/")[1], usual)
+            finally:
+                path.write_text(text)
+            rows.append((source.split("/")[1], by is not None))
+            where, what = described(text, place)
+            print(f"{k:4} {where:38} {f'noticed by {by}' if by else 'SURVIVED':44} {what}  ({time.monotonic() - since:.0f} s)")
+        table(rows)
+
+
+if __name__ == "__main__":
+    main()
