@@ -18,8 +18,8 @@ _INHERITED = ("OMPI_", "PMIX_", "PRTE_", "SLURM_", "PMI_", "DINF_FAULT", "LD_PRE
 class Setup:
     """What all injections share: the program, the launcher, the undisturbed runs."""
 
-    def __init__(self, dinf, injector, references):
-        self.dinf, self.injector, self.references = dinf, injector, references
+    def __init__(self, options, references):
+        self.dinf, self.injector, self.limit, self.references = options.dinf, options.injector, options.limit, references
         self.launcher = shlex.split(os.environ["DINF_MPIRUN"])
 
 
@@ -54,8 +54,7 @@ class Campaign:
         self.setup, self.folder, self.config, self.ranks = setup, folder, config, ranks
         self.dir, self.mark = f"{folder}/d", mark
         self.reference = f"{setup.references}/{config}"
-        self.attempts, self.options, self.limit = [], ["--grace", "5"], 60
-        self.hung = False
+        self.attempts, self.options = [], ["--grace", "5"]
         os.makedirs(f"{folder}/t")
         if not os.path.exists(f"{folder}/images.npy"):
             make_inputs(folder)
@@ -65,8 +64,8 @@ class Campaign:
             with open(f"{self.reference}/journal.jsonl") as f:
                 self.lines = len(f.readlines())
         except FileNotFoundError:  # this is the undisturbed run itself
-            self.seconds, self.lines = 60, 0
-        self.limit = max(60, 12 * self.seconds)  # a machine under load is not a program that hangs
+            self.seconds, self.lines = 0, 0
+        self.limit = max(setup.limit, 12 * self.seconds)  # a machine under load is not a program that hangs
 
     def environment(self):
         e = {k: v for k, v in os.environ.items() if not k.startswith(_INHERITED)}
@@ -107,7 +106,7 @@ class Campaign:
         while attempt.running() and time.monotonic() < end:
             time.sleep(0.02)
         if attempt.running():
-            attempt.hung = self.hung = True
+            attempt.hung = True
             processes.end_all(self.mark)
         attempt.status = attempt.process.wait()
         return attempt.status
@@ -129,10 +128,10 @@ class Campaign:
         pause = rng.random() * 2 * self.seconds / max(1, self.lines)
         end = time.monotonic() + self.limit
         while attempt.running() and self.written() < line and time.monotonic() < end:
-            time.sleep(0.005)
+            time.sleep(0.01)
         end = time.monotonic() + pause
         while attempt.running() and time.monotonic() < end:
-            time.sleep(0.005)
+            time.sleep(0.01)
         return f"after {line} lines and {pause:.2f} s"
 
     def find(self, rng, attempt, role):
@@ -141,7 +140,7 @@ class Campaign:
             found = [p for p in processes.find(self.mark) if p.role == role]
             if found:
                 return rng.choice(sorted(found, key=lambda p: p.pid))
-            time.sleep(0.005)
+            time.sleep(0.01)
         return None
 
     def finished(self):

@@ -58,9 +58,9 @@ class Injection:
         self.clean = True
 
 
-def judge_attempts(i):
-    """Statuses and messages while the cause was there."""
-    for a in i.c.attempts:
+def judge_attempts(i, attempts):
+    """Statuses and messages."""
+    for a in attempts:
         if a.status is None or a.hung:
             continue
         if a.status == campaign.STOPPED and not i.asked:
@@ -71,49 +71,47 @@ def judge_attempts(i):
 
 def resume(i):
     """The same command, at most so many times; the outcome."""
-    statuses = []
-    while len(statuses) < campaign.RESUMES:
-        if i.c.hung and statuses:
+    begin = len(i.c.attempts)
+    i.asked = i.signalled = i.silent = False
+    while len(i.c.attempts) - begin < campaign.RESUMES:
+        status = i.c.run()
+        if i.c.attempts[-1].hung:
             return "hang"
-        statuses.append(i.c.run())
-        if statuses[-1] == 0:
+        if status == 0:
             break
-    if statuses[-1] == campaign.STOPPED and set(statuses) == {campaign.STOPPED}:
+    judge_attempts(i, i.c.attempts[begin:])
+    if status == campaign.STOPPED:
         return "loop of 75"
-    if campaign.STOPPED in statuses:
-        i.bad.append("75 unasked")
-    return "identical" if statuses[-1] == 0 else "stuck"
+    return "identical" if status == 0 else "stuck"
 
 
 def judge(i):
-    judge_attempts(i)
+    first = i.c.attempts[:]
+    judge_attempts(i, first)
+    if any(a.hung for a in first):
+        return "hang", []
     outcome = "identical"
-    hung = i.c.hung
-    i.c.hung = False
-    if not i.c.attempts or i.c.attempts[-1].status != 0 or i.clean or i.once_more or i.rng.random() < 0.3:
+    if not first or first[-1].status != 0 or i.clean or i.once_more or i.rng.random() < 0.3:
         outcome = resume(i)
     if i.once_more and outcome == "identical":
         outcome = resume(i)
-    if hung:
-        return "hang", []
     if processes.gone(i.c.mark, 10):
         i.bad.append("process left")
-    details = []
-    if outcome == "identical":
-        details = i.c.differences()
-        left = i.c.leftovers()
-        if left:
-            i.bad.append("file left")
-        outcome = "wrong" if details else "clean failure" if i.clean else "identical"
-        details += left
-    return outcome, details
+    if outcome != "identical":
+        return outcome, []
+    details, left = i.c.differences(), i.c.leftovers()
+    if left:
+        i.bad.append("file left")
+    return "wrong" if details else "clean failure" if i.clean else "identical", details + left
 
 
-def one(setup, seed, name, folder):
+def one(setup, seed, name, config, folder):
     """One injection, as a dictionary."""
     function, configs = KINDS[name]
+    configs = [config] if config else configs
     rng = random.Random(f"{seed} {name}")
-    c = campaign.Campaign(setup, folder, rng.choice(configs), rng.choice((1, 2, 3, 3, 3)), os.path.basename(folder))
+    mark = folder.replace("/", ".")
+    c = campaign.Campaign(setup, folder, rng.choice(configs), rng.choice((1, 2, 3, 3, 3)), mark)
     i, begin, answer = Injection(c, rng), time.monotonic(), {"seed": seed, "kind": name}
     try:
         answer["what"] = f"{c.config}, {c.ranks} ranks: {function(i)}"
@@ -143,7 +141,7 @@ def kind_of(seed):
 def undisturbed(setup, config, scratch):
     """The reference, and how long it takes."""
     folder = f"{scratch}/u.{config}"
-    c = campaign.Campaign(setup, folder, config, 3, os.path.basename(scratch) + ".u" + config)
+    c = campaign.Campaign(setup, folder, config, 3, folder.replace("/", "."))
     begin = time.monotonic()
     a = c.start()
     try:
@@ -169,8 +167,10 @@ class Driver:
         with self.lock:
             if self.ending:
                 return {"seed": seed, "kind": name, "skipped": "the runner was stopped"}
-            p = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--one", name, "--seed", str(seed), "--scratch",
-                                  self.scratch, "--dinf", self.options.dinf, "--injector", self.options.injector, "0"],
+            o = self.options
+            words = ["--one", name, "--seed", str(seed), "--scratch", self.scratch, "--dinf", o.dinf,
+                     "--injector", o.injector, "--limit", str(o.limit), *(["--config", o.config] if o.config else [])]
+            p = subprocess.Popen([sys.executable, "-B", os.path.abspath(__file__), "0", *words],
                                  stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
             self.children.add(p)
         out = p.communicate()[0]
@@ -205,6 +205,7 @@ def describe(a, options):
     if is_bad(a):
         text += "".join(f"\n    {line}" for line in a["details"][:4] + a.get("messages", []))
         text += f"\n    again: run.sh 1 --seed {a['seed']}" + (f" --kind '{a['kind']}'" if options.kind else "")
+        text += f" --config {options.config}" if options.config else ""
         text += f"\n    kept: {a['kept']}" if "kept" in a else ""
     return text
 
@@ -228,8 +229,10 @@ def parse():
     p.add_argument("--seed", type=int, default=1, help="of the first; each has the next")
     p.add_argument("--dinf", default=os.environ.get("DINF", "build/dinf"))
     p.add_argument("--kind", help="this alone, in place of the seed's")
+    p.add_argument("--config", choices=campaign.CONFIGS, help="this alone, in place of the seed's")
     p.add_argument("--jobs", type=int, default=2, help="injections at a time")
     p.add_argument("--keep", action="store_true", help="the folders of bad outcomes")
+    p.add_argument("--limit", type=float, default=60, help="a run that takes longer hangs [s]")
     p.add_argument("--injector", default=os.environ.get("DINF_INJECTOR", ""), help=argparse.SUPPRESS)
     p.add_argument("--one", help=argparse.SUPPRESS)
     p.add_argument("--scratch", help=argparse.SUPPRESS)
@@ -240,14 +243,22 @@ def stopped(*_):
     raise KeyboardInterrupt
 
 
+def references(options, names):
+    """The configs that are needed."""
+    wanted = {c for name in names for c in KINDS[name][1]} if not options.config else {options.config}
+    if "plan.json of another" in names:
+        wanted.add("campaign")
+    return sorted(wanted)
+
+
 def drive(options, scratch):
     driver, answers = Driver(options, scratch), []
-    setup = campaign.Setup(options.dinf, options.injector, f"{scratch}/references")
+    setup = campaign.Setup(options, f"{scratch}/references")
     os.makedirs(setup.references)
     names = [options.kind or kind_of(options.seed + k) for k in range(options.n)]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         try:
-            list(pool.map(lambda c: undisturbed(setup, c, scratch), campaign.CONFIGS))
+            list(pool.map(lambda c: undisturbed(setup, c, scratch), references(options, names)))
             for a in pool.map(driver.single, range(options.seed, options.seed + options.n), names):
                 answers.append(a)
                 print(f"{len(answers)}/{options.n} seed {a['seed']}, {a['kind']}: {describe(a, options)}", flush=True)
@@ -268,8 +279,8 @@ def main():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGTERM, stopped)
     if options.one:
-        setup = campaign.Setup(options.dinf, options.injector, f"{options.scratch}/references")
-        print(json.dumps(one(setup, options.seed, options.one, f"{options.scratch}/{options.seed}")))
+        setup = campaign.Setup(options, f"{options.scratch}/references")
+        print(json.dumps(one(setup, options.seed, options.one, options.config, f"{options.scratch}/{options.seed}")))
         return 0
     scratch = tempfile.mkdtemp(prefix="dinf-faults.", dir=os.environ.get("TMPDIR"))
     try:

@@ -324,7 +324,7 @@ def damaged_live(i):
     pattern = i.rng.choice(("tasks/*.h5", "tasks/*.safetensors", "work/*/*.safetensors", "journal.jsonl", "plan.json",
                             "status.json", "results.h5"))
     while a.running() and not glob.glob(f"{i.c.dir}/{pattern}"):
-        time.sleep(0.005)
+        time.sleep(0.01)
     try:
         what = spoil(i, pattern, CONTENT)
     except (FileNotFoundError, OSError) as e:  # renamed or removed just now
@@ -371,7 +371,7 @@ def removed(i):
         a = i.c.start()
         when = i.c.moment(i.rng, a)
         while a.running() and not os.path.isdir(path):
-            time.sleep(0.005)
+            time.sleep(0.01)
         shutil.rmtree(path, ignore_errors=True)
         i.c.wait(a)
     else:
@@ -385,7 +385,7 @@ def moved(i):
     a = i.c.start()
     when = i.c.moment(i.rng, a)
     while a.running() and not os.path.isdir(i.c.dir):
-        time.sleep(0.005)
+        time.sleep(0.01)
     os.rename(i.c.dir, f"{i.c.folder}/elsewhere")
     if i.rng.random() < 0.5:
         time.sleep(i.rng.random())
@@ -406,7 +406,7 @@ def permissions(i):
     name = i.rng.choice(("tasks", "work", "logs", "."))
     path = f"{i.c.dir}/{name}"
     while a.running() and not os.path.isdir(path):
-        time.sleep(0.005)
+        time.sleep(0.01)
     os.chmod(path, 0o500)
     i.c.wait(a)
     os.chmod(path, 0o755)
