@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 #include "base/log.h"
 
@@ -75,9 +76,23 @@ static int find(void *library, const char *name, void *function, struct err *err
     return 0;
 }
 
+/* Where OpenBLAS cannot have the memory for its buffers, it asks again for ever, from the moment
+ * it is loaded. So this looks first whether there is room for the library and two buffers of 128 MiB. */
+static int check_room(struct err *err)
+{
+    const size_t room = (size_t)320 << 20;
+    void *map = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED)
+        return err_errno(err, "OpenBLAS needs %zu MiB of address space (see ulimit -v)", room >> 20);
+    munmap(map, room);
+    return 0;
+}
+
 /* The library, with what it says about itself in `blas`; NULL: it is not here. */
 static void *load(struct err *err)
 {
+    if (check_room(err) != 0)
+        return NULL;
     char *(*kernels)(void) = NULL, *(*config)(void) = NULL;
     void *library = dlopen(DINF_OPENBLAS, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -48,6 +51,25 @@ static void test_kernels(void **state)
         fail_msg("kernels for %s are older than this processor's vector units", blas.kernels);
 }
 
+/* OpenBLAS itself would ask for its buffers for ever. The test comes first: what is loaded stays. */
+static void test_no_room(void **state)
+{
+    (void)state;
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct err err;
+        const struct rlimit little = { .rlim_cur = (rlim_t)200 << 20, .rlim_max = (rlim_t)200 << 20 };
+        alarm(30);
+        _exit(setrlimit(RLIMIT_AS, &little) == 0 && blas_open(&err) != 0 && strstr(err.text, "address space") != NULL
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -71,6 +93,7 @@ static void test_product(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_product),
