@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "coord/encoder_links.h"
 #include "coord/failure.h"
+#include "coord/leftovers.h"
 #include "coord/progress.h"
 #include "coord/results.h"
 #include "coord/rundir.h"
@@ -486,6 +487,7 @@ static int prepare(struct leader *l, struct err *err)
         journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0 ||
         rundir_verify(dir, l->plan, err) != 0)
         return -1;
+    leftovers_remove(dir, l->plan, INFINITY);
     struct err problem;
     if (encoder_links_renew(dir, l->plan, &problem) != 0)
         log_warn("%s", problem.text);
@@ -527,7 +529,9 @@ static int finish(struct leader *l, int *status, struct err *err)
         return -1;
     }
     char time[32];
-    clock_duration(clock_monotonic() - l->began, time, sizeof time);
+    double took = clock_monotonic() - l->began;
+    leftovers_remove(l->settings->dir, l->plan, took);
+    clock_duration(took, time, sizeof time);
     progress_say(l->progress, "%s after %s: %d done, %d failed, %d skipped%s", all ? "finished" : "stopped", time,
                  c.done, c.failed, c.skipped, all ? "" : "; the same command goes on");
     *status = l->lost > 0                ? EXIT_RANK_LOST

@@ -293,6 +293,31 @@ assert all(t["state"] == "done" and t["attempts"] == 1 for t in s["tasks"]), s' 
     [ $got = 1 ] || fail "status --json: $got though a task has failed"
 }
 
+case_leftovers() { # what killed processes left goes, also where nothing is left to do; what lives stays
+    local dead kept
+    run 0 2 graph.cfg --out n
+    bash -c 'echo $$' >dead
+    dead=$(cat dead)
+    kept=n/tasks/x.h5.tmp.$$
+    mkdir -p n/work/left n/encoders
+    touch n/tasks/x.h5.tmp."$dead" n/results.h5.tmp."$dead" n/encoders/x.tmp."$dead" "$kept" n/work/left/checkpoint
+    touch -d '1 hour ago' n/tasks/y.h5.tmp.1
+    mkdir "n/work/$(basename "$(ls n/tasks/*.h5 | head -n 1)" .h5)" # killed between the result and its folder's end
+    sleep 1.1
+    run 0 1 graph.cfg --out n
+    [ "$(find n -name '*.tmp.*')" = "$kept" ] || fail "temporary files: $(find n -name '*.tmp.*')"
+    ! ls n/work | grep -q . || fail "work folders are left behind: $(ls n/work)"
+    # a task that is not done keeps its state, without the half of it
+    local task=$(ls n/tasks/*.h5 | head -n 1)
+    rm "$task" "$kept"
+    task=n/work/$(basename "$task" .h5)
+    mkdir "$task"
+    touch "$task/checkpoint.tmp.$dead" "$task/kept"
+    sleep 1.1
+    run 0 1 graph.cfg --out n
+    ! find n -name '*.tmp.*' | grep . || fail "temporary files stay"
+}
+
 case_usage() { # nothing is written, status 2, every error told
     echo 'campaign = { name = "x"; sed = 1; }; mock = ( { name = "a"; secnds = 1; } );' >bad.cfg
     run 2 3 bad.cfg --out never
@@ -352,7 +377,7 @@ case_binding() { # every task knows which of its machine's ranks started it: it 
     fi
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop frozen elsewhere files lock status usage task binding
+[ $# -gt 0 ] || set -- ranks failures limit stop frozen elsewhere files lock status leftovers usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"
