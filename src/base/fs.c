@@ -7,6 +7,8 @@
 #include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
+#include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,16 +186,30 @@ int fs_commit(const char *tmp, const char *path, struct err *err)
     return sync_path(dirname(target), O_RDONLY | O_DIRECTORY, err);
 }
 
-/* NAME.tmp.PID */
-bool fs_is_temporary(const char *name)
+/* NAME.tmp.PID: where PID begins; NULL: no such name. */
+static const char *find_writer(const char *name)
 {
     const char *suffix = NULL;
     for (const char *p = name; (p = strstr(p, ".tmp.")) != NULL; p++)
         suffix = p + strlen(".tmp.");
-    return suffix != NULL && *suffix != '\0' && suffix[strspn(suffix, "0123456789")] == '\0';
+    return suffix != NULL && *suffix != '\0' && suffix[strspn(suffix, "0123456789")] == '\0' ? suffix : NULL;
 }
 
-int fs_remove_temporaries(const char *folder, double age, struct err *err)
+bool fs_is_temporary(const char *name)
+{
+    return find_writer(name) != NULL;
+}
+
+/* A clock that was set back makes files of the future: they are old, too. */
+static bool is_left_over(const char *writer, double seconds, double age, double dead_age)
+{
+    seconds = fabs(seconds);
+    long pid = strtol(writer, NULL, 10);
+    return seconds >= age ||
+           (seconds >= dead_age && pid > 0 && pid <= INT_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+}
+
+int fs_remove_temporaries(const char *folder, double age, double dead_age, struct err *err)
 {
     DIR *d = opendir(folder);
     if (d == NULL)
@@ -202,8 +218,10 @@ int fs_remove_temporaries(const char *folder, double age, struct err *err)
     double now = clock_wall();
     for (const struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;) {
         struct stat st;
-        if (!fs_is_temporary(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-            !S_ISREG(st.st_mode) || now - (double)st.st_mtime < age)
+        const char *writer = find_writer(e->d_name);
+        if (writer == NULL || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+            (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode)) ||
+            !is_left_over(writer, now - (double)st.st_mtime, age, dead_age))
             continue;
         if (unlinkat(dirfd(d), e->d_name, 0) != 0 && errno != ENOENT)
             rc = err_errno(err, "cannot remove %s/%s", folder, e->d_name);

@@ -30,9 +30,10 @@ int fs_temporary(const char *path, char *tmp, size_t size, struct err *err);
 int fs_commit(const char *tmp, const char *path, struct err *err);
 /* Is it the name of such a temporary file? */
 bool fs_is_temporary(const char *name);
-/* Removes temporary files in `folder` that nobody has written to for `age`
- * seconds: those of processes that were killed. */
-int fs_remove_temporaries(const char *folder, double age, struct err *err);
+/* Removes temporary files in `folder` that nobody has written to for `age` seconds, and
+ * for `dead_age` seconds if this host has no process of the number in their name: those
+ * of processes that were killed. */
+int fs_remove_temporaries(const char *folder, double age, double dead_age, struct err *err);
 /* A path by printf, and nothing but that (no folder is put before it, no slash added); error if longer than `size`. */
 int fs_path(char *out, size_t size, struct err *err, const char *format, ...) __attribute__((format(printf, 4, 5)));
 

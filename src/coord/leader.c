@@ -12,13 +12,13 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "base/version.h"
+#include "coord/board.h"
 #include "coord/encoder_links.h"
 #include "coord/failure.h"
-#include "coord/progress.h"
+#include "coord/leftovers.h"
 #include "coord/results.h"
 #include "coord/rundir.h"
 #include "coord/runner.h"
-#include "coord/seats.h"
 #include "coord/worker.h"
 #include "plan/journal.h"
 #include "plan/schedule.h"
@@ -33,19 +33,15 @@ struct leader {
     const struct run_settings *settings;
     struct schedule *schedule;
     struct journal *journal;
-    struct progress *progress;
+    struct board board;
     struct results results;
-    struct snapshot snapshot;
     struct seats seats;
     bool stopping, unsynced;
     bool asked;           /* a signal asked for the stop */
     bool broken;          /* by an error of the run's own: what follows is saving what can be saved */
     int lost;             /* a rank that does not answer any more; 0: none */
     double stop_began;    /* clock_monotonic */
-    double status_moans;  /* when a failed status file was last told of */
     struct runner runner; /* when alone */
-    double began, shown, show_every;
-    int attempts; /* attempts that ended in this run */
 };
 
 static bool is_alone(const struct leader *l)
@@ -60,85 +56,14 @@ static struct plan_task *task_of(struct leader *l, int task)
 
 /* ---- what is shown ---- */
 
-/* Where the names of hosts do not all fit, the last word is "...". */
-static void note_host(struct leader *l, const char *host)
-{
-    static const char more[] = " ...";
-    char *hosts = l->snapshot.hosts;
-    size_t used = strlen(hosts), n = strlen(host), size = sizeof l->snapshot.hosts;
-    for (const char *p = hosts; n > 0 && (p = strstr(p, host)) != NULL; p += n)
-        if ((p == hosts || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
-            return;
-    if (used >= strlen(more) && strcmp(hosts + used - strlen(more), more) == 0)
-        return;
-    bool fits = used + 1 + n + sizeof more <= size;
-    snprintf(hosts + used, size - used, "%s%s", used > 0 ? " " : "", fits ? host : more + 1);
-}
-
-static int take_snapshot(struct leader *l, struct err *err)
-{
-    struct snapshot *s = &l->snapshot;
-    double now = clock_monotonic();
-    s->n_workers = 0;
-    s->workers_total = 0;
-    for (int rank = l->seats.first; rank < l->seats.n; rank++) {
-        const struct seat *seat = &l->seats.v[rank];
-        s->workers_total += seat->present;
-        if (seat->task < 0)
-            continue;
-        struct snapshot_worker *w = &s->workers[s->n_workers++];
-        w->rank = rank;
-        w->attempt = seat->attempt;
-        w->seconds = now - seat->started;
-        w->report = seat->report;
-        snprintf(w->host, sizeof w->host, "%s", seat->host);
-        snprintf(w->task, sizeof w->task, "%s", task_of(l, seat->task)->name);
-    }
-    s->stopping = l->stopping;
-    s->elapsed = now - l->began;
-    return snapshot_estimate(s, l->plan, clock_wall(), err);
-}
-
-static int write_status(struct leader *l, struct err *err)
-{
-    int rc = -1;
-    char path[PATH_MAX];
-    cJSON *o = snapshot_to_json(&l->snapshot, err);
-    char *text = o != NULL ? json_canonical(o, err) : NULL;
-    if (text != NULL && fs_path(path, sizeof path, err, "%s/status.json", l->settings->dir) == 0)
-        rc = fs_write_atomic(path, text, strlen(text), err);
-    mem_free(text);
-    cJSON_Delete(o);
-    return rc;
-}
-
-/* The status is for people: a run does not end because it cannot be written, and says
- * so every ten minutes. */
-static void moan(struct leader *l, const struct err *err)
-{
-    double now = clock_monotonic();
-    if (l->status_moans > 0 && now - l->status_moans < 600)
-        return;
-    l->status_moans = now;
-    progress_say(l->progress, "warning: the status could not be written, and the run goes on: %s", err->text);
-}
-
-/* Now and then; how often follows from what it costs. Not more seldom than twice a
- * minute: silence means death to `dinf status`. */
+/* Now and then. */
 static void show(struct leader *l, bool now)
 {
-    double start = clock_monotonic();
-    if (!now && start - l->shown < l->show_every)
-        return;
-    struct err problem = { .text = "" };
+    struct err problem;
     if (results_poll(&l->results, &problem) != 0)
-        progress_say(l->progress, "%s", problem.text);
-    if (take_snapshot(l, &problem) != 0 || write_status(l, &problem) != 0)
-        moan(l, &problem);
-    progress_update(l->progress, &l->snapshot);
-    l->shown = clock_monotonic();
-    double cost = l->shown - start;
-    l->show_every = fmin(fmax(50 * cost, 1), 30);
+        progress_say(l->board.progress, "%s", problem.text);
+    l->board.stopping = l->stopping;
+    board_show(&l->board, now);
 }
 
 /* ---- what happens ---- */
@@ -161,7 +86,7 @@ static int assign(struct leader *l, int rank, int task, struct err *err)
     int rc = journal_start(l->journal, t, err);
     l->unsynced = true;
     if (rc == 0) {
-        progress_task(l->progress, "rank %d on %s starts %s%s", rank, seat->host, t->name,
+        progress_task(l->board.progress, "rank %d on %s starts %s%s", rank, seat->host, t->name,
                       t->attempts > 1 ? " again" : "");
         if (is_alone(l)) {
             runner_start(&l->runner, task, t->attempts, spec);
@@ -206,7 +131,7 @@ static int take_done(struct leader *l, int rank, int task, double seconds, struc
     schedule_done(l->schedule, task, seconds);
     seats_succeeded(&l->seats, rank);
     l->results.stale = true;
-    progress_task(l->progress, "rank %d done %s (%s), %d of %d", rank, t->name,
+    progress_task(l->board.progress, "rank %d done %s (%s), %d of %d", rank, t->name,
                   clock_duration(seconds, time, sizeof time), schedule_counts(l->schedule).done, l->plan->n_tasks);
     struct err problem;
     if (encoder_link(l->settings->dir, t, &problem) != 0)
@@ -232,13 +157,13 @@ static int take_failed(struct leader *l, int rank, int task, double seconds, con
         retries = PASSING_ATTEMPTS - 1;
     bool final = schedule_failed(l->schedule, task, seconds, error, lasting ? 0 : retries, clock_monotonic() + pause);
     l->results.stale |= final;
-    progress_failure(l->progress, "rank %d on %s FAILED %s (%s): %s", rank, host, t->name,
+    progress_failure(l->board.progress, "rank %d on %s FAILED %s (%s): %s", rank, host, t->name,
                      lasting ? "no further attempt would mend it"
                      : final ? "given up"
                              : "will be tried again",
                      error);
     if (!lasting && seats_failed(&l->seats, rank, task))
-        progress_say(l->progress,
+        progress_say(l->board.progress,
                      "warning: rank %d on %s gets no further tasks: several failed there in a row, and "
                      "others succeed elsewhere",
                      rank, host);
@@ -252,7 +177,7 @@ static int take_stopped(struct leader *l, int rank, int task, double seconds, st
     t->seconds = seconds;
     if (t->kind->resumes && reported > t->saved)
         t->saved = fmin(reported, 1);
-    progress_task(l->progress, "rank %d stopped %s", rank, t->name);
+    progress_task(l->board.progress, "rank %d stopped %s", rank, t->name);
     int rc = journal_stopped(l->journal, t, err);
     schedule_requeue(l->schedule, task);
     return rc;
@@ -263,7 +188,6 @@ static int take_end(struct leader *l, int rank, const struct attempt_end *end, s
     struct err why = { .text = "" };
     int task = l->seats.v[rank].task, rc;
     l->seats.n_busy--;
-    l->attempts++;
     l->unsynced = true;
     switch (end->outcome) {
     case OUTCOME_DONE:
@@ -288,7 +212,7 @@ static int begin_stop(struct leader *l, const char *why, struct err *err)
         return 0;
     l->stopping = true;
     l->stop_began = clock_monotonic();
-    progress_say(l->progress, "%s: %d running task%s saving state", why, l->seats.n_busy,
+    progress_say(l->board.progress, "%s: %d running task%s saving state", why, l->seats.n_busy,
                  l->seats.n_busy == 1 ? " is" : "s are");
     if (is_alone(l)) {
         runner_stop(&l->runner);
@@ -310,7 +234,7 @@ static int break_off(struct leader *l, struct err *first, const struct err *err)
         return 0;
     l->broken = true;
     *first = *err;
-    progress_say(l->progress, "error: %s", err->text);
+    progress_say(l->board.progress, "error: %s", err->text);
     return begin_stop(l, "the run breaks off", &ignored);
 }
 
@@ -326,7 +250,7 @@ static void give_up_rank(struct leader *l, int rank)
     l->lost = rank;
     begin_stop(l, why, &ignored);
     if (take_end(l, rank, &end, &ignored) != 0)
-        progress_say(l->progress, "warning: %s", ignored.text);
+        progress_say(l->board.progress, "warning: %s", ignored.text);
 }
 
 static void check_clocks(struct leader *l)
@@ -353,7 +277,7 @@ static int welcome(struct leader *l, int rank, const char *host, struct err *err
         return -1;
     seat->present = true;
     snprintf(seat->host, sizeof seat->host, "%s", host);
-    note_host(l, seat->host);
+    board_note_host(&l->board, seat->host);
     seats_idle(&l->seats, rank);
     int rc = transport_send(l->transport, rank, &m, text, err);
     mem_free(text);
@@ -478,26 +402,25 @@ static int prepare(struct leader *l, struct err *err)
     char path[PATH_MAX], host[256] = "";
     struct journal_summary before;
     int size = transport_size(l->transport);
-    l->snapshot.workers = mem_alloc((size_t)size, sizeof *l->snapshot.workers, err);
-    if (l->snapshot.workers == NULL || seats_init(&l->seats, size, err) != 0)
+    if (seats_init(&l->seats, size, err) != 0 || board_init(&l->board, dir, l->plan, &l->seats, is_alone(l), err) != 0)
         return -1;
     results_init(&l->results, dir);
     if (fs_path(path, sizeof path, err, "%s/journal.jsonl", dir) != 0 ||
         journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0 ||
         rundir_verify(dir, l->plan, err) != 0)
         return -1;
+    leftovers_remove(dir, l->plan, INFINITY);
     struct err problem;
     if (encoder_links_renew(dir, l->plan, &problem) != 0)
         log_warn("%s", problem.text);
     l->schedule = schedule_create(l->plan, err);
     l->journal = l->schedule != NULL ? journal_open(path, err) : NULL;
-    l->progress = l->journal != NULL ? progress_create(l->plan->n_tasks, is_alone(l), err) : NULL;
-    if (l->progress == NULL)
+    if (l->journal == NULL)
         return -1;
     journal_set_sync(l->journal, false);
     gethostname(host, sizeof host - 1);
     snprintf(l->seats.v[0].host, sizeof l->seats.v[0].host, "%.63s", host);
-    note_host(l, l->seats.v[0].host);
+    board_note_host(&l->board, l->seats.v[0].host);
     if (is_alone(l)) {
         runner_init(&l->runner, l->settings);
         l->runner.tick = tick;
@@ -506,10 +429,10 @@ static int prepare(struct leader *l, struct err *err)
         seats_idle(&l->seats, 0);
     }
     struct schedule_counts c = schedule_counts(l->schedule);
-    progress_say(l->progress, "%s: %d tasks on %d worker%s%s, in %s", l->plan->campaign.name, c.total,
+    progress_say(l->board.progress, "%s: %d tasks on %d worker%s%s, in %s", l->plan->campaign.name, c.total,
                  size > 1 ? size - 1 : 1, size > 2 ? "s" : "", before.runs > 0 ? " (goes on)" : "", dir);
     if (c.done > 0)
-        progress_say(l->progress, "%d of them are done already", c.done);
+        progress_say(l->board.progress, "%d of them are done already", c.done);
     return journal_run(l->journal, size, host, dinf_revision(), err);
 }
 
@@ -527,8 +450,10 @@ static int finish(struct leader *l, int *status, struct err *err)
         return -1;
     }
     char time[32];
-    clock_duration(clock_monotonic() - l->began, time, sizeof time);
-    progress_say(l->progress, "%s after %s: %d done, %d failed, %d skipped%s", all ? "finished" : "stopped", time,
+    double took = clock_monotonic() - l->board.began;
+    leftovers_remove(l->settings->dir, l->plan, took);
+    clock_duration(took, time, sizeof time);
+    progress_say(l->board.progress, "%s after %s: %d done, %d failed, %d skipped%s", all ? "finished" : "stopped", time,
                  c.done, c.failed, c.skipped, all ? "" : "; the same command goes on");
     *status = l->lost > 0                ? EXIT_RANK_LOST
               : !all                     ? EXIT_STOPPED
@@ -555,9 +480,7 @@ static void list_failures(const struct plan *plan)
 int coord_lead(struct transport *t, struct plan *plan, const struct run_settings *settings, int *status,
                struct err *err)
 {
-    struct leader l = {
-        .transport = t, .plan = plan, .settings = settings, .began = clock_monotonic(), .show_every = 1
-    };
+    struct leader l = { .transport = t, .plan = plan, .settings = settings };
     int rc = prepare(&l, err);
     if (rc == 0)
         rc = lead(&l, err);
@@ -567,12 +490,11 @@ int coord_lead(struct transport *t, struct plan *plan, const struct run_settings
         *status = EXIT_RANK_LOST;
     if (rc != 0)
         runner_kill(&l.runner);
-    progress_destroy(l.progress);
+    board_fini(&l.board);
     if (rc == 0)
         list_failures(plan);
     journal_close(l.journal);
     schedule_destroy(l.schedule);
-    snapshot_fini(&l.snapshot);
     seats_fini(&l.seats);
     return rc;
 }

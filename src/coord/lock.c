@@ -21,15 +21,10 @@ struct run_lock {
     char created[PATH_MAX]; /* removed on release; empty with flock */
 };
 
-struct holder {
-    char host[256];
-    long pid;
-};
-
-static struct holder read_holder(int fd)
+static struct lock_holder read_holder(int fd)
 {
     char text[512];
-    struct holder h = { .host = "an unknown host" };
+    struct lock_holder h = { .host = "an unknown host" };
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
     text[n > 0 ? n : 0] = '\0';
     if (sscanf(text, "%255s %ld", h.host, &h.pid) != 2)
@@ -47,18 +42,23 @@ static int write_holder(int fd, struct err *err)
     return 0;
 }
 
-static int held_by(const char *dir, struct holder h, struct err *err)
+static int held_by(const char *dir, struct lock_holder h, struct err *err)
 {
     if (h.pid == 0)
         return err_set(err, "%s is in use by another run", dir);
     return err_set(err, "%s is in use by another run: process %ld on %s", dir, h.pid, h.host);
 }
 
-static bool is_dead(struct holder h)
+static bool is_here(struct lock_holder h)
 {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
-    return h.pid > 0 && strcmp(h.host, host) == 0 && kill((pid_t)h.pid, 0) != 0 && errno == ESRCH;
+    return h.pid > 0 && strcmp(h.host, host[0] ? host : "localhost") == 0;
+}
+
+static bool is_dead(struct lock_holder h)
+{
+    return is_here(h) && kill((pid_t)h.pid, 0) != 0 && errno == ESRCH;
 }
 
 /* Removes the file of a dead holder. Of several that notice, one moves it away; what
@@ -91,10 +91,10 @@ static int try_creation(const char *dir, struct run_lock *lock, struct err *err)
         return err_errno(err, "cannot create %s", lock->created);
     int fd = open(lock->created, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        held_by(dir, (struct holder){ .pid = 0 }, err); /* and released this moment */
+        held_by(dir, (struct lock_holder){ .pid = 0 }, err); /* and released this moment */
         return 1;
     }
-    struct holder h = read_holder(fd);
+    struct lock_holder h = read_holder(fd);
     close(fd);
     if (is_dead(h)) {
         if (bury(lock->created, err) != 0)
@@ -148,6 +148,37 @@ static struct run_lock *take(const char *dir, double wait, struct err *err,
         close(lock->fd);
     mem_free(lock);
     return NULL;
+}
+
+static int open_in(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    return fs_path(path, sizeof path, NULL, "%s/%s", dir, name) == 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+}
+
+/* For a moment it holds a shared lock: a run that starts just then tries again. */
+enum lock_state lock_probe(const char *dir, struct lock_holder *holder)
+{
+    struct lock_holder h = { .pid = 0 };
+    enum lock_state state = LOCK_FREE;
+    int fd = open_in(dir, "lock");
+    if (fd >= 0) {
+        h = read_holder(fd);
+        if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+            state = LOCK_HELD;
+        else if (h.pid > 0 && !is_here(h))
+            state = LOCK_ELSEWHERE; /* not every file system has locks that reach across hosts */
+        close(fd);
+    }
+    fd = state != LOCK_HELD ? open_in(dir, "lock.held") : -1;
+    if (fd >= 0) {
+        h = read_holder(fd);
+        state = !is_here(h) ? LOCK_ELSEWHERE : is_dead(h) ? LOCK_FREE : LOCK_HELD;
+        close(fd);
+    }
+    if (holder != NULL)
+        *holder = h;
+    return state;
 }
 
 bool lock_is_file(const char *name)

@@ -11,8 +11,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 
-static const double lock_wait = 5;      /* seconds: ranks of a killed launcher die within */
-static const double leftover_age = 600; /* seconds: a file that is still being written is younger */
+static const double lock_wait = 5; /* seconds: ranks of a killed launcher die within */
 
 bool rundir_has_result(void *dir, const char *id)
 {
@@ -91,11 +90,7 @@ static int write_all(const char *dir, const struct plan *plan, struct err *err)
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         if (fs_path(path, sizeof path, err, "%s/%s", dir, folders[i]) != 0 || fs_mkdirs(path, err) != 0)
             return -1;
-    return fs_path(path, sizeof path, err, "%s/tasks", dir) != 0 ||
-                   fs_remove_temporaries(path, leftover_age, err) != 0 ||
-                   fs_remove_temporaries(dir, leftover_age, err) != 0
-               ? -1
-               : 0;
+    return 0;
 }
 
 int rundir_open(const char *dir, const struct plan *plan, char absolute[PATH_MAX], struct run_lock **lock,

@@ -211,11 +211,111 @@ case_lock() {
     kill -USR1 $pid
     wait $pid || true
     "$DINF" status k | grep -q "not running" || fail "status does not say that it ended"
-    sed -i '/"event":"end"/d; /"event":"stopped"/d' k/journal.jsonl # as a kill leaves it, and long ago
-    sed -i -E 's/"time":[0-9.e+]+/"time":1000/' k/status.json
-    "$DINF" status k >last.out
-    says last.out "the run was killed"
+}
+
+status() { # WANTED STATUS, DIR, what it says
+    local got=0
+    "$DINF" status "$2" >last.out 2>status.err || got=$?
+    [ $got = "$1" ] || fail "dinf status $2: $got instead of $1"
+    says last.out "$3"
+    ! grep -q -- "-[0-9.]* [smhd]" last.out || fail "negative times: $(cat last.out)"
+}
+
+clock() { # DIR SECONDS: the run's news were so much later
+    "$DINF_PYTHON" - "$@" <<'PY'
+import json, re, sys
+d, by = sys.argv[1], float(sys.argv[2])
+for name, key in ("status.json", "time"), ("journal.jsonl", "t"):
+    text = open(f"{d}/{name}").read()
+    text = re.sub(rf'"{key}":([0-9.e+]+)', lambda m: f'"{key}":{float(m[1]) + by:.3f}', text)
+    open(f"{d}/{name}", "w").write(text)
+PY
+}
+
+case_status() { # the lock is believed, not the clock; what is damaged is left out
+    local pid zero
+    $DINF_MPIRUN -n 2 "$DINF" run long.cfg --set mock.long.seconds=60 --out q </dev/null 2>first.err &
+    pid=$!
+    started q 1
+    zero=$(pgrep -P $pid | sort -n | head -n 1)
+    status 0 q "^running on .*, 2 ranks$"
+    kill -STOP "$zero"
+    clock q -3600
+    status 0 q "^running on .*, 2 ranks, no news for 1 h 00 min$"
+    clock q 90000 # the clock was set back by a day
+    status 0 q "^running on .*, 2 ranks$"
+    "$DINF" status q --json | "$DINF_PYTHON" -c '
+import json, sys
+s = json.load(sys.stdin)
+assert s["live"] is True and s["lock"] == "held" and s["news_seconds"] is None and s["missing"] == [] and s["running"] == 1, s' ||
+        fail "status --json of a run that is frozen"
+    kill -KILL "$zero"
+    wait $pid || true
+    status 0 q "^the run was killed; when the last news came is not known, .*; the same command goes on"
+    clock q -86400 # and right again
+    status 0 q "^the run was killed; last news [0-9.]* s ago; the same command goes on"
     says last.out "0 running, 6 remaining"
+    "$DINF" status q --json | "$DINF_PYTHON" -c '
+import json, sys
+s = json.load(sys.stdin)
+assert s["live"] is False and s["lock"] == "free" and 0 <= s["news_seconds"] < 60 and s["running"] == 0, s' ||
+        fail "status --json of a run that was killed"
+    echo "elsewhere 1" >q/lock # its host cannot be asked
+    status 0 q "^running on .*fresh; whether it lives cannot be seen"
+    clock q -3600
+    status 0 q "^no news from the run on elsewhere: it was killed or hangs; last news 1 h 00 min ago"
+    rm q/lock
+    for damage in : 'echo {"camp' 'rm -f'; do
+        $damage >q/status.json
+        [ "$damage" != "rm -f" ] || rm -f q/status.json
+        status 0 q "0 of 6 done, 0 running, 6 remaining"
+        says status.err "status.json is left out: it is"
+    done
+    run 0 2 long.cfg --set mock.long.seconds=0.1 --out q2
+    cp q2/plan.json plan.before
+    for damage in 'echo {"tasks' 'rm -f'; do
+        $damage >q2/plan.json
+        [ "$damage" != "rm -f" ] || rm -f q2/plan.json
+        status 0 q2 "6 of 6 done"
+        says status.err "plan.json is lost or damaged: what follows is from the journal"
+        "$DINF" status q2 --json 2>/dev/null | "$DINF_PYTHON" -c '
+import json, sys
+s, plan = json.load(sys.stdin), json.load(open("plan.before"))
+assert s["missing"] == ["plan.json"] and s["campaign"] == "mock", s
+assert {t["id"] for t in s["tasks"]} == {t["id"] for t in plan["tasks"]}
+assert all(t["state"] == "done" and t["attempts"] == 1 for t in s["tasks"]), s' || fail "status --json without a plan"
+    done
+    { campaign 0; echo 'mock = ( { name = "bad"; fail = 9; }, { name = "good"; } );'; } >bad.cfg
+    run 1 1 bad.cfg --out q3
+    status 1 q3 "^failed  mock:bad/0 (attempt 1): mock failure"
+    got=0
+    "$DINF" status q3 --json >last.out || got=$?
+    [ $got = 1 ] || fail "status --json: $got though a task has failed"
+}
+
+case_leftovers() { # what killed processes left goes, also where nothing is left to do; what lives stays
+    local dead kept
+    run 0 2 graph.cfg --out n
+    bash -c 'echo $$' >dead
+    dead=$(cat dead)
+    kept=n/tasks/x.h5.tmp.$$
+    mkdir -p n/work/left n/encoders
+    touch n/tasks/x.h5.tmp."$dead" n/results.h5.tmp."$dead" n/encoders/x.tmp."$dead" "$kept" n/work/left/checkpoint
+    touch -d '1 hour ago' n/tasks/y.h5.tmp.1
+    mkdir "n/work/$(basename "$(ls n/tasks/*.h5 | head -n 1)" .h5)" # killed between the result and its folder's end
+    sleep 1.1
+    run 0 1 graph.cfg --out n
+    [ "$(find n -name '*.tmp.*')" = "$kept" ] || fail "temporary files: $(find n -name '*.tmp.*')"
+    ! ls n/work | grep -q . || fail "work folders are left behind: $(ls n/work)"
+    # a task that is not done keeps its state, without the half of it
+    local task=$(ls n/tasks/*.h5 | head -n 1)
+    rm "$task" "$kept"
+    task=n/work/$(basename "$task" .h5)
+    mkdir "$task"
+    touch "$task/checkpoint.tmp.$dead" "$task/kept"
+    sleep 1.1
+    run 0 1 graph.cfg --out n
+    ! find n -name '*.tmp.*' | grep . || fail "temporary files stay"
 }
 
 case_usage() { # nothing is written, status 2, every error told
@@ -277,7 +377,7 @@ case_binding() { # every task knows which of its machine's ranks started it: it 
     fi
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop frozen elsewhere files lock usage task binding
+[ $# -gt 0 ] || set -- ranks failures limit stop frozen elsewhere files lock status leftovers usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -163,34 +165,53 @@ static void files_are_whole_or_absent(void **state)
     assert_non_null(strstr(err.text, "No such file"));
 }
 
+/* Of old ones whoever wrote them; of young ones those of processes that are dead. */
 static void leftovers_are_removed(void **state)
 {
     (void)state;
-    static const struct {
+    char mine[32], dead[32], future[32];
+    int status;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    waitpid(pid, &status, 0); /* nobody has the number now */
+    snprintf(mine, sizeof mine, "a.h5.tmp.%ld", (long)getpid());
+    snprintf(dead, sizeof dead, "a.h5.tmp.%ld", (long)pid);
+    snprintf(future, sizeof future, "b.h5.tmp.%ld", (long)pid);
+    const struct {
         const char *name;
-        bool old, stays;
+        long age;
+        bool stays;
     } files[] = {
-        { "a.h5.tmp.12", true, false }, { "a.h5.tmp.13", false, true },   { "a.h5", true, true },
-        { "a.tmp.x", true, true },      { "b.tmp.1.tmp.2", true, false }, { "c.tmp.", true, true },
+        { "a.h5.tmp.1", 100, false }, { "b.tmp.1.tmp.2", 100, false },
+        { "a.h5", 100, true },        { "a.tmp.x", 100, true },
+        { "c.tmp.", 100, true },      { mine, 30, true },
+        { dead, 30, false },          { future, -30, false },
+        { "d.h5.tmp.1", 30, true },   { "e.h5.tmp.99999999999999999999", 30, true },
     };
     enum { FILES = sizeof files / sizeof files[0] };
     char folder[] = "/tmp/dinf-base.XXXXXX", path[256];
     struct err err;
     assert_non_null(mkdtemp(folder));
     for (int i = 0; i < FILES; i++) {
-        const struct timespec long_ago[2] = { { 1000, 0 }, { 1000, 0 } };
+        const struct timespec then = { time(NULL) - files[i].age, 0 }, times[2] = { then, then };
         snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
         assert_int_equal(fs_write_atomic(path, "x", 1, &err), 0);
-        if (files[i].old)
-            assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+        assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
     }
-    assert_int_equal(fs_remove_temporaries(folder, 60, &err), 0);
+    snprintf(path, sizeof path, "%s/f.h5.tmp.%ld", folder, (long)pid);
+    assert_int_equal(fs_write_atomic(path, "x", 1, &err), 0);
+    assert_int_equal(fs_remove_temporaries(folder, 60, 10, &err), 0);
+    assert_true(fs_exists(path)); /* too young to say */
+    assert_int_equal(fs_remove_temporaries(folder, 60, 0, &err), 0);
+    assert_false(fs_exists(path));
     for (int i = 0; i < FILES; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
-        assert_int_equal(fs_exists(path), files[i].stays);
+        if (fs_exists(path) != files[i].stays)
+            fail_msg("%s: %d", files[i].name, files[i].stays);
     }
     fs_remove_tree(folder, &err);
-    assert_int_equal(fs_remove_temporaries(folder, 60, &err), -1);
+    assert_int_equal(fs_remove_temporaries(folder, 60, 60, &err), -1);
 }
 
 static void names_find_the_nearest(void **state)

@@ -121,6 +121,49 @@ static void another_host_is_believed(void **state)
     unlink(path);
 }
 
+/* Who asks takes nothing, and does not wait. */
+static void is_seen_without_taking_it(take_lock *take)
+{
+    struct lock_holder holder;
+    pid_t pid = start_holder(take);
+    assert_int_equal(lock_probe(dir, &holder), LOCK_HELD);
+    assert_int_equal(holder.pid, pid);
+    assert_int_equal(lock_probe(dir, NULL), LOCK_HELD);
+    kill(pid, SIGSTOP); /* frozen is not dead */
+    assert_int_equal(lock_probe(dir, NULL), LOCK_HELD);
+    kill_holder(pid);
+    assert_int_equal(lock_probe(dir, NULL), LOCK_FREE);
+    struct run_lock *lock = take(dir, 1, NULL);
+    assert_non_null(lock);
+    assert_int_equal(lock_probe(dir, NULL), LOCK_HELD);
+    lock_release(lock);
+    assert_int_equal(lock_probe(dir, NULL), LOCK_FREE);
+}
+
+static void probes(void **state)
+{
+    (void)state;
+    is_seen_without_taking_it(lock_take);
+    is_seen_without_taking_it(lock_take_by_creation);
+    assert_int_equal(lock_probe("/nonexistent/folder", NULL), LOCK_FREE);
+}
+
+static void probes_of_another_host(void **state)
+{
+    static const char *const names[] = { "lock", "lock.held" };
+    struct lock_holder holder;
+    char path[256];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        assert_int_equal(fs_write_atomic(path, "elsewhere 1234\n", 15, NULL), 0);
+        assert_int_equal(lock_probe(dir, &holder), LOCK_ELSEWHERE);
+        assert_string_equal(holder.host, "elsewhere");
+        assert_int_equal(holder.pid, 1234);
+        unlink(path);
+    }
+}
+
 /* A full disk, here by a limit on file sizes, leaves no lock of nobody behind. */
 static void nothing_stays_of_a_lock_that_failed(void **state)
 {
@@ -159,6 +202,8 @@ int main(void)
         cmocka_unit_test(by_creation),
         cmocka_unit_test(waits_for_the_dying),
         cmocka_unit_test(another_host_is_believed),
+        cmocka_unit_test(probes),
+        cmocka_unit_test(probes_of_another_host),
         cmocka_unit_test(nothing_stays_of_a_lock_that_failed),
         cmocka_unit_test(a_folder_that_is_not_there),
     };
