@@ -47,6 +47,9 @@ set(CMAKE_CUDA_STANDARD 17)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
 add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers>")
+if(DINF_WERROR) # of the host code, and of nvcc's own front end; ptxas's remarks stay remarks
+  add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Werror;--Werror=cross-execution-space-call,reorder>")
+endif()
 set(dinf_cuda ON)
 
 # libdinf_cuda.so: the device, with what it needs of the other rooms inside. The

@@ -1,5 +1,5 @@
 /* How much device memory a training or an encoder at work takes, before it takes any:
- * it is set up as always, on a device that counts instead of allocating. */
+ * the training is laid out as always, on a device that counts instead of allocating. */
 #include <stdint.h>
 
 #include "base/mem.h"
@@ -80,15 +80,6 @@ static size_t count_weight_bytes(const struct device *dev, int c_out, int c_in, 
     return real(dev)->ops->conv_weight_bytes(real(dev), c_out, c_in, kernel);
 }
 
-static int count_weight_pack(struct device *dev, int c_out, int c_in, int kernel, const float *oihw, float *packed,
-                             struct err *err)
-{
-    (void)c_out;
-    (void)c_in;
-    (void)kernel;
-    return count_upload(dev, packed, oihw, 0, err);
-}
-
 static struct conv *count_conv_create(struct device *dev, const struct conv_desc *d, struct err *err)
 {
     struct counter *c = (struct counter *)dev;
@@ -113,7 +104,7 @@ static void count_batch_norm_destroy(struct batch_norm *bn)
     mem_free(bn);
 }
 
-/* What setting up a training calls, and nothing else. */
+/* What laying out a training calls, and nothing else. */
 static const struct device_ops counting = {
     .name = "counting",
     .alloc = count_alloc,
@@ -126,7 +117,6 @@ static const struct device_ops counting = {
     .conv_create = count_conv_create,
     .conv_destroy = count_conv_destroy,
     .conv_weight_bytes = count_weight_bytes,
-    .conv_weight_pack = count_weight_pack,
     .batch_norm_create = count_batch_norm_create,
     .batch_norm_destroy = count_batch_norm_destroy,
 };
@@ -159,7 +149,7 @@ int train_memory(struct device *dev, const struct train_request *request, size_t
         return -1;
     if (!counted)
         return 0;
-    struct trainer *t = trainer_create(&counter.base, request, err);
+    struct trainer *t = trainer_lay_out(&counter.base, request, err);
     if (t == NULL)
         return -1;
     *bytes = sum_up(&counter, &t->pipeline, t->views * t->images);

@@ -183,7 +183,9 @@ struct train_result {
 int train_run(struct device *dev, const struct train_request *request, struct train_result *result, struct err *err);
 void train_result_fini(struct train_result *r);
 
-/* Device memory that train_run would take, in bytes; 0 where memory is the host's. */
+/* Device memory that train_run would take, in bytes; 0 where memory is the host's. Depends on
+ * how much is free now, for images stay on the device if there is room for them. Draws no
+ * weights and reads no images, so that it may be asked again and again. */
 int train_memory(struct device *dev, const struct train_request *request, size_t *bytes, struct err *err);
 
 /* Speed of whole training steps (augmentation, forward, loss, backward, optimiser)

@@ -54,7 +54,6 @@ static int check_request(const struct trainer *t, struct err *err)
 
 static void measure_pipeline(const struct images *im, struct pipeline *p)
 {
-    p->size = im->h;
     images_moments(im, p->mean, p->std);
     for (int c = 0; c < 3; c++)
         if (!(p->std[c] > 1e-6f))
@@ -76,6 +75,13 @@ static int build_network(struct trainer *t, struct err *err)
                        "the thief's representation has %d dimensions, the victim's answers have %d: choose another "
                        "arch or width, or head = \"mlp\"",
                        dim, t->request->target_dim);
+    return 0;
+}
+
+/* Drawn, or out of the file that the option `init` names. */
+static int set_weights(struct trainer *t, struct err *err)
+{
+    const struct train_options *o = &t->config.o;
     if (o->init[0] == 0)
         return network_init(t->net, t->request->seed, err);
     struct weights_reader r;
@@ -104,7 +110,7 @@ static enum precision precision_of(const char *name)
     return (enum precision)p;
 }
 
-struct trainer *trainer_create(struct device *dev, const struct train_request *request, struct err *err)
+struct trainer *trainer_lay_out(struct device *dev, const struct train_request *request, struct err *err)
 {
     struct trainer *t = mem_alloc(1, sizeof *t, err);
     if (t == NULL)
@@ -117,7 +123,7 @@ struct trainer *trainer_create(struct device *dev, const struct train_request *r
     const bool theft = request->target != NULL;
     t->images = (int)(t->config.o.batch < im->n ? t->config.o.batch : im->n);
     t->views = theft ? 1 : t->config.loss->views;
-    measure_pipeline(im, &t->pipeline);
+    t->pipeline.size = im->h;
     if (dev->ops->set_precision(dev, precision_of(t->config.o.precision), err) != 0 || build_network(t, err) != 0 ||
         create_optimiser(t, err) != 0)
         goto fail;
@@ -144,6 +150,18 @@ fail:
     return NULL;
 }
 
+struct trainer *trainer_create(struct device *dev, const struct train_request *request, struct err *err)
+{
+    struct trainer *t = trainer_lay_out(dev, request, err);
+    if (t == NULL)
+        return NULL;
+    measure_pipeline(request->data, &t->pipeline);
+    if (set_weights(t, err) == 0)
+        return t;
+    trainer_destroy(t);
+    return NULL;
+}
+
 /* All work of a step that its feed was loaded for. */
 static int queue(struct trainer *t, struct err *err)
 {
@@ -159,8 +177,9 @@ static int queue(struct trainer *t, struct err *err)
                                  feed_optimiser(t->feed), err);
 }
 
-/* Nothing has run when a recording fails: the step is then queued as the first was, and
- * says why if it is the step that fails. DINF_RECORD=required makes it an error, for tests. */
+/* A recording that fails has run nothing. The step is then queued as the first one was; if the
+ * step itself is at fault, queueing it says why. DINF_RECORD=required makes a failed recording
+ * an error, for tests. */
 static int record(struct trainer *t, struct err *err)
 {
     const struct device_recording *r = t->dev->ops->recording;

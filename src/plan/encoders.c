@@ -62,8 +62,7 @@ static cJSON *encoder_labels(const char *name, const char *role, const cJSON *pa
     return NULL;
 }
 
-/* The label `seed` of a task that is in the plan: as derived. */
-static void label_seed(struct builder *b, int task)
+void label_seed(struct builder *b, int task)
 {
     struct plan_task *t = &b->plan->tasks[task];
     const cJSON *seed = cJSON_GetObjectItemCaseSensitive(t->params, "seed");

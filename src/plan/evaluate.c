@@ -83,9 +83,7 @@ static int random_task(struct builder *b, int victim, int *task)
     int rc = graph_add(b, &spec, task, NULL);
     if (rc == 0) {
         b->encoders[victim].random = *task;
-        struct plan_task *made = &b->plan->tasks[*task];
-        cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(made->labels, "seed"),
-                             json_number(made->params, "seed", -1));
+        label_seed(b, *task);
     }
     mem_free(name);
     return rc;

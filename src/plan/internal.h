@@ -106,6 +106,8 @@ int black_box_load(struct builder *b, const struct conf_node *files, bool *good)
 int black_box_task(struct builder *b, int suspect, enum need_set need, int set, int *task);
 /* Labels of a task that makes representations; NULL: out of memory. */
 cJSON *embed_labels(const char *encoder, const char *set);
+/* The label `seed` of a task that is in the plan becomes the seed that was derived for it. */
+void label_seed(struct builder *b, int task);
 int thefts_load(struct builder *b, const struct conf_node *block);
 int evaluate_load(struct builder *b, const struct conf_node *block);
 int mocks_load(struct builder *b, const struct conf_node *block);

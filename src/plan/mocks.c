@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "conf/json.h"
 #include "plan/blocks.h"
 #include "plan/internal.h"
 
@@ -101,7 +102,7 @@ static int load_one(struct builder *b, const struct conf_node *node, struct mock
     if (own == NULL)
         return err_set(b->err, "out of memory");
     int bound = bind_own(b, node, mock_block_options, NULL, own);
-    int n = bound > 0 ? (int)cJSON_GetObjectItemCaseSensitive(own, "count")->valuedouble : 0;
+    int n = bound > 0 ? (int)json_number(own, "count", 0) : 0;
     cJSON_Delete(own);
     if (bound < 0)
         return -1;

@@ -445,9 +445,7 @@ static int add_theft_task(struct thefts *t, struct theft *item, struct table *na
     if (table_find(names, item->name) >= 0)
         conf_error(b->conf, item->node, "two different thefts are called \"%s\"; give this block a name = \"...\"",
                    item->name);
-    struct plan_task *made = &b->plan->tasks[task];
-    cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(made->labels, "seed"),
-                         cJSON_GetObjectItemCaseSensitive(made->params, "seed")->valuedouble);
+    label_seed(b, task);
     struct encoder_entry *e = encoder_append(b);
     if (e == NULL || table_add(names, item->name, task, b->err) != 0)
         return -1;

@@ -228,9 +228,45 @@ static void test_views_of_a_theft(void **state)
     same_views(true);
 }
 
+static int much_memory(struct device *dev, size_t *free, size_t *total, struct err *err)
+{
+    (void)dev;
+    (void)err;
+    *free = *total = (size_t)1 << 30;
+    return 0;
+}
+
+/* The bytes of a training of a network with 11 million weights are counted without a look at an
+ * image, at a file of weights, or at a weight: of the three, only the training itself needs any. */
+static void counts_on(struct device *dev)
+{
+    const struct device_ops *kept = dev->ops;
+    struct device_ops changed = *kept;
+    const struct images unread = { .n = 100, .c = 3, .h = SIZE, .w = SIZE };
+    cJSON *block = json("{\"arch\": \"resnet18\", \"batch\": 5, \"init\": \"not-there.safetensors\"}");
+    const struct train_request request = { .block = block, .data = &unread };
+    size_t roomy, scarce;
+    changed.memory = much_memory;
+    dev->ops = &changed;
+    ok(train_memory(dev, &request, &roomy, &the_err));
+    changed.memory = little_memory;
+    ok(train_memory(dev, &request, &scarce, &the_err));
+    dev->ops = kept;
+    assert_true(scarce > 4 * sizeof(float) * 11000000); /* weights, gradients and Adam's two moments */
+    /* images that stay on the device against those of a step, in pieces of 512 bytes */
+    assert_in_range(roomy - scarce, (100 - 5) * 3 * SIZE * SIZE - 2 * 512, (100 - 5) * 3 * SIZE * SIZE + 2 * 512);
+    cJSON_Delete(block);
+}
+
+static void test_counts(void **state)
+{
+    (void)state;
+    on_devices(counts_on);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_variants), cmocka_unit_test(test_precisions),
-                                        cmocka_unit_test(test_views_of_a_theft) };
+                                        cmocka_unit_test(test_views_of_a_theft), cmocka_unit_test(test_counts) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
