@@ -2,6 +2,7 @@
 #include "plan/heap.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdbool.h>
 
 #include "base/mem.h"
@@ -24,14 +25,19 @@ static bool before(struct heap_item a, struct heap_item b)
     return a.key < b.key || (a.key == b.key && a.index < b.index);
 }
 
+/* Puts the item into place `i`, or as far above as it belongs. */
+static void rise(struct heap *h, int i, struct heap_item item)
+{
+    for (; i > 0 && before(item, h->items[(i - 1) / 2]); i = (i - 1) / 2)
+        h->items[i] = h->items[(i - 1) / 2];
+    h->items[i] = item;
+}
+
 void heap_push(struct heap *h, double key, int index)
 {
     assert(h->n < h->max);
     struct heap_item item = { key, index };
-    int i = h->n++;
-    for (; i > 0 && before(item, h->items[(i - 1) / 2]); i = (i - 1) / 2)
-        h->items[i] = h->items[(i - 1) / 2];
-    h->items[i] = item;
+    rise(h, h->n++, item);
 }
 
 struct heap_item heap_pop(struct heap *h)
@@ -49,4 +55,15 @@ struct heap_item heap_pop(struct heap *h)
     }
     h->items[i] = last;
     return first;
+}
+
+void heap_remove(struct heap *h, int index)
+{
+    for (int i = 0; i < h->n; i++) {
+        if (h->items[i].index != index)
+            continue;
+        rise(h, i, (struct heap_item){ -INFINITY, index });
+        heap_pop(h);
+        return;
+    }
 }

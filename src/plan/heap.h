@@ -18,5 +18,7 @@ void heap_fini(struct heap *h);
 void heap_push(struct heap *h, double key, int index);
 /* Removes the first item; the heap must not be empty. */
 struct heap_item heap_pop(struct heap *h);
+/* Removes the item of this index, if it is there: O(n). */
+void heap_remove(struct heap *h, int index);
 
 #endif

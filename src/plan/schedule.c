@@ -51,8 +51,7 @@ static void set_state(struct schedule *s, int task, enum task_state state)
     struct plan_task *t = &s->plan->tasks[task];
     --*counter(s, t->state);
     ++*counter(s, state);
-    if (is_final(state) && !is_final(t->state))
-        s->counts.cost_done += t->cost;
+    s->counts.cost_done += t->cost * (is_final(state) - is_final(t->state));
     t->state = state;
 }
 
@@ -145,6 +144,14 @@ void schedule_done(struct schedule *s, int task, double seconds)
     }
 }
 
+static void skip(struct schedule *s, int task, const struct plan_task *cause)
+{
+    char *why = mem_printf(NULL, "%s failed", cause->name);
+    set_state(s, task, TASK_SKIPPED);
+    set_error(&s->plan->tasks[task], why);
+    mem_free(why);
+}
+
 static void skip_dependants(struct schedule *s, int task)
 {
     int n = 0;
@@ -155,13 +162,27 @@ static void skip_dependants(struct schedule *s, int task)
             int to = s->edges.to[e];
             if (s->plan->tasks[to].state != TASK_WAITING)
                 continue;
-            set_state(s, to, TASK_SKIPPED);
-            char *why = mem_printf(NULL, "%s failed", s->plan->tasks[task].name);
-            set_error(&s->plan->tasks[to], why);
-            mem_free(why);
+            skip(s, to, &s->plan->tasks[task]);
             s->stack[n++] = to;
         }
     }
+}
+
+/* A task that nobody runs and that is to be run: its inputs say whether it is ready, waits or is skipped. */
+static void settle(struct schedule *s, int task, struct heap *queue, double key)
+{
+    const struct plan_task *t = &s->plan->tasks[task];
+    for (int k = 0; k < t->n_inputs; k++) {
+        const struct plan_task *from = &s->plan->tasks[t->input_tasks[k]];
+        if (from->state != TASK_FAILED && from->state != TASK_SKIPPED)
+            continue;
+        skip(s, task, from);
+        skip_dependants(s, task);
+        return;
+    }
+    set_state(s, task, s->pending[task] > 0 ? TASK_WAITING : TASK_READY);
+    if (s->pending[task] == 0)
+        heap_push(queue, key, task);
 }
 
 bool schedule_failed(struct schedule *s, int task, double seconds, const char *error, int64_t retries, double due)
@@ -171,8 +192,7 @@ bool schedule_failed(struct schedule *s, int task, double seconds, const char *e
     t->seconds = seconds;
     set_error(t, error);
     if (t->attempts <= retries) {
-        set_state(s, task, TASK_READY);
-        heap_push(&s->later, due, task);
+        settle(s, task, &s->later, due);
         return false;
     }
     set_state(s, task, TASK_FAILED);
@@ -200,7 +220,27 @@ void schedule_requeue(struct schedule *s, int task)
     assert(t->state == TASK_RUNNING || t->state == TASK_READY);
     if (t->state == TASK_RUNNING)
         t->attempts--;
-    make_ready(s, task);
+    settle(s, task, &s->ready, -t->path);
+}
+
+void schedule_reopen(struct schedule *s, int task)
+{
+    struct plan_task *t = &s->plan->tasks[task];
+    assert(t->state == TASK_DONE);
+    t->attempts = 0;
+    s->pending[task] = 0; /* nobody counted while it was done */
+    for (int k = 0; k < t->n_inputs; k++)
+        s->pending[task] += s->plan->tasks[t->input_tasks[k]].state != TASK_DONE;
+    for (int e = s->edges.first[task]; e < s->edges.first[task + 1]; e++) {
+        int to = s->edges.to[e];
+        s->pending[to]++;
+        if (s->plan->tasks[to].state != TASK_READY)
+            continue;
+        heap_remove(&s->ready, to);
+        heap_remove(&s->later, to);
+        set_state(s, to, TASK_WAITING);
+    }
+    settle(s, task, &s->ready, -t->path);
 }
 
 bool schedule_finished(const struct schedule *s)

@@ -35,14 +35,17 @@ void schedule_started(struct schedule *s, int task, int rank, double wall);
 /* Dependants whose inputs are all done become ready. */
 void schedule_done(struct schedule *s, int task, double seconds);
 /* One attempt failed with this message (copied). If no more than `retries`
- * attempts are used up (campaign.retries; 0: no attempt would mend it) the task is ready again and false is returned:
- * schedule_next finds it once schedule_wake was told a time of `due` or later. Else it has failed for good, everything
- * that depends on it is skipped, and true is returned. */
+ * attempts are used up (campaign.retries; 0: no attempt would mend it) the task is ready again (or waits for an input
+ * that was reopened) and false is returned: schedule_next finds it once schedule_wake was told a time of `due` or
+ * later. Else it has failed for good, everything that depends on it is skipped, and true is returned. */
 bool schedule_failed(struct schedule *s, int task, double seconds, const char *error, int64_t retries, double due);
 /* A task that schedule_next gave and that nobody may take yet: as after a failure. */
 void schedule_defer(struct schedule *s, int task, double due);
 void schedule_wake(struct schedule *s, double now);
-/* Back into the queue without counting the attempt (stopped, worker gone). */
+/* A task that is done is to be done again, since its result is gone: it waits or is ready as its inputs say, its
+ * attempts count from 0, and what needs it waits. Dependants that run go on; those that are done stay so. */
+void schedule_reopen(struct schedule *s, int task);
+/* Back into the queue without counting the attempt (stopped, worker gone, input damaged). */
 void schedule_requeue(struct schedule *s, int task);
 
 /* Nothing is ready, running or waiting. */

@@ -88,6 +88,78 @@ static void retries_and_skips(void **state)
     plan_destroy(p);
 }
 
+/* a makes b and c, of which d is made; a's result is lost while b waits, c runs and nothing else is done. */
+static void reopened(void **state)
+{
+    (void)state;
+    struct err err;
+    struct plan *p = graph_create();
+    int a = graph_task(p, 1, -1, -1), b = graph_task(p, 2, a, -1), c = graph_task(p, 4, a, -1),
+        d = graph_task(p, 8, b, c);
+    struct schedule *s = schedule_create(p, &err);
+    schedule_started(s, schedule_next(s), 1, 0);
+    schedule_done(s, a, 1);
+    assert_int_equal(schedule_next(s), c);
+    schedule_started(s, c, 1, 0);
+    assert_true(schedule_counts(s).cost_done == 1);
+    schedule_reopen(s, a);
+    assert_true(schedule_counts(s).cost_done == 0 && schedule_counts(s).done == 0);
+    assert_int_equal(p->tasks[a].state, TASK_READY);
+    assert_int_equal(p->tasks[a].attempts, 0);
+    assert_int_equal(p->tasks[b].state, TASK_WAITING);
+    schedule_requeue(s, c); /* it could not read a's result */
+    assert_int_equal(p->tasks[c].state, TASK_WAITING);
+    assert_int_equal(schedule_next(s), a);
+    assert_int_equal(schedule_next(s), -1);
+    schedule_started(s, a, 1, 0);
+    schedule_done(s, a, 1);
+    assert_int_equal(schedule_next(s), c);
+    assert_int_equal(schedule_next(s), b);
+    schedule_started(s, b, 1, 0);
+    schedule_started(s, c, 2, 0);
+    schedule_done(s, b, 1);
+    schedule_reopen(s, a); /* what runs goes on, and counts */
+    schedule_done(s, c, 1);
+    assert_int_equal(p->tasks[d].state, TASK_READY);
+    schedule_reopen(s, c);
+    assert_int_equal(p->tasks[c].state, TASK_WAITING); /* for a */
+    assert_int_equal(p->tasks[d].state, TASK_WAITING);
+    assert_int_equal(schedule_next(s), a);
+    schedule_started(s, a, 1, 0);
+    schedule_done(s, a, 1);
+    assert_int_equal(schedule_next(s), c);
+    schedule_started(s, c, 2, 0);
+    schedule_done(s, c, 1);
+    assert_int_equal(schedule_next(s), d);
+    schedule_started(s, d, 1, 0);
+    /* while d runs its input is lost and cannot be made: d does not wait for ever */
+    schedule_reopen(s, b);
+    assert_int_equal(schedule_next(s), b);
+    schedule_started(s, b, 1, 0);
+    assert_true(schedule_failed(s, b, 1, "x", 0, 0));
+    schedule_requeue(s, d);
+    assert_int_equal(p->tasks[d].state, TASK_SKIPPED);
+    assert_true(schedule_finished(s));
+    schedule_destroy(s);
+    /* a new run, in which b fails again: of what is done and lost then nobody waits for b */
+    s = schedule_create(p, &err);
+    assert_int_equal(schedule_next(s), b);
+    schedule_started(s, b, 1, 0);
+    schedule_reopen(s, a);
+    schedule_reopen(s, c);
+    assert_true(schedule_failed(s, b, 1, "x", 0, 0));
+    assert_int_equal(p->tasks[d].state, TASK_SKIPPED);
+    schedule_started(s, schedule_next(s), 1, 0);
+    schedule_done(s, a, 1);
+    assert_int_equal(schedule_next(s), c);
+    schedule_started(s, c, 1, 0);
+    schedule_done(s, c, 1);
+    assert_true(schedule_finished(s));
+    assert_true(schedule_counts(s).cost_done == 15 && schedule_counts(s).cost_total == 15);
+    schedule_destroy(s);
+    plan_destroy(p);
+}
+
 static void simulation_small(void **state)
 {
     (void)state;
@@ -163,7 +235,7 @@ static void nothing_quadratic(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(longest_path_first), cmocka_unit_test(retries_and_skips),
-                                        cmocka_unit_test(simulation_small), cmocka_unit_test(simulation_bounds),
-                                        cmocka_unit_test(nothing_quadratic) };
+                                        cmocka_unit_test(reopened),           cmocka_unit_test(simulation_small),
+                                        cmocka_unit_test(simulation_bounds),  cmocka_unit_test(nothing_quadratic) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
