@@ -168,7 +168,8 @@ static void test_theft_is_of_the_queries(void **state)
     stolen.pixels = mem_alloc(6, 3 * 16 * 16, &err);
     for (int i = 0; i < 6; i++)
         memcpy(stolen.pixels + i * 3 * 16 * 16, all.pixels + indices[i] * 3 * 16 * 16, 3 * 16 * 16);
-    assert_int_equal(images_resize(&stolen, 8, &err), 0);
+    const struct resize_to small = resize_square(8);
+    assert_int_equal(images_resize(&stolen, &small, &err), 0);
     char out[PATH_MAX];
     snprintf(out, sizeof out, "%s", in_dir("thief.safetensors"));
     const struct train_request request = { .block = block,
