@@ -8,4 +8,4 @@ if(dinf_cuda)
 endif()
 install(DIRECTORY jobs configs analysis DESTINATION share/dinf USE_SOURCE_PERMISSIONS
         PATTERN __pycache__ EXCLUDE PATTERN "*.pyc" EXCLUDE)
-install(FILES README.md DESTINATION share/dinf)
+install(FILES README.md CHANGELOG.md CITATION.cff DESTINATION share/dinf)

@@ -186,7 +186,7 @@ done < <(find "$root/lib" "$root/libexec" -type f ! -name '*.sh' ! -name host-li
 
 # ---- texts, configs, tests, licences
 
-cp -r configs analysis README.md "$root/"
+cp -r configs analysis README.md CHANGELOG.md CITATION.cff "$root/"
 cp -r jobs "$root/"
 # what tests/gpu/run.sh needs
 cp tests/e2e/tiny.cfg "$root/tests/e2e/"

@@ -16,7 +16,8 @@ import tempfile
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = sorted(p for p in ROOT.rglob("*.md") if not p.relative_to(ROOT).parts[0].startswith(("build", "runs")))
+PAGES = sorted(p for name in ("README.md", "CHANGELOG.md", "bad_input.md") for p in ROOT.rglob(name)
+               if not p.relative_to(ROOT).parts[0].startswith(("build", "runs")))
 FIRST_PAGE_LINES = 120
 FOLDERS = ("analysis", "cmake", "configs", "containers", "jobs", "src", "tests")
 # options of other programs: CMake, ctest, sbatch, srun, mpirun, compute-sanitizer

@@ -2,7 +2,7 @@
 """Golden values of networks, losses and training steps by PyTorch in double precision.
 
 Writes golden.safetensors beside itself. Weights, images and answers follow the
-formulas below, which tests/unit/nn/golden.h repeats, so that only results are stored."""
+formulas below, which tests/unit/nn/fixtures.h repeats, so that only results are stored."""
 import os
 
 import numpy as np
