@@ -127,9 +127,10 @@ static void foreign_characters(void **state)
         { "a = ( { name = \"\xC3\xA9v\xC2\xA0\"; }, x );", NULL,
           "c.cfg:1: syntax error at or just before: a = ( { name = \"\xC3\xA9v\xC2\xA0\"; }, x );; column 19 has a "
           "no-break space (U+00A0)" },
-        { "a = { b = 1; };", "a.b\xE2\x80\x8B.c=2",
-          "--set a.b\xE2\x80\x8B.c=2: there is no \"b\xE2\x80\x8B\"; did you mean \"b\"?; column 4 has a zero-width "
-          "space (U+200B)" },
+        { "a = { epochs = 1; };", "a.epochs\xE2\x80\x8B.c=2",
+          "--set a.epochs\xE2\x80\x8B.c=2: there is no \"epochs\xE2\x80\x8B\"; did you mean \"epochs\"?; column 9 has "
+          "a "
+          "zero-width space (U+200B)" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         expect(cases[i][0], cases[i][1], cases[i][2]);
