@@ -113,7 +113,7 @@ static inline int number_of(const struct images *im, int64_t k)
 }
 
 struct folder {
-    char path[128];
+    char path[64];
 };
 
 static inline void folder_open(struct folder *f)
