@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "conf/character.h"
 #include "conf/internal.h"
 
 static int append_string(char ***list, int *n, char *s, struct err *err)
@@ -35,12 +36,44 @@ const char *conf_keep_name(struct conf *conf, const char *name, struct err *err)
                : conf->files[conf->n_files - 1];
 }
 
+struct conf_mark {
+    const char *file; /* one of conf->files */
+    int line, column;
+    uint32_t code;
+};
+
+int conf_mark(struct conf *conf, const char *file, int line, int column, uint32_t code, struct err *err)
+{
+    size_t n = (size_t)conf->n_marks;
+    struct conf_mark *grown = mem_grow(conf->marks, n, n + 1, sizeof *grown, err);
+    if (grown == NULL)
+        return -1;
+    conf->marks = grown;
+    conf->marks[conf->n_marks++] = (struct conf_mark){ file, line, column, code };
+    return 0;
+}
+
+/* "; column 7 of the line has a ..." if a name that looks right is not. */
+static void add_mark(const struct conf *conf, const char *file, int line, char *out, size_t size)
+{
+    char name[CHARACTER_TEXT];
+    for (int i = 0; i < conf->n_marks; i++) {
+        const struct conf_mark *m = &conf->marks[i];
+        if (m->line != line || strcmp(m->file, file) != 0)
+            continue;
+        character_text(m->code, name);
+        snprintf(out, size, "; column %d has a %s", m->column, name);
+        return;
+    }
+}
+
 static void add_error(struct conf *conf, const char *file, int line, const char *format, va_list ap)
 {
     char text[2048];
     int n = line > 0 ? snprintf(text, sizeof text, "%.1000s:%d: ", file, line)
                      : snprintf(text, sizeof text, "%.1000s: ", file);
     vsnprintf(text + n, sizeof text - (size_t)n, format, ap);
+    add_mark(conf, file, line, text + strlen(text), sizeof text - strlen(text));
     for (int i = 0; i < conf->n_errors; i++)
         if (strcmp(conf->errors[i], text) == 0)
             return; /* a sweep meets the same mistake in every combination */
@@ -281,6 +314,7 @@ void conf_destroy(struct conf *conf)
         mem_free(conf->files[i]);
     mem_free(conf->errors);
     mem_free(conf->files);
+    mem_free(conf->marks);
     mem_free(conf->text);
     mem_free(conf);
 }

@@ -36,6 +36,8 @@ struct conf {
     int n_errors;
     char **files; /* files read */
     int n_files;
+    struct conf_mark *marks; /* characters in strings that cannot be seen for what they are */
+    int n_marks;
 };
 
 /* Reads `path`, expands ${ENV} in strings (an unset variable is an error),

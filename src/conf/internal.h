@@ -31,6 +31,9 @@ const char *conf_keep_name(struct conf *conf, const char *name, struct err *err)
 void conf_error_at(struct conf *conf, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Errors of this line will say that the string in it has this character at this column (from 1). */
+int conf_mark(struct conf *conf, const char *file, int line, int column, uint32_t code, struct err *err);
+
 struct conf_node *node_create(enum conf_type type, const char *name, const char *file, int line, struct err *err);
 void node_destroy(struct conf_node *node);
 int node_append(struct conf_node *parent, struct conf_node *child, struct err *err);

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/names.h"
+#include "conf/character.h"
 #include "conf/internal.h"
 
 enum { PART = 128, NAMES_MAX = 256 };
@@ -100,12 +101,23 @@ static int store(struct conf *conf, struct conf_node *parent, int i, const char 
     return -1;
 }
 
+/* `label` is "--set ..." of the text. */
+static int mark_characters(struct conf *conf, const char *label, const char *text, struct err *err)
+{
+    uint32_t code;
+    int column = 1;
+    for (size_t n; (n = character_decode(text, strlen(text), &code)) > 0; text += n, column++)
+        if (character_find(code) != NULL)
+            return conf_mark(conf, label, 0, column, code, err);
+    return 0;
+}
+
 int override_apply(struct conf *conf, const char *text, struct err *err)
 {
     char label[512], part[PART];
     snprintf(label, sizeof label, "--set %.480s", text);
     const char *file = conf_keep_name(conf, label, err), *equals = strchr(text, '=');
-    if (file == NULL)
+    if (file == NULL || mark_characters(conf, file, text, err) != 0)
         return -1;
     struct conf_node at = { .file = file };
     if (equals == NULL || equals == text) {

@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "conf/character.h"
 #include "conf/internal.h"
 
 enum { INCLUDE_DEPTH = 10, NESTING = 64, TOKEN = 80 };
@@ -23,7 +24,7 @@ struct scan {
     struct err *err;
     enum mode mode;
     int nesting;
-    bool too_deep;
+    bool too_deep, no_memory;
 };
 
 static int add_text(struct source *s, const char *text, size_t n, struct err *err)
@@ -148,10 +149,53 @@ void source_check_value(struct conf *conf, const struct conf_node *node, const c
     }
 }
 
+/* From 1, in characters: text is known to be UTF-8. */
+static int column_of(const char *start, const char *p)
+{
+    int column = 1;
+    for (; start < p; start++)
+        column += (*start & 0xC0) != 0x80;
+    return column;
+}
+
+/* In a string: for errors of the line to name. Its length in bytes. */
+static size_t scan_character(struct scan *s, const char *start, const char *p, const char *end, const char *file,
+                             int line)
+{
+    uint32_t code = 0;
+    size_t n = character_decode(p, (size_t)(end - p), &code);
+    if (character_find(code) != NULL && conf_mark(s->conf, file, line, column_of(start, p), code, s->err) != 0)
+        s->no_memory = true;
+    return n > 0 ? n : 1;
+}
+
+/* Outside of strings and comments nothing but ASCII has a meaning; said once a line. */
+static void foreign_character(struct scan *s, const char *start, const char *p, const char *end, const char *file,
+                              int line)
+{
+    char name[CHARACTER_TEXT];
+    uint32_t code = 0;
+    character_decode(p, (size_t)(end - p), &code);
+    const struct character *c = character_find(code);
+    character_text(code, name);
+    if (c != NULL)
+        conf_error_at(s->conf, file, line, "column %d has a %s: write %s in its place", column_of(start, p), name,
+                      c->instead);
+    else
+        conf_error_at(s->conf, file, line, "column %d has the %s outside of a string", column_of(start, p), name);
+}
+
+static bool is_foreign(char c)
+{
+    return (unsigned char)c >= 0x7F || ((unsigned char)c < ' ' && strchr("\t\r\n\f", c) == NULL);
+}
+
 /* Follows the tokens of one line. */
 static void scan_line(struct scan *s, const char *p, const char *end, const char *file, int line)
 {
     char problem[256];
+    bool foreign = false;
+    const char *start = p;
     if (s->mode == MODE_LINE_COMMENT)
         s->mode = MODE_PLAIN;
     while (p < end) {
@@ -159,7 +203,7 @@ static void scan_line(struct scan *s, const char *p, const char *end, const char
         if (s->mode == MODE_STRING) {
             if (c == '"')
                 s->mode = MODE_PLAIN;
-            p += c == '\\' ? 2 : 1;
+            p += c == '\\' ? 2 : scan_character(s, start, p, end, file, line);
         } else if (s->mode == MODE_BLOCK_COMMENT) {
             bool closes = c == '*' && next == '/';
             if (closes)
@@ -181,6 +225,11 @@ static void scan_line(struct scan *s, const char *p, const char *end, const char
         } else if (isalpha((unsigned char)c) || c == '*') {
             while (p < end && (isalnum((unsigned char)*p) || *p == '-' || *p == '_' || *p == '*'))
                 p++;
+        } else if (is_foreign(c)) {
+            if (!foreign)
+                foreign_character(s, start, p, end, file, line);
+            foreign = true;
+            p++;
         } else {
             if (c == '@')
                 conf_error_at(s->conf, file, line, "@include \"FILE\" must stand on a line of its own");
@@ -222,33 +271,6 @@ struct chain {
     const char *file;
     int depth;
 };
-
-/* The bytes of the UTF-8 sequence at p, 0 if there is none (RFC 3629, section 4). */
-static size_t sequence(const unsigned char *p, size_t left)
-{
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
-    if (n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-    bool overlong = (p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xF0 && p[1] < 0x90);
-    bool surrogate = p[0] == 0xED && p[1] > 0x9F, beyond = p[0] == 0xF4 && p[1] > 0x8F;
-    return overlong || surrogate || beyond ? 0 : n;
-}
-
-/* The first line that is not UTF-8; 0: all is. */
-static int not_utf8(const char *text, size_t bytes)
-{
-    int line = 1;
-    for (size_t i = 0, n; i < bytes; i += n) {
-        n = sequence((const unsigned char *)text + i, bytes - i);
-        if (n == 0)
-            return line;
-        line += text[i] == '\n';
-    }
-    return 0;
-}
 
 static int read_file(struct scan *s, const char *path, const char *from, int from_line, const struct chain *outer);
 
@@ -295,7 +317,7 @@ static int read_file(struct scan *s, const char *path, const char *from, int fro
     }
     static const char mark[] = "\xEF\xBB\xBF"; /* Windows editors begin UTF-8 text with it */
     size_t skip = bytes >= 3 && memcmp(data, mark, 3) == 0 ? 3 : 0;
-    int line = not_utf8(data + skip, bytes - skip);
+    int line = character_not_utf8(data + skip, bytes - skip);
     if (line > 0) {
         conf_error_at(s->conf, file, line, "this is not UTF-8 text");
         rc = 0;
@@ -314,7 +336,7 @@ static int read_file(struct scan *s, const char *path, const char *from, int fro
             goto out;
         if (include == 0) {
             scan_line(s, p, stop, file, line);
-            if (add_line(s->out, p, (size_t)(stop - p), file, line, s->err) != 0)
+            if (s->no_memory || add_line(s->out, p, (size_t)(stop - p), file, line, s->err) != 0)
                 goto out;
         }
         p = stop + 1;

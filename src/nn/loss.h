@@ -15,7 +15,7 @@ struct loss_shape {
 struct loss_input {
     const float *z;        /* (rows, dim) device */
     const float *target;   /* (rows, dim) device; NULL unless targets */
-    const int32_t *labels; /* (images) device; NULL if the data set has none */
+    const int32_t *labels; /* (images) device, from 0, -1: none; NULL if the data set has none */
 };
 
 struct loss;
@@ -24,7 +24,7 @@ struct loss_kind {
     struct nn_row row;
     int views; /* of each image, without targets; 0: it needs targets */
     bool accepts_targets;
-    bool needs_labels;
+    bool needs_labels; /* every image has one */
     int least_images; /* of a step */
     /* -1 with a message if it cannot work on this shape. Device borrowed. */
     struct loss *(*create)(struct device *, const void *options, const struct loss_shape *, struct err *);

@@ -49,6 +49,9 @@ static int check_request(const struct trainer *t, struct err *err)
         return err_set(err, "the loss %s has no use for a victim's answers", loss->row.name);
     if (loss->needs_labels && im->labels == NULL)
         return err_set(err, "the loss %s needs labels, the images have none", loss->row.name);
+    for (int64_t i = 0; loss->needs_labels && i < im->n; i++)
+        if (im->labels[i] < 0)
+            return err_set(err, "the loss %s needs labels, image %lld has none", loss->row.name, (long long)i);
     return 0;
 }
 

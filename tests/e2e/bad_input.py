@@ -9,6 +9,7 @@ file has appeared or changed. --markdown prints the table, which is kept in bad_
 """
 import argparse
 import fcntl
+import gzip
 import json
 import os
 import re
@@ -191,6 +192,13 @@ bad_config("above its bound", "batch = 8;", "batch = 100000;", "1 .. 65536")
 bad_config("no trials", "seed = 1;", "seed = 1; trials = 0;", "trials = 0")
 bad_config("an integer beyond 32 bits without L", "seed = 1;", "seed = 4294967297;", "write 4294967297L")
 bad_config("an integer beyond 64 bits", "seed = 1;", "seed = 99999999999999999999L;", "c.cfg:1")
+bad_config("a blank that is none", "epochs = 2;", "epochs =\u00a02;",
+           "c.cfg:13: column 98 has a no-break space (U+00A0): write a blank in its place")
+bad_config("a minus that is none", "seed = 1;", "seed = \u22121;", "has a minus sign (U+2212): write - in its place")
+bad_config("quotes of a word processor", 'device = "ref"', "device = \u201cref\u201d",
+           'has a left double quotation mark (U+201C): write " in its place')
+bad_config("a name that ends with nothing to be seen", 'queries = "outside"', 'queries = "outside\u200b"',
+           'did you mean "outside"?; column 50 has a zero-width space (U+200B)')
 bad_config("a NaN", "epochs = 2;", "lr = nan;", "c.cfg:13: syntax error")
 bad_config("a bracket is missing", "batch = 8; }; }", "batch = 8; ; }", "c.cfg:13: syntax error")
 bad_config("the file ends early", CONFIG[-60:], "", "syntax error")
@@ -281,15 +289,15 @@ def bad_representations(what, says, members="m.npy", heldout="h.npy", role="susp
                      + (other if victims == 1 else '{ name = "other"; role = "victim"; heldout = "heldout";'))
         x = np.random.default_rng(0).normal(size=(32, 8))
         np.save("m.npy", x), np.save("h.npy", x[::-1]), np.save("short.npy", x[1:]), np.save("wide.npy", np.hstack([x, x]))
-        np.save("whole.npy", np.ones((32, 8), int)), np.save("flat.npy", x[:, 0])
+        np.save("text.npy", np.full((32, 8), "a")), np.save("flat.npy", x[:, 0])
         return "run", "c.cfg"
     ROWS.append((what, make, says, 2, problems))
 
 
 bad_representations("representations of too few images", "short.npy has 31 rows where the set has 32", heldout="short.npy")
 bad_representations("representations that are missing", "c.cfg:12: cannot open", members="none.npy")
-bad_representations("representations that are whole numbers", "does not hold representations", members="whole.npy")
-bad_representations("representations in one dimension", "does not hold representations", members="flat.npy")
+bad_representations("representations that are text", "'<U1' (text) is not supported", members="text.npy")
+bad_representations("representations in one dimension", "this has the shape (32,)", members="flat.npy")
 bad_representations("representations of two lengths", "length 16, but others of api have 8", heldout="wide.npy")
 bad_representations("representations of the members alone", 'of the held-out images "heldout"', heldout=None)
 bad_representations("representations of two victims' members in one file", 'name the set, as outside = "FILE.npy"',
@@ -415,6 +423,38 @@ def _():
     return with_data('format = "cifar10"; path = "cifar";')
 
 
+@row("CIFAR-10: the Python version", "cifar holds data_batch_1, which is another version of CIFAR-10")
+def _():
+    write("cifar/data_batch_1", "x")
+    return with_data('format = "cifar10"; path = "cifar";')
+
+
+@row("CIFAR-100: the folder above the Python version", "data holds cifar-100-python, which is another version")
+def _():
+    write("data/cifar-100-python/train", "x")
+    return with_data('format = "cifar100"; path = "data";')
+
+
+@row("CIFAR-10: the archive", "cifar-10-binary.tar.gz is an archive: unpack that of the binary version")
+def _():
+    write("cifar-10-binary.tar.gz", "x")
+    return with_data('format = "cifar10"; path = "cifar-10-binary.tar.gz";')
+
+
+@row("CIFAR-10: a batch where the folder is wanted", "is not a folder")
+def _():
+    cifar10("cifar")
+    return with_data('format = "cifar10"; path = "cifar/test_batch.bin";')
+
+
+@row("CIFAR-10: a batch that is a pipe", "data_batch_1.bin is not a file")
+def _():
+    cifar10("cifar")
+    os.remove("cifar/data_batch_1.bin")
+    os.mkfifo("cifar/data_batch_1.bin")
+    return with_data('format = "cifar10"; path = "cifar";')
+
+
 @row("CIFAR-10: a batch is missing", "data_batch_5.bin")
 def _():
     cifar10("cifar", only=[f"data_batch_{i}.bin" for i in range(1, 5)])
@@ -472,7 +512,7 @@ def _():
     return with_data('format = "npy"; path = "x.npy";')
 
 
-@row("images .npy: floats where bytes belong", "x.npy")
+@row("images .npy: floats where bytes belong", "x.npy holds float32: images of a data set are integers")
 def _():
     save("x.npy", np.zeros((4, 3, 8, 8), np.float32))
     return with_data('format = "npy"; path = "x.npy";')
@@ -497,10 +537,68 @@ def _():
     return with_data('format = "npy"; path = "x.npy"; labels = "y.npy";')
 
 
-@row("images .npy: no images at all", "x.npy")
+@row("images .npy: no images at all", "x.npy holds no images: its shape is (0, 3, 8, 8)")
 def _():
     save("x.npy", np.zeros((0, 3, 8, 8), np.uint8))
     return with_data('format = "npy"; path = "x.npy";')
+
+
+@row("images .npy: beyond a byte", "x.npy: element [3, 2, 7, 7] is 256, not 0 to 255")
+def _():
+    x = np.zeros((4, 3, 8, 8), np.int16)
+    x[-1, -1, -1, -1] = 256
+    save("x.npy", np.asfortranarray(x))
+    return with_data('format = "npy"; path = "x.npy";')
+
+
+@row("images .npy: a label below -1", "y.npy: label -2 of image 1 is out of range: labels count from 0, -1 is none")
+def _():
+    save("x.npy", np.zeros((4, 3, 8, 8), np.uint8))
+    save("y.npy", np.array([-1, -2, 0, 1]))
+    return with_data('format = "npy"; path = "x.npy"; labels = "y.npy";')
+
+
+@row("images .npy: labels that are no whole numbers", "y.npy holds float64: labels are integers")
+def _():
+    save("x.npy", np.zeros((4, 3, 8, 8), np.uint8))
+    save("y.npy", np.zeros(4))
+    return with_data('format = "npy"; path = "x.npy"; labels = "y.npy";')
+
+
+@row("images .npy: a pipe", "x.npy is not a regular file")
+def _():
+    os.mkfifo("x.npy")
+    return with_data('format = "npy"; path = "x.npy";')
+
+
+@row("images .npy: labels that are a device", "is not a regular file")
+def _():
+    save("x.npy", np.zeros((4, 3, 8, 8), np.uint8))
+    return with_data('format = "npy"; path = "x.npy"; labels = "/dev/zero";')
+
+
+@row("images: a crop beyond what is left of them", "crop = 7 is more than the 6 pixels of the shorter side after size")
+def _():
+    save("x.npy", np.zeros((4, 3, 16, 8), np.uint8))
+    return with_data('format = "npy"; path = "x.npy"; size = 6; crop = 7;')
+
+
+@row("held-out images that are not square", "an encoder takes square images, these are 8 x 6")
+def _():
+    save("x.npy", np.random.default_rng(0).integers(0, 256, (32, 3, 8, 6), dtype=np.uint8))
+    write_config('heldout = "heldout"', 'heldout = "odd"')
+    write("c.cfg", open("c.cfg").read().replace("datasets = (", 'datasets = (\n    { name = "odd"; format = "npy"; '
+                                                'path = "x.npy"; },'))
+    return ("run", "c.cfg")
+
+
+@row("queries that are not square", "an encoder takes square images, these are 8 x 6")
+def _():
+    save("x.npy", np.random.default_rng(0).integers(0, 256, (32, 3, 8, 6), dtype=np.uint8))
+    write_config('queries = "outside"', 'queries = "odd"')
+    write("c.cfg", open("c.cfg").read().replace("datasets = (", 'datasets = (\n    { name = "odd"; format = "npy"; '
+                                                'path = "x.npy"; },'))
+    return ("run", "c.cfg")
 
 
 # ---- audit ----
@@ -532,14 +630,72 @@ def _():
     return audit_of(write("h.npy", b"PK\x03\x04 and so on"))
 
 
-@row("audit: .npy of whole numbers", "h.npy")
+@row("audit: .npz", "h.npy: not a .npy file but a ZIP archive, as numpy.savez writes .npz: save one array by numpy.save")
 def _():
-    return audit_of(save("h.npy", np.zeros((40, 4), np.int32)))
+    with open("h.npy", "wb") as f:
+        np.savez(f, rows_of())
+    return audit_of("h.npy")
 
 
-@row("audit: .npy in Fortran order", "Fortran")
+@row("audit: .npy that is packed", "h.npy.gz: not a .npy file but compressed by gzip: unpack it first")
 def _():
-    return audit_of(save("h.npy", np.asfortranarray(rows_of())))
+    save("h.npy", rows_of())
+    return audit_of(write("h.npy.gz", gzip.compress(open("h.npy", "rb").read(), mtime=0)))
+
+
+@row("audit: a table of text", "h.csv: not a .npy file")
+def _():
+    return audit_of(write("h.csv", "1,2,3,4\n" * 40))
+
+
+@row("audit: an empty file", "h.npy: not a .npy file but an empty file")
+def _():
+    return audit_of(write("h.npy", b""))
+
+
+@row("audit: .npy of records", "h.npy: an array of records: save one of its fields by itself")
+def _():
+    return audit_of(save("h.npy", np.zeros(40, [("a", "f4"), ("b", "f8")])))
+
+
+@row("audit: .npy of a type that NumPy does not know", "(raw bytes, as bfloat16 is saved) is not supported")
+def _():
+    return audit_of(save("h.npy", np.zeros((40, 4), "V2")))
+
+
+@row("audit: .npy of one axis", "this has the shape (40,)")
+def _():
+    return audit_of(save("h.npy", np.zeros(40)))
+
+
+@row("audit: .npy of a number", "this has the shape ()")
+def _():
+    return audit_of(save("h.npy", np.float32(3)))
+
+
+@row("audit: .npy without rows, however wide", "h.npy is empty: its shape is (0, 2147483648)")
+def _():
+    return audit_of(save("h.npy", np.zeros((0, 2 ** 31), np.float32)))
+
+
+@row("audit: .npy without columns", "h.npy is empty: its shape is (40, 0)")
+def _():
+    return audit_of(save("h.npy", np.zeros((40, 0), np.float32, order="F")))
+
+
+@row("audit: a NaN of half a float in Fortran order", "h.npy: row 7, column 2 (from 0) is not a number")
+def _():
+    x = rows_of().astype(">f2")
+    x[7, 2] = np.nan
+    return audit_of(save("h.npy", np.asfortranarray(x)))
+
+
+@row("audit: .npy of two arrays", "oversized: the shape needs 1280 bytes of data, the file has 2688: one array a file")
+def _():
+    with open("h.npy", "wb") as f:
+        np.save(f, rows_of())
+        np.save(f, rows_of())
+    return audit_of("h.npy")
 
 
 @row("audit: .npy of complex numbers", "h.npy")
@@ -971,10 +1127,56 @@ def _():
     return ("embed", "--weights", "w.safetensors", "--images", "x.npy", "--out", "r.npy", "--device", "ref")
 
 
-@row("embed: images of doubles", "x.npy")
+@row("embed: images of bool", "x.npy holds bool: images are integers of 0 to 255, or floats")
 def _():
     safetensors("w.safetensors", resnet10())
-    return embed_of("w.safetensors", np.zeros((2, 3, 8, 8)))
+    return embed_of("w.safetensors", np.zeros((2, 3, 8, 8), bool))
+
+
+@row("embed: integers beyond a byte", "x.npy: element [1, 0, 0, 0] is -1, not 0 to 255")
+def _():
+    safetensors("w.safetensors", resnet10())
+    x = np.zeros((2, 3, 8, 8), np.int64)
+    x[1, 0, 0, 0] = -1
+    return embed_of("w.safetensors", x)
+
+
+@row("embed: a double beyond a float", "x.npy: image 1 (from 0) holds infinity")
+def _():
+    safetensors("w.safetensors", resnet10())
+    x = np.zeros((2, 3, 8, 8))
+    x[1, 0, 0, 0] = 1e300
+    return embed_of("w.safetensors", x)
+
+
+@row("embed: images in three dimensions", "x.npy: images have 4 dimensions, (n, 3, h, w) or (n, h, w, 3); this has")
+def _():
+    safetensors("w.safetensors", resnet10())
+    return embed_of("w.safetensors", np.zeros((3, 8, 8), np.uint8))
+
+
+@row("embed: images that are not square", "--size N makes the shorter side N, and with --crop N of that the middle is kept")
+def _():
+    safetensors("w.safetensors", resnet10())
+    return embed_of("w.safetensors", np.zeros((2, 3, 8, 12), np.uint8))
+
+
+@row("embed: floats that are not square, to be resized", "x.npy: images of 8 x 12 pixels, an encoder takes square ones")
+def _():
+    safetensors("w.safetensors", resnet10())
+    return embed_of("w.safetensors", np.zeros((2, 3, 8, 12), np.float32), "--size", "8")
+
+
+@row("embed: a crop beyond the images", "x.npy: crop = 9 is more than the 8 pixels of the shorter side")
+def _():
+    safetensors("w.safetensors", resnet10())
+    return embed_of("w.safetensors", np.zeros((2, 3, 8, 12), np.uint8), "--crop", "9")
+
+
+@row("embed: a crop beyond the size", "x.npy: crop = 7 is more than the 6 pixels of the shorter side after size")
+def _():
+    safetensors("w.safetensors", resnet10())
+    return embed_of("w.safetensors", np.zeros((2, 3, 8, 12), np.float32), "--size", "6", "--crop", "7")
 
 
 @row("embed: images of two channels", "x.npy")
@@ -1021,6 +1223,16 @@ def own_encoder(*more):
 @row("embed: another architecture than the file's", "is a resnet10, not a resnet18")
 def _():
     return own_encoder("--arch", "resnet18")
+
+
+@row("embed: a crop that is not the file's size", "--crop 6: w.safetensors takes 8 x 8 pixels")
+def _():
+    return own_encoder("--crop", "6")
+
+
+@row("embed: a size in place of the file's", "--size has no effect")
+def _():
+    return own_encoder("--size", "8")
 
 
 @row("embed: another stem than the file's", "has stem cifar, not imagenet")

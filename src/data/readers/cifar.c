@@ -55,11 +55,14 @@ int cifar_open(const struct cifar_variant *v, const struct cifar_options *o, str
 {
     *f = (struct cifar_files){ .label_bytes = v->label_bytes, .classes = (int)o->classes };
     *shape = (struct images){ .c = 3, .h = CIFAR_SIDE, .w = CIFAR_SIDE };
+    char folder[CIFAR_PATH];
+    if (cifar_folder(v, o->path, folder, err) != 0)
+        return -1;
     if (strcmp(o->split, "test") != 0)
         for (int i = 0; i < v->n_train; i++)
-            if (add_file(f, o->path, v->train[i], shape, err) != 0)
+            if (add_file(f, folder, v->train[i], shape, err) != 0)
                 return -1;
-    return strcmp(o->split, "train") != 0 ? add_file(f, o->path, v->test, shape, err) : 0;
+    return strcmp(o->split, "train") != 0 ? add_file(f, folder, v->test, shape, err) : 0;
 }
 
 static int check_label(int label, int classes, const char *what, int64_t number, struct err *err)

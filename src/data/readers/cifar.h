@@ -8,7 +8,13 @@
 
 #include "data/dataset.h"
 
-enum { CIFAR_SIDE = 32, CIFAR_PIXELS = 3 * CIFAR_SIDE * CIFAR_SIDE, CIFAR_FILES_MAX = 8, CIFAR_PATH = 1024 };
+enum {
+    CIFAR_SIDE = 32,
+    CIFAR_PIXELS = 3 * CIFAR_SIDE * CIFAR_SIDE,
+    CIFAR_FILES_MAX = 8,
+    CIFAR_PATH = 1024,
+    CIFAR_FOREIGN_MAX = 8
+};
 
 /* Options of both formats. */
 struct cifar_options {
@@ -23,8 +29,16 @@ struct cifar_variant {
     const char *train[CIFAR_FILES_MAX - 1];
     int n_train;
     const char *test;
-    int label_bytes; /* the last of them is the label */
+    int label_bytes;                     /* the last of them is the label */
+    const char *name, *folder, *archive; /* of the set, of its binary version unpacked and packed */
+    /* What the same set's other versions have: in their folders, those folders, packed. */
+    const char *foreign[CIFAR_FOREIGN_MAX + 1];
+    const char *other, *other_file; /* the format of another set, and a file that tells it */
 };
+
+/* The folder with the files: `path`, or its subfolder of the variant's name. What people give
+ * in its place is named for what it is. */
+int cifar_folder(const struct cifar_variant *v, const char *path, char out[CIFAR_PATH], struct err *err);
 
 /* The files of a split, in order, and how to read their records. */
 struct cifar_files {

@@ -6,7 +6,7 @@
 
 static const struct option options[] = {
     { "path", OPTION_STRING, offsetof(struct cifar_options, path), NULL, 0, 0, NULL, NULL,
-      "folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin" },
+      "folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin, or that which holds cifar-10-batches-bin" },
     { "split", OPTION_CHOICE, offsetof(struct cifar_options, split), "train", 0, 0, cifar_splits, NULL,
       "which files; all: those of train, then those of test" },
     { "classes", OPTION_INT, offsetof(struct cifar_options, classes), "10", 1, 256, NULL, NULL,
@@ -19,6 +19,13 @@ static const struct cifar_variant variant = {
     .n_train = 5,
     .test = "test_batch.bin",
     .label_bytes = 1,
+    .name = "CIFAR-10",
+    .folder = "cifar-10-batches-bin",
+    .archive = "cifar-10-binary.tar.gz",
+    .foreign = { "data_batch_1", "test_batch", "data_batch_1.mat", "cifar-10-batches-py", "cifar-10-batches-mat",
+                 "cifar-10-python.tar.gz", "cifar-10-matlab.tar.gz" },
+    .other = "cifar100",
+    .other_file = "train.bin",
 };
 
 static int describe(const void *in, struct images *shape, struct err *err)

@@ -6,7 +6,7 @@
 
 static const struct option options[] = {
     { "path", OPTION_STRING, offsetof(struct cifar_options, path), NULL, 0, 0, NULL, NULL,
-      "folder with train.bin and test.bin" },
+      "folder with train.bin and test.bin, or that which holds cifar-100-binary" },
     { "split", OPTION_CHOICE, offsetof(struct cifar_options, split), "train", 0, 0, cifar_splits, NULL,
       "which files; all: those of train, then those of test" },
     { "classes", OPTION_INT, offsetof(struct cifar_options, classes), "100", 1, 256, NULL, NULL,
@@ -19,6 +19,13 @@ static const struct cifar_variant variant = {
     .n_train = 1,
     .test = "test.bin",
     .label_bytes = 2,
+    .name = "CIFAR-100",
+    .folder = "cifar-100-binary",
+    .archive = "cifar-100-binary.tar.gz",
+    .foreign = { "train", "test", "train.mat", "cifar-100-python", "cifar-100-matlab", "cifar-100-python.tar.gz",
+                 "cifar-100-matlab.tar.gz" },
+    .other = "cifar10",
+    .other_file = "data_batch_1.bin",
 };
 
 static int describe(const void *in, struct images *shape, struct err *err)

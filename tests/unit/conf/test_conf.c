@@ -102,6 +102,72 @@ static void bad_files(void **state)
     }
 }
 
+/* What looks right and is not is named where it stands; columns count characters. */
+static void foreign_characters(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        { "a = 1;\nb =\xC2\xA0"
+          "2;",
+          NULL, "c.cfg:2: column 4 has a no-break space (U+00A0): write a blank in its place" },
+        { "/* \xC3\xA9 */ b\xE2\x80\x8B = 2;", NULL,
+          "c.cfg:1: column 10 has a zero-width space (U+200B): write nothing in its place" },
+        { "a = \xE2\x80\x9Cx\xE2\x80\x9D;", NULL,
+          "c.cfg:1: column 5 has a left double quotation mark (U+201C): write \" in its place" },
+        { "a = \xE2\x88\x92"
+          "1;",
+          NULL, "c.cfg:1: column 5 has a minus sign (U+2212): write - in its place" },
+        { "a = 1\xC2\xAD;", NULL, "c.cfg:1: column 6 has a soft hyphen (U+00AD): write nothing in its place" },
+        { "a = 1\xEF\xBC\x9B", NULL,
+          "c.cfg:1: column 6 has a fullwidth form (U+FF1B): write the character of ordinary width in its place" },
+        { "a = 1;\n\xEF\xBB\xBF"
+          "b = 1;",
+          NULL, "c.cfg:2: column 1 has a byte order mark (U+FEFF): write nothing in its place" },
+        { "a = \x01"
+          "1;",
+          NULL, "c.cfg:1: column 5 has a control character (U+0001): write nothing in its place" },
+        { "\xC3\xA9 = 1;", NULL, "c.cfg:1: column 1 has the character U+00E9 outside of a string" },
+        { "# \xC2\xA0\na = \"\xC2\xA0\";\n// \xE2\x80\x9C\n/* \xC2\xAD\n*/", NULL, "" },
+        { "a = ( { name = \"\xC3\xA9v\xC2\xA0\"; }, x );", NULL,
+          "c.cfg:1: syntax error at or just before: a = ( { name = \"\xC3\xA9v\xC2\xA0\"; }, x );; column 19 has a "
+          "no-break space (U+00A0)" },
+        { "a = { epochs = 1; };", "a.epochs\xE2\x80\x8B.c=2",
+          "--set a.epochs\xE2\x80\x8B.c=2: there is no \"epochs\xE2\x80\x8B\"; did you mean \"epochs\"?; column 9 has "
+          "a "
+          "zero-width space (U+200B)" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect(cases[i][0], cases[i][1], cases[i][2]);
+    struct conf *conf = load("g = {\nlr = 1.0;\nlos = \"x\xC2\xA0\"; };", NULL, 0); /* an error of another kind */
+    conf_error(conf, conf_child(conf_child(conf->root, "g"), "los"), "nothing like this");
+    conf_error(conf, conf_child(conf_child(conf->root, "g"), "lr"), "nor this");
+    char *all = errors(conf);
+    assert_string_equal(all, "c.cfg:3: nothing like this; column 9 has a no-break space (U+00A0)\nc.cfg:2: nor this");
+    free(all);
+    conf_destroy(conf);
+}
+
+/* One element beyond the end, in the middle and at the end of a path. */
+static void beyond_the_end(void **state)
+{
+    (void)state;
+    static const char text[] = "a = ( { b = [ 1, 2 ]; }, { b = [ 3 ]; } ); e = ( );";
+    static const char *const cases[][2] = {
+        { "a[2].b=7", "--set a[2].b=7: there is no element [2]: the list has 2" },
+        { "a[2]=7", "--set a[2]=7: there is no element [2]: the list has 2" },
+        { "a[1].b[1]=7", "--set a[1].b[1]=7: there is no element [1]: the list has 1" },
+        { "a[1].b[1].c=7", "--set a[1].b[1].c=7: there is no element [1]: the list has 1" },
+        { "e[0]=7", "--set e[0]=7: there is no element [0]: the list has 0" },
+        { "e[0].b=7", "--set e[0].b=7: there is no element [0]: the list has 0" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect(text, cases[i][0], cases[i][1]);
+    static const char *const last = "a[1].b[0]=7";
+    struct conf *conf = load(text, &last, 1);
+    assert_int_equal(conf->n_errors, 0);
+    conf_destroy(conf);
+}
+
 static void missing_files(void **state)
 {
     (void)state;
@@ -248,8 +314,14 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_files), cmocka_unit_test(missing_files), cmocka_unit_test(values_and_origins),
-        cmocka_unit_test(overrides), cmocka_unit_test(sweep),         cmocka_unit_test(bind),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(foreign_characters),
+        cmocka_unit_test(beyond_the_end),
+        cmocka_unit_test(missing_files),
+        cmocka_unit_test(values_and_origins),
+        cmocka_unit_test(overrides),
+        cmocka_unit_test(sweep),
+        cmocka_unit_test(bind),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -260,6 +260,41 @@ static const char *check_resized(const uint8_t *source, const int32_t head[3], c
     return at + n * (1 + sizeof(float));
 }
 
+/* The same by a data set's size and crop: the source as a NumPy file. */
+static const char *check_set(const uint8_t *source, const int32_t head[3], const char *at)
+{
+    struct folder f;
+    struct images im;
+    int32_t to[2];
+    char spec[256];
+    static uint8_t file[1 << 16];
+    const size_t pixels = 3 * (size_t)head[0] * (size_t)head[1];
+    memcpy(to, at, sizeof to);
+    at += sizeof to;
+    const int side = to[1] == 0 ? to[0] : to[1];
+    const size_t n = 3 * (size_t)side * (size_t)side;
+    enum { PREFIX = 10 };
+    int header = snprintf((char *)file + PREFIX, sizeof file - PREFIX,
+                          "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 3, %d, %d)}", head[0], head[1]);
+    memcpy(file, "\x93NUMPY\x01\x00", 8);
+    file[8] = (uint8_t)header;
+    header += PREFIX;
+    assert_true((size_t)header + pixels <= sizeof file);
+    memcpy(file + header, source, pixels);
+    folder_open(&f);
+    put(&f, "x.npy", file, (size_t)header + pixels);
+    snprintf(spec, sizeof spec, "{\"format\":\"npy\",\"path\":\"%s/x.npy\",\"size\":%d,\"crop\":%d}", f.path, to[0],
+             to[1]);
+    read_set(spec, &im);
+    assert_true(im.n == 1 && im.h == side && im.w == side);
+    for (size_t i = 0; i < n; i++)
+        if (abs(im.pixels[i] - (uint8_t)at[i]) > 1)
+            fail_msg("size %d, crop %d, element %zu: %d, not %d", to[0], to[1], i, im.pixels[i], (uint8_t)at[i]);
+    images_fini(&im);
+    folder_close(&f);
+    return at + n * (1 + sizeof(float));
+}
+
 /* Against PIL and torchvision (make_sets.py). */
 static void resizes(void **state)
 {
@@ -273,8 +308,10 @@ static void resizes(void **state)
     const uint8_t *source = (const uint8_t *)file + sizeof head;
     const char *at = file + sizeof head + 3 * (size_t)head[0] * (size_t)head[1];
     assert_true(head[2] > 0);
-    for (int k = 0; k < head[2]; k++)
+    for (int k = 0; k < head[2]; k++) {
+        assert_ptr_equal(check_set(source, head, at), check_resized(source, head, at));
         at = check_resized(source, head, at);
+    }
     assert_ptr_equal(at, file + n);
     mem_free(file);
 }
@@ -295,6 +332,34 @@ static void resizes_sets(void **state)
     images_fini(&sized);
 }
 
+/* Other pixels are another set, and the same ones are the same, however they are put. */
+static void identity_of_crops(void **state)
+{
+    (void)state;
+#define CUT(cut) "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\"" cut "}" /* of 5 x 6 */
+#define SQUARE(cut) "{\"format\":\"cifar10\",\"path\":\"" SETS "cifar10\"" cut "}"
+#define BOTH(a, b) "{\"parts\":[" a "," b "]}"
+    static const char *const others[] = { CUT(",\"size\":4"), CUT(",\"size\":4,\"crop\":4"), CUT(",\"crop\":4"),
+                                          CUT(",\"size\":6,\"crop\":4"), CUT(",\"size\":8,\"crop\":4") };
+    enum { N = sizeof others / sizeof others[0] };
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < N; k++)
+            assert_int_equal(same_fingerprint(others[i], others[k]), i == k);
+    assert_true(same_fingerprint(CUT(",\"crop\":4"), CUT(",\"size\":5,\"crop\":4")));
+    assert_true(same_fingerprint(SQUARE(""), SQUARE(",\"crop\":32")));
+    assert_true(same_fingerprint(SQUARE(",\"size\":16"), SQUARE(",\"size\":16,\"crop\":16")));
+    assert_int_equal(overlap(SQUARE(""), SQUARE(",\"size\":40,\"crop\":32")), 10);
+    /* parts of one set that are cut from different sizes */
+    assert_false(same_fingerprint(BOTH(SQUARE(",\"size\":20,\"crop\":16"), SQUARE(",\"size\":24,\"crop\":16")),
+                                  BOTH(SQUARE(",\"size\":24,\"crop\":16"), SQUARE(",\"size\":20,\"crop\":16"))));
+    assert_false(same_fingerprint(BOTH("{\"of\":" SQUARE(",\"size\":20,\"crop\":16") ",\"count\":4}",
+                                       "{\"of\":" SQUARE(",\"size\":24,\"crop\":16") ",\"begin\":4}"),
+                                  SQUARE(",\"size\":24,\"crop\":16")));
+    refused(CUT(",\"crop\":6"), "npy: crop = 6 is more than the 5 pixels of the shorter side", true);
+    refused(CUT(",\"size\":4,\"crop\":5"), "npy: crop = 5 is more than the 4 pixels of the shorter side after size",
+            true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +373,7 @@ int main(void)
         cmocka_unit_test(labels_apart),
         cmocka_unit_test(moments),
         cmocka_unit_test(resizes),
+        cmocka_unit_test(identity_of_crops),
         cmocka_unit_test(resizes_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

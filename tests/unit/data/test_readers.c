@@ -157,8 +157,81 @@ static void refuses_broken_cifar(void **state)
     snprintf(message, sizeof message, "cifar10: %s is not a file", path);
     refused(spec, message, true);
     folder_close(&f);
-    snprintf(message, sizeof message, "cifar10: cannot open %s/data_batch_1.bin: No such file or directory", f.path);
+    snprintf(message, sizeof message, "cifar10: cannot open %s: No such file or directory", f.path);
     refused(spec, message, true);
+}
+
+/* The folder above is as good; what else people give is named. */
+static void finds_the_folder(void **state)
+{
+    (void)state;
+    struct folder f, inner;
+    char path[256], spec[512], message[512];
+    struct images im;
+    folder_open(&f);
+    const struct {
+        const char *format, *name, *says;
+        bool folder;
+    } cases[] = {
+        { "cifar10", "data_batch_1",
+          "%s holds data_batch_1, which is another version of CIFAR-10: the binary version is "
+          "wanted, the folder cifar-10-batches-bin of cifar-10-binary.tar.gz",
+          false },
+        { "cifar100", "train",
+          "%s holds train, which is another version of CIFAR-100: the binary version is wanted, the "
+          "folder cifar-100-binary of cifar-100-binary.tar.gz",
+          false },
+        { "cifar10", "cifar-10-batches-py",
+          "%s holds cifar-10-batches-py, which is another version of CIFAR-10: the "
+          "binary version is wanted, the folder cifar-10-batches-bin of "
+          "cifar-10-binary.tar.gz",
+          true },
+        { "cifar10", "cifar-10-binary.tar.gz",
+          "%s holds cifar-10-binary.tar.gz: unpack it and give the folder "
+          "cifar-10-batches-bin",
+          false },
+        { "cifar10", "train.bin", "%s holds no CIFAR-10: format = \"cifar100\" reads what is there", false },
+        { "cifar100", "data_batch_1.bin", "%s holds no CIFAR-100: format = \"cifar10\" reads what is there", false },
+        { "cifar10", "readme.html",
+          "%s has no test_batch.bin: the folder of CIFAR-10's binary version is wanted, "
+          "cifar-10-batches-bin",
+          false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", f.path, cases[i].name);
+        if (cases[i].folder)
+            assert_int_equal(mkdir(path, 0777), 0);
+        else
+            put(&f, cases[i].name, "x", 1);
+        int n = snprintf(message, sizeof message, "%s: ", cases[i].format);
+        snprintf(message + n, sizeof message - (size_t)n, cases[i].says, f.path);
+        snprintf(spec, sizeof spec, "{\"format\":\"%s\",\"path\":\"%s\"}", cases[i].format, f.path);
+        refused(spec, message, true);
+        assert_int_equal(remove(path), 0);
+    }
+    put(&f, "cifar-10-python.tar.gz", "x", 1);
+    snprintf(message, sizeof message,
+             "cifar10: %s/cifar-10-python.tar.gz is an archive: unpack that of the binary version, "
+             "cifar-10-binary.tar.gz, and give the folder cifar-10-batches-bin",
+             f.path);
+    snprintf(spec, sizeof spec, "{\"format\":\"cifar10\",\"path\":\"%s/cifar-10-python.tar.gz\"}", f.path);
+    refused(spec, message, true);
+    assert_in_range(snprintf(inner.path, sizeof inner.path, "%s/cifar-10-batches-bin", f.path), 1,
+                    sizeof inner.path - 1);
+    assert_int_equal(mkdir(inner.path, 0777), 0);
+    copy_cifar10(&inner);
+    snprintf(message, sizeof message,
+             "cifar10: %s/test_batch.bin is not a folder: the one with test_batch.bin is wanted, "
+             "cifar-10-batches-bin",
+             inner.path);
+    snprintf(spec, sizeof spec, "{\"format\":\"cifar10\",\"path\":\"%s/test_batch.bin\"}", inner.path);
+    refused(spec, message, true);
+    snprintf(spec, sizeof spec, "{\"format\":\"cifar10\",\"path\":\"%s\"}", f.path);
+    read_set(spec, &im);
+    assert_int_equal(im.n, 10);
+    images_fini(&im);
+    assert_true(same_fingerprint(spec, CIFAR10));
+    folder_close(&f);
 }
 
 static void refuses_broken_npy(void **state)
@@ -206,11 +279,9 @@ static void refuses_broken_npy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_cifar10),
-        cmocka_unit_test(reads_cifar100),
-        cmocka_unit_test(reads_npy),
-        cmocka_unit_test(reads_missing_labels),
-        cmocka_unit_test(refuses_broken_cifar),
+        cmocka_unit_test(reads_cifar10),      cmocka_unit_test(reads_cifar100),
+        cmocka_unit_test(reads_npy),          cmocka_unit_test(reads_missing_labels),
+        cmocka_unit_test(finds_the_folder),   cmocka_unit_test(refuses_broken_cifar),
         cmocka_unit_test(refuses_broken_npy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
