@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Do the fast tests notice a small wrong change? Makes such changes, one at a time.
 
-usage: run.py [--count N] [--seed S] [--room ROOM]... [--only K,K]... [--apply K]
+usage: run.py [--count N] [--seed S] [--room ROOM]... [--unit] [--only K,K,K] [--apply K]
 
 Places are drawn by the seed from the C sources outside the CUDA device
 (places.py says which changes there are). After each change its file is compiled:
@@ -36,7 +36,10 @@ ABOVE = {  # rooms whose tests use a room
     "nn": "nn tasks plan", "stats": "stats tasks plan", "tasks": "tasks plan coord", "plan": "plan coord", "coord": "coord",
     "cli": ""}
 DEVICE = ["device.cpu.1", "device.cpu.2", "device.emulator.tables", "device.emulator.test_augment"]
-WHOLE = ["e2e.options", "e2e.bad_input", "e2e.evaluations", "e2e.commands"]
+COMMANDS = ["e2e.options", "e2e.bad_input", "e2e.evaluations", "e2e.commands"]
+WHOLE = {  # of whole commands, those that have most to do with a room
+    "device": ["e2e.evaluations"], "nn": ["e2e.evaluations"], "stats": ["e2e.evaluations", "e2e.commands"],
+    "conf": COMMANDS[:3], "store": COMMANDS[2:], "tasks": COMMANDS[1:3], "plan": COMMANDS[1:3], "coord": COMMANDS[2:3]}
 RANKS = ["mpi.ranks", "mpi.failures", "mpi.usage", "mpi.task", "mpi.limit", "mpi.elsewhere", "mpi.lock", "mpi.files"]
 
 
@@ -84,27 +87,28 @@ class Copy:
         done = subprocess.run(command, cwd=self.build, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return hashlib.sha256(out.read_bytes()).hexdigest() if done.returncode == 0 else None
 
-    def alone(self, command):
-        """The command in name spaces of its own, where that is allowed."""
+    def alone(self, command, scratch):
+        """The command in name spaces of its own, where that is allowed: /tmp is `scratch`."""
         if not hasattr(self, "boxed"):
-            self.boxed = False
-            self.boxed = os.geteuid() == 0 and subprocess.run(self.alone_words(["true"]), stderr=subprocess.DEVNULL).returncode == 0
+            trial = self.alone_words(["true"], scratch)
+            self.boxed = os.geteuid() == 0 and subprocess.run(trial, stderr=subprocess.DEVNULL).returncode == 0
             if not self.boxed:
                 print("tests run unprotected here: a change near kill() or unlink() may do harm", file=sys.stderr)
-        return self.alone_words(command) if self.boxed else command
+        return self.alone_words(command, scratch) if self.boxed else command
 
-    def alone_words(self, command):
+    def alone_words(self, command, scratch):
         here = shlex.quote(str(self.folder))
-        box = f'mount --bind {here} {here} && mount -o remount,bind,ro / && cd {here} && exec "$@"'
+        box = (f"mount --bind {here} /mnt && mount --bind {shlex.quote(scratch)} /tmp && mkdir -p {here} && "
+               f'mount --bind /mnt {here} && mount -o remount,bind,ro / && cd {here} && exec "$@"')
         return ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "sh", "-c", box, "sh", *command]
 
     def test(self, name, limit):
         """How a test ended: None if it passed."""
         command, more = self.tests[name]
         scratch = tempfile.mkdtemp(dir=self.tmp)
-        env = {**os.environ, **more, "TMPDIR": scratch, "OMP_NUM_THREADS": "1"}
+        env = {**os.environ, **more, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
         log = open(f"{scratch}.log", "wb+")
-        p = subprocess.Popen(["prlimit", "--fsize=4000000000", "--core=0", *self.alone(command)], cwd=self.folder, env=env,
+        p = subprocess.Popen(["prlimit", "--fsize=4000000000", "--core=0", *self.alone(command, scratch)], cwd=self.folder, env=env,
                              stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         try:
             code = p.wait(limit)
@@ -128,9 +132,10 @@ def stages(copy, room):
     own = [t for t in copy.tests if t.startswith(f"unit.{room}.")]
     far = [t for r in ABOVE[room].split() if r != room for t in copy.tests if t.startswith(f"unit.{r}.")]
     unit = [own + (DEVICE if room == "device" else []), far]
+    whole = WHOLE.get(room, COMMANDS)
     if room == "coord":
-        return unit + [RANKS, WHOLE]
-    return unit + [WHOLE] + ([RANKS[:4]] if room in ("plan", "cli", "tasks", "base") else [])
+        return unit + [RANKS, whole]
+    return unit + [whole] + ([RANKS[:4]] if room in ("plan", "tasks", "base") else [])
 
 
 def target(copy, name):
@@ -139,9 +144,9 @@ def target(copy, name):
     return inside[0] if inside else "dinf"
 
 
-def killer(copy, room, usual):
+def killer(copy, room, usual, unit):
     """The first test that fails, or None."""
-    for group in stages(copy, room):
+    for group in stages(copy, room)[: 2 if unit else None]:
         group = [t for t in group if t in copy.tests]
         if not group:
             continue
@@ -216,6 +221,7 @@ def main():
     p.add_argument("--only", help="these candidates of the seed alone, as K,K,K")
     p.add_argument("--apply", type=int, metavar="K", help="print candidate K as a diff, and do nothing else")
     p.add_argument("--folder", help="where the copy is made and kept (a temporary folder that is removed)")
+    p.add_argument("--unit", action="store_true", help="no tests of whole commands: a first look")
     p.add_argument("--warm", action="store_true", help="all tests passed in the --folder when it was last used")
     p.add_argument("--minutes", type=float, default=1e9, help="begin no further change after so long")
     a = p.parse_args()
@@ -225,7 +231,7 @@ def main():
     if a.apply is not None:
         place = next(c for k, c in candidates if k == a.apply)
         return print(diff((ROOT / place[0]).read_text(), place), end="")
-    os.nice(10)
+    os.nice(max(0, 3 - os.nice(0)))
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dinf-mutation.") as temporary:
         copy = Copy(a.folder or temporary)
@@ -259,7 +265,7 @@ def main():
                 code = copy.object(source)
                 if code is None or code == unchanged[source]:
                     continue
-                by = killer(copy, source.split("/")[1], usual)
+                by = killer(copy, source.split("/")[1], usual, a.unit)
             finally:
                 path.write_text(text)
             rows.append((source.split("/")[1], by is not None))

@@ -122,9 +122,12 @@ static void text_values(void **state)
     assert_int_equal(options_set_text(table, "epoch", "4", &o, &err), -1);
     assert_string_equal(err.text, "there is no option \"epoch\"; did you mean \"epochs\"?");
     assert_int_equal(options_set_text(table, "lr", "nan", &o, &err), -1);
-    char long_text[2000];
-    memset(long_text, 'a', sizeof long_text - 1);
-    long_text[sizeof long_text - 1] = 0;
+    /* all of a text or none of it */
+    char long_text[sizeof o.init + 1] = "";
+    memset(long_text, 'a', sizeof o.init - 1);
+    assert_int_equal(options_set_text(table, "init", long_text, &o, &err), 0);
+    assert_string_equal(o.init, long_text);
+    memset(long_text, 'b', sizeof o.init);
     assert_int_equal(options_set_text(table, "init", long_text, &o, &err), -1);
     assert_string_equal(err.text, "init is too long: at most 511 characters");
 }
