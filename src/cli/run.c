@@ -25,7 +25,7 @@ static const struct option table[] = {
     OPTION(device, OPTION_STRING, "", 0, 0, NULL, "in place of the config's; see `dinf list devices`"),
     OPTION(grace, OPTION_FLOAT, "60", 0, 86400, "s", "time for a stopped task to save its state"),
     OPTION(silence, OPTION_FLOAT, "600", 0, 1e6, "s",
-           "a rank with a task that says nothing for so long is given up; 0: never"),
+           "a rank with a task, or rank 0, that says nothing for so long is given up; 0: never"),
     OPTION(in_process, OPTION_BOOL, "false", 0, 0, NULL, "run tasks in the ranks themselves, for debugging"),
     OPTION_END,
 };
@@ -156,8 +156,12 @@ int cli_run(int argc, char **argv)
         int status = rank_zero(t, argc, argv);
         fflush(stdout);
         /* ranks that do not answer would never come to the end of MPI */
-        if (status == EXIT_RANK_LOST || transport_orphaned(t) || coord_dismiss(t, &err) != 0)
+        if (status == EXIT_RANK_LOST || transport_orphaned(t))
             transport_abort(t, status);
+        if (coord_dismiss(t, &err) != 0) {
+            log_warn("%s", err.text);
+            transport_abort(t, status);
+        }
         transport_close(t);
         return status;
     }

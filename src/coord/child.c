@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/stop.h"
 #include "coord/process.h"
 
@@ -182,14 +183,14 @@ static void describe_end(const struct child *c, int status, struct attempt_end *
     }
     if (c->timed_out) {
         snprintf(end->error, sizeof end->error, "exceeded the time limit of %g s%s", c->limit,
-                 c->killed ? " and had to be killed" : "");
+                 c->killed > 0 ? " and had to be killed" : "");
         return;
     }
     /* asked to stop and not done: whatever it left is what the next run finds. A
      * batch system signals rank and child at once: then the child may end before
      * its rank has asked it. */
     bool asked = c->stop_sent > 0 || stop_requested();
-    if (asked && (c->killed || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STOPPED) ||
+    if (asked && (c->killed > 0 || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STOPPED) ||
                   (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))) {
         end->outcome = OUTCOME_STOPPED;
         return;
@@ -214,10 +215,19 @@ static void enforce_limits(struct child *c, double now)
         c->timed_out = true;
         child_stop(c);
     }
-    if (c->stop_sent > 0 && !c->killed && now - c->stop_sent > c->grace) {
-        c->killed = true;
+    if (c->stop_sent > 0 && c->killed <= 0 && now - c->stop_sent > c->grace) {
+        c->killed = now;
         kill(c->pid, SIGKILL);
     }
+}
+
+/* Killed, and still there. After a stop that is an end like another: what it saved stays. */
+static void describe_stuck(const struct child *c, struct attempt_end *end)
+{
+    end->outcome = c->timed_out ? OUTCOME_STUCK : OUTCOME_STOPPED;
+    snprintf(end->error, sizeof end->error,
+             "exceeded the time limit of %g s, and its process %ld does not die: it hangs in the system", c->limit,
+             (long)c->pid);
 }
 
 int child_poll(struct child *c, double wait, struct task_report *report, bool *fresh, struct attempt_end *end)
@@ -235,13 +245,16 @@ int child_poll(struct child *c, double wait, struct task_report *report, bool *f
     read_pipe(c, report, fresh);
     int status;
     pid_t got = waitpid(c->pid, &status, WNOHANG);
-    if (got == 0) {
+    bool stuck = got == 0 && c->killed > 0 && now - c->killed > process_patience;
+    if (got == 0 && !stuck) {
         if (c->pipe < 0 && wait > 0) /* it closed the pipe: its end is near */
             clock_sleep(2e-4);
         return 0;
     }
     end->seconds = clock_monotonic() - c->started;
-    if (got < 0) {
+    if (stuck) {
+        describe_stuck(c, end);
+    } else if (got < 0) {
         end->outcome = OUTCOME_FAILED;
         snprintf(end->error, sizeof end->error, "lost the child process %ld: %s", (long)c->pid, strerror(errno));
     } else {
@@ -269,8 +282,8 @@ void child_kill(struct child *c)
 {
     if (c->pid == 0)
         return;
-    kill(c->pid, SIGKILL);
-    waitpid(c->pid, NULL, 0);
+    if (!process_kill(c->pid, NULL))
+        log_warn("process %ld does not die and is left behind: it hangs in the system", (long)c->pid);
     if (c->pipe >= 0)
         close(c->pipe);
     c->pid = 0;

@@ -26,7 +26,8 @@ struct child {
     double polled;    /* last; time in which the task waits for others does not count */
     bool waiting;     /* so it said */
     double stop_sent; /* clock_monotonic; 0: not yet */
-    bool timed_out, killed;
+    double killed;    /* clock_monotonic; 0: not yet */
+    bool timed_out;
 };
 
 /* Starts `dinf task DIR ID` from this very executable, with the launcher's
@@ -36,7 +37,7 @@ int child_start(struct child *c, const struct run_settings *settings, const char
                 struct err *err);
 
 /* Waits at most `wait` seconds for news. 1: ended, `end` is filled and the child
- * is gone; else 0, and *fresh tells whether `report` was updated. Enforces the
+ * is gone (or, OUTCOME_STUCK, left behind); else 0, and *fresh tells whether `report` was updated. Enforces the
  * time limit and the grace period after a stop. */
 int child_poll(struct child *c, double wait, struct task_report *report, bool *fresh, struct attempt_end *end);
 

@@ -41,6 +41,7 @@ struct leader {
     bool broken;          /* by an error of the run's own: what follows is saving what can be saved */
     int lost;             /* a rank that does not answer any more; 0: none */
     double stop_began;    /* clock_monotonic */
+    double last_sign;     /* when the workers last heard that rank 0 lives */
     struct runner runner; /* when alone */
 };
 
@@ -198,6 +199,12 @@ static int take_end(struct leader *l, int rank, const struct attempt_end *end, s
     case OUTCOME_STOPPED:
         rc = take_stopped(l, rank, task, end->seconds, err);
         break;
+    case OUTCOME_STUCK:
+        seats_set_aside(&l->seats, rank);
+        progress_say(l->board.progress,
+                     "warning: rank %d on %s gets no further tasks: a process of its last one does not die", rank,
+                     l->seats.v[rank].host);
+        /* fall through */
     default:
         rc = take_failed(l, rank, task, end->seconds, end->error, err);
     }
@@ -251,6 +258,21 @@ static void give_up_rank(struct leader *l, int rank)
     begin_stop(l, why, &ignored);
     if (take_end(l, rank, &end, &ignored) != 0)
         progress_say(l->board.progress, "warning: %s", ignored.text);
+}
+
+/* Workers take the silence of rank 0 for its death, too. */
+static int give_sign(struct leader *l, struct err *err)
+{
+    double now = clock_monotonic(), silence = l->settings->silence_seconds;
+    if (is_alone(l) || silence <= 0 || now - l->last_sign < fmin(silence / 4, 30))
+        return 0;
+    l->last_sign = now;
+    for (int rank = l->seats.first; rank < l->seats.n; rank++) {
+        struct message m = { .kind = MESSAGE_ALIVE };
+        if (l->seats.v[rank].present && transport_send(l->transport, rank, &m, NULL, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 static void check_clocks(struct leader *l)
@@ -365,7 +387,12 @@ static int step(struct leader *l, struct backoff *backoff, struct err *err)
         if (begin_stop(l, "rank 0 was asked to stop", err) != 0)
             return -1;
     }
-    return assign_all(l, err) != 0 || listen(l, backoff, err) != 0 || sync_journal(l, err) != 0 ? -1 : 0;
+    if (!l->stopping && l->seats.n_busy == 0 && seats_none_left(&l->seats))
+        return err_set(err, "no rank is left that could work");
+    return assign_all(l, err) != 0 || listen(l, backoff, err) != 0 || give_sign(l, err) != 0 ||
+                   sync_journal(l, err) != 0
+               ? -1
+               : 0;
 }
 
 /* An error ends the run, but not at once: running tasks save their state first. What
@@ -394,6 +421,23 @@ static void tick(void *arg, const struct task_report *report)
     show(l, false);
 }
 
+/* While the results are collected: the others hear that rank 0 lives, and it of a stop. */
+static void tick_results(void *arg)
+{
+    struct leader *l = arg;
+    struct err err;
+    struct message m;
+    char *text;
+    int from;
+    if (give_sign(l, &err) != 0)
+        log_warn("%s", err.text);
+    while (transport_receive(l->transport, &m, &text, &from, &err) == 1) {
+        mem_free(text);
+        if (m.kind == MESSAGE_STOP)
+            stop_request();
+    }
+}
+
 /* ---- beginning and end ---- */
 
 static int prepare(struct leader *l, struct err *err)
@@ -405,6 +449,8 @@ static int prepare(struct leader *l, struct err *err)
     if (seats_init(&l->seats, size, err) != 0 || board_init(&l->board, dir, l->plan, &l->seats, is_alone(l), err) != 0)
         return -1;
     results_init(&l->results, dir);
+    l->results.tick = tick_results;
+    l->results.arg = l;
     if (fs_path(path, sizeof path, err, "%s/journal.jsonl", dir) != 0 ||
         journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0 ||
         rundir_verify(dir, l->plan, err) != 0)
@@ -496,16 +542,5 @@ int coord_lead(struct transport *t, struct plan *plan, const struct run_settings
     journal_close(l.journal);
     schedule_destroy(l.schedule);
     seats_fini(&l.seats);
-    return rc;
-}
-
-int coord_dismiss(struct transport *t, struct err *err)
-{
-    int rc = 0;
-    for (int rank = 1; rank < transport_size(t); rank++) {
-        struct message m = { .kind = MESSAGE_QUIT };
-        if (transport_send(t, rank, &m, NULL, err) != 0)
-            rc = -1;
-    }
     return rc;
 }

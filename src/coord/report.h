@@ -5,7 +5,12 @@
 
 #include "tasks/task.h"
 
-enum outcome { OUTCOME_DONE, OUTCOME_STOPPED, OUTCOME_FAILED };
+enum outcome {
+    OUTCOME_DONE,
+    OUTCOME_STOPPED,
+    OUTCOME_FAILED,
+    OUTCOME_STUCK, /* failed, and its process cannot be ended: the rank is not to be given another */
+};
 
 struct task_report {
     double fraction, loss, rate; /* NaN: unknown */

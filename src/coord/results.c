@@ -196,8 +196,10 @@ static int wait_for(struct results *r, struct err *err)
     while (r->pid != 0) {
         bool late = clock_monotonic() - r->started > limit;
         if (late || stop_requested()) {
-            kill(r->pid, SIGKILL);
-            reap(r, 0, NULL);
+            if (!process_kill(r->pid, NULL))
+                log_warn("process %ld does not die and is left behind: it hangs in the system", (long)r->pid);
+            r->pid = 0;
+            r->stale = true;
             return err_set(err,
                            late ? "results.h5 could not be rebuilt within %.0f s"
                                 : "results.h5 was not rebuilt: a stop was asked for within %.0f s",
@@ -205,6 +207,8 @@ static int wait_for(struct results *r, struct err *err)
         }
         if (reap(r, WNOHANG, err) != 0)
             return -1;
+        if (r->tick != NULL)
+            r->tick(r->arg);
         if (r->pid != 0)
             clock_sleep(0.01);
     }

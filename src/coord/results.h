@@ -19,6 +19,8 @@ struct results {
     const char *dir;
     pid_t pid; /* 0: none at work */
     double started, took, ended;
+    void (*tick)(void *arg); /* called while results_finish waits; NULL: nobody */
+    void *arg;
     bool stale; /* something has finished since the last rebuild began; at first
                    nobody knows: the run before may have been killed, or the config changed */
 };

@@ -92,6 +92,22 @@ bool seats_failed(struct seats *s, int rank, int task)
     return true;
 }
 
+void seats_set_aside(struct seats *s, int rank)
+{
+    s->v[rank].aside = true;
+}
+
+bool seats_none_left(const struct seats *s)
+{
+    int here = 0;
+    for (int i = s->first; i < s->n; i++) {
+        here += s->v[i].present;
+        if (s->v[i].present && !s->v[i].aside)
+            return false;
+    }
+    return here > 0;
+}
+
 void seats_tick(struct seats *s, double now)
 {
     double passed = now - s->clock;

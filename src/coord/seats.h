@@ -45,6 +45,8 @@ int seats_choose(struct seats *s, const struct plan_task *t, bool patience);
  * different tasks failed there one after another, while they succeed elsewhere. */
 void seats_succeeded(struct seats *s, int rank);
 bool seats_failed(struct seats *s, int rank, int task);
+void seats_set_aside(struct seats *s, int rank);
+bool seats_none_left(const struct seats *s); /* all that are here are set aside */
 
 /* Lets the time pass: time in which rank 0 itself stood still counts for nobody. */
 void seats_tick(struct seats *s, double now);

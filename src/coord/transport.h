@@ -20,7 +20,9 @@ enum message_kind {
     MESSAGE_PROGRESS,  /* worker: task, report */
     MESSAGE_ENDED,     /* worker: task, attempt, outcome, seconds; text: the error */
     MESSAGE_STOP,      /* leader: stop your task; worker: I was asked by a signal to stop */
+    MESSAGE_ALIVE,     /* leader: I am here */
     MESSAGE_QUIT,      /* leader: leave */
+    MESSAGE_BYE,       /* worker: I leave, and say nothing more */
 };
 
 /* Sent as these bytes: the ranks of a job are one executable. */

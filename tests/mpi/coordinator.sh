@@ -159,6 +159,76 @@ case_frozen() { # a rank that is frozen is noticed, the others save, and the run
     [ "$(count z '"event":"stopped"')" = 1 ] || fail "the other rank's task is not saved"
 }
 
+children_are_gone() { # DIR
+    local i
+    for i in $(seq 100); do
+        pgrep -f "dinf task $PWD/$1 " >/dev/null || return 0
+        sleep 0.05
+    done
+    fail "children are left behind"
+}
+
+case_silence() { # rank 0 hangs: the others save and end the run; an idle rank hangs: it is left behind
+    local pid ranks got=0
+    run 0 4 long.cfg --out whole
+    $DINF_MPIRUN -n 3 "$DINF" run long.cfg --set mock.long.seconds=60 --out y --silence 6 --grace 1 </dev/null 2>silence.err &
+    pid=$!
+    started y 2
+    sleep 7 # longer than the silence, and nothing happens: rank 0 gives signs
+    ranks=$(pgrep -P $pid | sort -n)
+    kill -STOP "$(head -n 1 <<<"$ranks")"
+    wait $pid || got=$?
+    [ $got = 70 ] || fail "status $got after rank 0 was frozen"
+    says silence.err "rank 0 has said nothing for"
+    children_are_gone y
+    ls y/work/*/* >/dev/null || fail "the tasks have not saved their state"
+    status 0 y "; the same command goes on$"
+    run 0 3 long.cfg --out y # the lock is free
+    # asked to stop while rank 0 is frozen
+    rm -r y
+    got=0
+    $DINF_MPIRUN -n 3 "$DINF" run long.cfg --set mock.long.seconds=60 --out y --grace 1 </dev/null 2>silence.err &
+    pid=$!
+    started y 2
+    ranks=$(pgrep -P $pid | sort -n)
+    kill -STOP "$(head -n 1 <<<"$ranks")"
+    kill -USR1 $pid
+    wait $pid || got=$?
+    [ $got = 70 ] || fail "status $got after a stop with rank 0 frozen"
+    says silence.err "rank 0 has not ended the run"
+    children_are_gone y
+    # a rank without a task
+    rm -r y
+    got=0
+    $DINF_MPIRUN -n 4 "$DINF" run long.cfg --set mock.long.count=1 --set mock.long.seconds=2 --set mock.last.count=1 --out y </dev/null 2>silence.err &
+    pid=$!
+    started y 1
+    for rank in $(pgrep -P $pid | sort -n | tail -n 3); do
+        if ! pgrep -P "$rank" >/dev/null; then
+            kill -STOP "$rank"
+            break
+        fi
+    done
+    wait $pid || got=$?
+    [ $got = 0 ] || fail "status $got after an idle rank was frozen"
+    says silence.err "rank [1-3] does not answer at the end of the run and is left behind"
+    status 0 y "2 of 2 done"
+}
+
+case_aside() { # where every attempt fails at once, few tasks are wasted: the rank is set aside
+    local got=0
+    { campaign 2; echo 'mock = ( { name = "x"; count = 30; seconds = 0.2; } );'; } >aside.cfg
+    $DINF_MPIRUN -n 3 "$DINF" run aside.cfg --out i : -n 1 env DINF_PROGRAM=/bin/false "$DINF" run aside.cfg --out i </dev/null 2>aside.err || got=$?
+    [ $got = 0 ] || fail "status $got with a rank on which nothing runs"
+    says aside.err "rank 3 on .* gets no further tasks: several failed there in a row"
+    [ "$(count i '"event":"failed".*"rank":3')" = 3 ] || fail "$(count i '"event":"failed"') attempts failed there"
+    [ "$(count i '"event":"failed"')" = 3 ] || fail "attempts failed elsewhere"
+    # all fail everywhere: that is no rank's fault, and no rank is set aside
+    { campaign 1; echo 'mock = ( { name = "x"; count = 12; fail = 9; } );'; } >aside.cfg
+    run 1 4 aside.cfg --out j
+    ! grep "no further tasks" last.err || fail "a rank is set aside though none succeeds"
+}
+
 case_elsewhere() { # a second attempt goes to another rank, after a pause that grows
     { campaign 2 | sed 's/retry_seconds = 0.05/retry_seconds = 0.4/'; echo 'mock = ( { name = "x"; count = 3; fail = 2; } );'; } >else.cfg
     run 0 4 else.cfg --out e
@@ -377,7 +447,7 @@ case_binding() { # every task knows which of its machine's ranks started it: it 
     fi
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop frozen elsewhere files lock status leftovers usage task binding
+[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence aside elsewhere files lock status leftovers usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"
