@@ -111,7 +111,7 @@ static int assign_all(struct leader *l, struct err *err)
 {
     double now = clock_monotonic();
     schedule_wake(l->schedule, now);
-    while (!l->stopping && l->seats.n_idle > 0) {
+    while (!l->stopping && seats_free(&l->seats)) {
         int task = schedule_next(l->schedule);
         if (task < 0)
             return 0;
@@ -163,11 +163,8 @@ static int take_failed(struct leader *l, int rank, int task, double seconds, con
                      : final ? "given up"
                              : "will be tried again",
                      error);
-    if (!lasting && seats_failed(&l->seats, rank, task))
-        progress_say(l->board.progress,
-                     "warning: rank %d on %s gets no further tasks: several failed there in a row, and "
-                     "others succeed elsewhere",
-                     rank, host);
+    if (!lasting)
+        seats_failed(&l->seats, rank, task);
     return journal_failed(l->journal, t, host, final, err);
 }
 
@@ -182,6 +179,13 @@ static int take_stopped(struct leader *l, int rank, int task, double seconds, st
     int rc = journal_stopped(l->journal, t, err);
     schedule_requeue(l->schedule, task);
     return rc;
+}
+
+static void set_aside(struct leader *l, int rank, const char *why)
+{
+    seats_set_aside(&l->seats, rank);
+    progress_say(l->board.progress, "warning: rank %d on %s gets no further tasks: %s", rank, l->seats.v[rank].host,
+                 why);
 }
 
 static int take_end(struct leader *l, int rank, const struct attempt_end *end, struct err *err)
@@ -200,15 +204,15 @@ static int take_end(struct leader *l, int rank, const struct attempt_end *end, s
         rc = take_stopped(l, rank, task, end->seconds, err);
         break;
     case OUTCOME_STUCK:
-        seats_set_aside(&l->seats, rank);
-        progress_say(l->board.progress,
-                     "warning: rank %d on %s gets no further tasks: a process of its last one does not die", rank,
-                     l->seats.v[rank].host);
+        set_aside(l, rank, "a process of its last one does not die");
         /* fall through */
     default:
         rc = take_failed(l, rank, task, end->seconds, end->error, err);
     }
     seats_idle(&l->seats, rank);
+    int suspect = seats_suspect(&l->seats);
+    if (suspect >= 0)
+        set_aside(l, suspect, "several tasks failed there in a row, and others succeed elsewhere");
     return rc;
 }
 

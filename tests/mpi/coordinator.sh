@@ -183,7 +183,7 @@ case_silence() { # rank 0 hangs: the others save and end the run; an idle rank h
     children_are_gone y
     ls y/work/*/* >/dev/null || fail "the tasks have not saved their state"
     status 0 y "; the same command goes on$"
-    run 0 3 long.cfg --out y # the lock is free
+    flock -n y/lock true || fail "the lock is held"
     # asked to stop while rank 0 is frozen
     rm -r y
     got=0
@@ -200,10 +200,11 @@ case_silence() { # rank 0 hangs: the others save and end the run; an idle rank h
     # a rank without a task
     rm -r y
     got=0
-    $DINF_MPIRUN -n 4 "$DINF" run long.cfg --set mock.long.count=1 --set mock.long.seconds=2 --set mock.last.count=1 --out y </dev/null 2>silence.err &
+    DINF_RESTARTS=0 dinf_supervise y $DINF_MPIRUN -n 4 "$DINF" run long.cfg --set mock.long.count=1 \
+        --set mock.long.seconds=2 --set mock.last.count=1 --out y </dev/null 2>silence.err &
     pid=$!
     started y 1
-    for rank in $(pgrep -P $pid | sort -n | tail -n 3); do
+    for rank in $(pgrep -P "$(pgrep -P $pid | head -n 1)" | sort -n | tail -n 3); do
         if ! pgrep -P "$rank" >/dev/null; then
             kill -STOP "$rank"
             break
@@ -220,7 +221,7 @@ case_aside() { # where every attempt fails at once, few tasks are wasted: the ra
     { campaign 2; echo 'mock = ( { name = "x"; count = 30; seconds = 0.2; } );'; } >aside.cfg
     $DINF_MPIRUN -n 3 "$DINF" run aside.cfg --out i : -n 1 env DINF_PROGRAM=/bin/false "$DINF" run aside.cfg --out i </dev/null 2>aside.err || got=$?
     [ $got = 0 ] || fail "status $got with a rank on which nothing runs"
-    says aside.err "rank 3 on .* gets no further tasks: several failed there in a row"
+    says aside.err "rank 3 on .* gets no further tasks: several tasks failed there in a row"
     [ "$(count i '"event":"failed".*"rank":3')" = 3 ] || fail "$(count i '"event":"failed"') attempts failed there"
     [ "$(count i '"event":"failed"')" = 3 ] || fail "attempts failed elsewhere"
     # all fail everywhere: that is no rank's fault, and no rank is set aside
