@@ -1,7 +1,6 @@
 /* Children: spawn, pipe, time limit, and what their end means. */
 #include "coord/child.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,11 +18,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "coord/process.h"
-
-static bool starts_with(const char *s, const char *prefix)
-{
-    return strncmp(s, prefix, strlen(prefix)) == 0;
-}
+#include "coord/words.h"
 
 /* A file in memory with the text, at its beginning: a child can read it without
  * anybody writing at the same time. */
@@ -130,9 +125,12 @@ static void read_pipe(struct child *c, struct task_report *report, bool *fresh)
         char *begin = c->line, *end;
         while ((end = strchr(begin, '\n')) != NULL) {
             *end = '\0';
+            const char *error = report_error(begin);
             if (report_parse(begin, report) == 0) {
                 *fresh = true;
                 c->waiting = report->waiting;
+            } else if (error != NULL) {
+                snprintf(c->words, sizeof c->words, "%s", error);
             }
             begin = end + 1;
         }
@@ -140,35 +138,6 @@ static void read_pipe(struct child *c, struct task_report *report, bool *fresh)
         memmove(c->line, begin, c->used + 1);
         if (c->used == sizeof c->line - 1)
             c->used = 0; /* no line is that long: noise */
-    }
-}
-
-/* The last line of this attempt's output that begins with "error: ", else the
- * last line with anything in it; empty if it said nothing. */
-static void last_words(const struct child *c, char *out, size_t size)
-{
-    enum { TAIL = 8192 };
-    char tail[TAIL + 1];
-    out[0] = '\0';
-    int fd = open(c->log, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    off_t end = lseek(fd, 0, SEEK_END), from = end - TAIL > c->log_start ? end - TAIL : c->log_start;
-    ssize_t n = pread(fd, tail, TAIL, from);
-    close(fd);
-    if (n <= 0)
-        return;
-    tail[n] = '\0';
-    bool found_error = false;
-    char *rest = tail, *line;
-    while ((line = strsep(&rest, "\n")) != NULL) {
-        bool is_error = starts_with(line, "error: ");
-        while (isspace((unsigned char)*line))
-            line++;
-        if (*line == '\0' || (found_error && !is_error))
-            continue;
-        found_error |= is_error;
-        snprintf(out, size, "%s", is_error ? line + strlen("error: ") : line);
     }
 }
 
@@ -195,17 +164,20 @@ static void describe_end(const struct child *c, int status, struct attempt_end *
         end->outcome = OUTCOME_STOPPED;
         return;
     }
-    last_words(c, words, sizeof words);
+    char how[64];
+    words_end(status, how, sizeof how);
+    words_last(c->log, c->log_start, words, sizeof words);
+    if (words[0] == '\0') /* the log could not be written */
+        snprintf(words, sizeof words, "%s", c->words);
     if (WIFSIGNALED(status)) {
-        int number = WTERMSIG(status);
-        snprintf(end->error, sizeof end->error, "killed by signal %d (%s)%s%s%s", number, strsignal(number),
-                 number == SIGKILL ? ", out of memory perhaps" : "", words[0] ? "; last line: " : "", words);
+        snprintf(end->error, sizeof end->error, "%s%s%s%s", how,
+                 WTERMSIG(status) == SIGKILL ? ", out of memory perhaps" : "", words[0] ? "; last line: " : "", words);
     } else if (WEXITSTATUS(status) == EXIT_STOPPED) {
         snprintf(end->error, sizeof end->error, "stopped by a signal that did not come from the coordinator");
     } else if (words[0]) {
         snprintf(end->error, sizeof end->error, "%s", words);
     } else {
-        snprintf(end->error, sizeof end->error, "exit status %d without a message", WEXITSTATUS(status));
+        snprintf(end->error, sizeof end->error, "%s without a message", how);
     }
 }
 

@@ -20,6 +20,7 @@ struct child {
     int pipe;  /* progress, read end; -1 after end of file */
     char line[512];
     size_t used;
+    char words[512]; /* the error that it reported; "": none */
     char log[PATH_MAX];
     off_t log_start; /* where this attempt's output begins */
     double started, limit, grace;

@@ -28,7 +28,7 @@ struct results {
 void results_init(struct results *r, const char *dir);
 /* Starts a rebuild if one is due: something is new, and the last is half a
  * minute and twenty times its own duration ago. Notices the end of the one at
- * work; -1 if that failed (DIR/logs/collect.log has the reason). */
+ * work; -1 if that failed, with what it said (DIR/logs/collect.log has more). */
 int results_poll(struct results *r, struct err *err);
 /* Waits for the one at work, then rebuilds if something is new. */
 int results_finish(struct results *r, struct err *err);

@@ -265,6 +265,33 @@ case_files() { # what cannot be written: the status is a nuisance, the journal t
     says full.err "stopped mock:long/0"
 }
 
+case_messages() { # what cannot be written to a log is told all the same
+    { campaign 0; echo 'mock = ( { name = "bad"; fail = 9; } );'; } >msg.cfg
+    run 1 0 msg.cfg --out g
+    local log=g/logs/$("$DINF_PYTHON" -c 'import json; print(json.load(open("g/plan.json"))["tasks"][0]["id"])').log
+    says "$log" "mock failure 1 of 9"
+    ln -sf /dev/full "$log" # a full disk
+    for ranks in 0 2; do
+        run 1 $ranks msg.cfg --out g
+        says last.err "mock:bad/0 failed: mock failure 1 of 9"
+    done
+    cat >silent.sh <<EOF
+#!/bin/sh
+[ "\$1" != collect ] || kill -SEGV \$\$
+exec "$DINF" "\$@"
+EOF
+    cat >loud.sh <<EOF
+#!/bin/sh
+[ "\$1" != collect ] || { echo "error: no room for it" >&2; exit 9; }
+exec "$DINF" "\$@"
+EOF
+    chmod +x silent.sh loud.sh
+    DINF_PROGRAM=$PWD/silent.sh run 3 0 graph.cfg --out g2
+    says last.err "results.h5 could not be rebuilt: dinf collect said nothing: killed by signal 11 (Segmentation fault)"
+    DINF_PROGRAM=$PWD/loud.sh run 3 0 graph.cfg --out g2
+    says last.err "results.h5 could not be rebuilt: dinf collect says: no room for it (exit status 9)"
+}
+
 case_lock() {
     local pid
     $DINF_MPIRUN -n 2 "$DINF" run long.cfg --set mock.long.seconds=60 --out k </dev/null 2>first.err &
@@ -448,7 +475,7 @@ case_binding() { # every task knows which of its machine's ranks started it: it 
     fi
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence aside elsewhere files lock status leftovers usage task binding
+[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence aside elsewhere files messages lock status leftovers usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"

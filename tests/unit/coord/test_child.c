@@ -62,6 +62,10 @@ static int child_main(void)
         dprintf(3, "ch 1/2\n");
         pause();
     }
+    if (strcmp(what, "fulldisk") == 0) { /* its log takes nothing */
+        dprintf(3, "error No space for this\n");
+        return 1;
+    }
     if (strcmp(what, "waits") == 0) {
         for (int i = 0; i < 24; i++) {
             dprintf(3, "waiting 0 0 0 - for a GPU\n");
@@ -161,6 +165,7 @@ static void ends(void **state)
     expect("done", OUTCOME_DONE, "");
     expect("fail", OUTCOME_FAILED, "the reason");
     expect("silent", OUTCOME_FAILED, "exit status 3 without a message");
+    expect("fulldisk", OUTCOME_FAILED, "No space for this");
     expect("abort", OUTCOME_FAILED, "killed by signal 6 (Aborted); last line: assertion broken");
 }
 
