@@ -151,7 +151,7 @@ static int take_failed(struct leader *l, int rank, int task, double seconds, con
     struct plan_task *t = task_of(l, task);
     const char *host = l->seats.v[rank].host;
     double pause = pause_after(l, t->attempts);
-    bool lasting = failure_lasts(error);
+    bool lasting = failure_lasts(error, t->attempts > 1 ? t->error : NULL);
     /* what passes is not given up within seconds, unless nothing is to be tried again */
     int64_t retries = l->plan->campaign.retries;
     if (retries > 0 && failure_passes(error) && retries < PASSING_ATTEMPTS - 1)

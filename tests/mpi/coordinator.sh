@@ -216,6 +216,27 @@ case_silence() { # rank 0 hangs: the others save and end the run; an idle rank h
     status 0 y "2 of 2 done"
 }
 
+case_retries() { # what lasts is not tried again, what passes is, also beyond the retries
+    local error n
+    { campaign 3 | sed 's/retry_seconds = 0.05/retry_seconds = 0.01/'; echo 'mock = ( { name = "x"; } );'; } >retries.cfg
+    cat >failing.sh <<EOF
+#!/bin/sh
+[ "\$1" = task ] || exec "$DINF" "\$@"
+echo "error: \$ERROR" >&2
+exit 1
+EOF
+    chmod +x failing.sh
+    for error in "1 an encoder takes square images of 3 channels, not 8 x 9 of 3" "1 there is no data format \"jpg\"" \
+        "2 cannot open x.npy: No such file or directory" "2 cannot open x.npy: Permission denied" "4 something" \
+        "8 cannot write y.h5: No space left on device" "8 cannot read x.npy: Input/output error" \
+        "8 cannot start: Resource temporarily unavailable" "8 cannot open y.h5: Too many open files"; do
+        n=${error%% *}
+        rm -rf e5
+        ERROR=${error#* } DINF_PROGRAM=$PWD/failing.sh run 1 0 retries.cfg --out e5
+        [ "$(count e5 '"event":"failed"')" = "$n" ] || fail "$(count e5 '"event":"failed"') attempts instead of $n: ${error#* }"
+    done
+}
+
 case_aside() { # where every attempt fails at once, few tasks are wasted: the rank is set aside
     local got=0
     { campaign 2; echo 'mock = ( { name = "x"; count = 30; seconds = 0.2; } );'; } >aside.cfg
@@ -475,7 +496,7 @@ case_binding() { # every task knows which of its machine's ranks started it: it 
     fi
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence aside elsewhere files messages lock status leftovers usage task binding
+[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence retries aside elsewhere files messages lock status leftovers usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"
