@@ -43,14 +43,17 @@ static const char help[] = "Runs the campaign that CONFIG describes, alone or un
                            "  --set PATH=VALUE     replaces a value of the config, such as\n"
                            "                       encoders.victim.train.epochs=50; may be given often";
 
-/* A launcher whose MPI is not ours starts each rank as a world of its own. */
+/* A launcher whose MPI is not ours starts each rank as a world of its own. Outside of a
+ * step nobody can tell that from a person who means to run alone. */
 static int check_world(const struct transport *t, struct err *err)
 {
     const char *tasks = getenv("SLURM_NTASKS"), *step = getenv("SLURM_STEP_NUM_TASKS");
     long n = strtol(step != NULL ? step : tasks != NULL ? tasks : "1", NULL, 10);
     if (n > 1 && transport_size(t) == 1)
-        return err_set(
-            err, "Slurm gave %ld tasks, but MPI sees one rank: start dinf with mpirun, or with srun --mpi=pmix", n);
+        return err_set(err,
+                       "Slurm gave %ld tasks, but MPI sees one rank: start dinf with mpirun, or with srun "
+                       "--mpi=pmix%s",
+                       n, step == NULL ? "; to run alone on purpose, first say `unset SLURM_NTASKS`" : "");
     return 0;
 }
 

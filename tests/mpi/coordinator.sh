@@ -412,6 +412,37 @@ assert all(t["state"] == "done" and t["attempts"] == 1 for t in s["tasks"]), s' 
     [ $got = 1 ] || fail "status --json: $got though a task has failed"
 }
 
+case_changed() { # another config in the same directory: what changed is said, and the former results stay
+    local hash
+    run 0 0 graph.cfg --out c
+    ! grep "has changed" last.err || fail "nothing has changed in a new directory"
+    cp c/results.h5 former.h5
+    hash=$("$DINF_PYTHON" -c 'import h5py; print(h5py.File("former.h5").attrs["config_hash"].decode()[:12])' 2>/dev/null ||
+        "$DINF_PYTHON" -c 'import h5py; print(h5py.File("former.h5").attrs["config_hash"][:12])')
+    sed 's/name = "b"; count = 6/name = "b"; count = 8/; s/name = "c"; seconds = 0.02;/name = "e"; seconds = 0.03;/' graph.cfg >other.cfg
+    run 0 2 other.cfg --out c
+    says last.err "the config has changed: .* new (mock:.*), .* gone (mock:.*), .* kept"
+    says last.err "the results so far are kept as results-$hash.h5"
+    "$DINF_PYTHON" - former.h5 c/results-"$hash".h5 c/results.h5 c/plan.json last.err <<'PY' || fail "what is kept"
+import json, re, sys, h5py
+former, kept, now = (h5py.File(p) for p in sys.argv[1:4])
+assert open(sys.argv[1], "rb").read() == open(sys.argv[2], "rb").read()
+ids = lambda f: {bytes(i) for i in f["tasks"]["id"]}
+plan = {t["id"].encode() for t in json.load(open(sys.argv[4]))["tasks"]}
+assert ids(now) == plan != ids(former)
+m = re.search(r"changed: (\d+) tasks? (?:is|are) new.*, (\d+) gone.*, (\d+) kept", open(sys.argv[5]).read())
+assert [int(x) for x in m.groups()] == [len(plan - ids(former)), len(ids(former) - plan), len(ids(former) & plan)], m
+PY
+    run 0 0 other.cfg --out c
+    ! grep "has changed" last.err || fail "nothing has changed now"
+    [ "$(ls c/results*.h5 | wc -l)" = 2 ] || fail "$(ls c)"
+    echo 'campaign = { name = "alien"; seed = 0; threads = 1; }; mock = ( { name = "z"; seconds = 0.5; } );' >alien.cfg
+    cp c/plan.json plan.before
+    run 2 0 alien.cfg --out c # that is another campaign
+    says last.err 'shares no task with this one: take another --out'
+    cmp c/plan.json plan.before || fail "a refused config changed the plan"
+}
+
 case_leftovers() { # what killed processes left goes, also where nothing is left to do; what lives stays
     local dead kept
     run 0 2 graph.cfg --out n
@@ -454,7 +485,11 @@ case_usage() { # nothing is written, status 2, every error told
     [ ! -e never ] || fail "something was written"
     got=0
     SLURM_NTASKS=4 "$DINF" run graph.cfg --out never 2>last.err || got=$?
-    [ $got = 2 ] && says last.err "Slurm gave 4 tasks, but MPI sees one rank" && [ ! -e never ] || fail "wrong launcher"
+    [ $got = 2 ] && says last.err "Slurm gave 4 tasks, but MPI sees one rank.*unset SLURM_NTASKS" && [ ! -e never ] || fail "wrong launcher"
+    got=0
+    SLURM_NTASKS=4 SLURM_STEP_NUM_TASKS=4 "$DINF" run graph.cfg --out never 2>last.err || got=$?
+    [ $got = 2 ] && says last.err "srun --mpi=pmix$" && [ ! -e never ] || fail "wrong launcher in a step"
+    SLURM_NTASKS=4 SLURM_STEP_NUM_TASKS=1 run 0 0 graph.cfg --out step # srun -n 1
     got=0
     "$DINF" status . 2>last.err || got=$?
     [ $got = 2 ] && says last.err "not a run directory" || fail "status of no run"
@@ -496,7 +531,7 @@ case_binding() { # every task knows which of its machine's ranks started it: it 
     fi
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence retries aside elsewhere files messages lock status leftovers usage task binding
+[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence retries aside elsewhere files messages lock status changed leftovers usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"
