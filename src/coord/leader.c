@@ -37,6 +37,7 @@ struct leader {
     struct results results;
     struct seats seats;
     bool stopping, unsynced;
+    bool crowded;         /* that there are too few processors was said */
     bool asked;           /* a signal asked for the stop */
     bool broken;          /* by an error of the run's own: what follows is saving what can be saved */
     int lost;             /* a rank that does not answer any more; 0: none */
@@ -294,15 +295,27 @@ static void check_clocks(struct leader *l)
         give_up_rank(l, rank);
 }
 
-static int welcome(struct leader *l, int rank, const char *host, struct err *err)
+/* Once a run: where one host has too few processors, others often have, too. */
+static void check_crowd(struct leader *l, const struct crowd *c, const char *host)
 {
+    char text[512];
+    if (l->crowded || !crowd_describe(c, host, l->settings->threads, text, sizeof text))
+        return;
+    l->crowded = true;
+    progress_say(l->board.progress, "warning: %s", text);
+}
+
+static int welcome(struct leader *l, int rank, const char *hello, struct err *err)
+{
+    struct crowd c = { .workers = 1 };
     struct message m = { .kind = MESSAGE_SETUP };
     struct seat *seat = &l->seats.v[rank];
     char *text = settings_print(l->settings, err);
     if (text == NULL)
         return -1;
     seat->present = true;
-    snprintf(seat->host, sizeof seat->host, "%s", host);
+    sscanf(hello, "%63s %d %d %d %d", seat->host, &c.workers, &c.processors, &c.own, &c.slurm);
+    check_crowd(l, &c, seat->host);
     board_note_host(&l->board, seat->host);
     seats_idle(&l->seats, rank);
     int rc = transport_send(l->transport, rank, &m, text, err);
@@ -483,6 +496,10 @@ static int prepare(struct leader *l, struct err *err)
                  size > 1 ? size - 1 : 1, size > 2 ? "s" : "", before.runs > 0 ? " (goes on)" : "", dir);
     if (c.done > 0)
         progress_say(l->board.progress, "%d of them are done already", c.done);
+    struct crowd here;
+    transport_crowd(l->transport, &here);
+    if (here.workers > 0)
+        check_crowd(l, &here, host);
     return journal_run(l->journal, size, host, dinf_revision(), err);
 }
 

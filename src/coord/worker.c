@@ -217,13 +217,16 @@ static int work(struct worker *w, struct err *err)
 int worker_run(struct transport *t, struct err *err)
 {
     struct worker w = { .transport = t, .clock = clock_monotonic() };
-    char host[256] = "";
+    char host[256] = "", hello[512];
     runner_init(&w.runner, &w.settings);
     /* rank 0 hears at most some hundred reports a second, however many ranks */
     w.report_every = 2e-3 * transport_size(t) > 0.5 ? 2e-3 * transport_size(t) : 0.5;
     w.heartbeat = fmax(seat_heartbeat, w.report_every);
     gethostname(host, sizeof host - 1);
-    int rc = send_plain(&w, MESSAGE_HELLO, host, err);
+    struct crowd c;
+    transport_crowd(t, &c);
+    snprintf(hello, sizeof hello, "%s %d %d %d %d", host[0] ? host : "?", c.workers, c.processors, c.own, c.slurm);
+    int rc = send_plain(&w, MESSAGE_HELLO, hello, err);
     if (rc == 0)
         rc = work(&w, err);
     runner_kill(&w.runner);

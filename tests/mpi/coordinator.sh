@@ -468,6 +468,28 @@ case_leftovers() { # what killed processes left goes, also where nothing is left
     ! find n -name '*.tmp.*' | grep . || fail "temporary files stay"
 }
 
+case_crowd() { # more threads than processors: said before anything starts, once
+    local first
+    first=$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')
+    echo 'campaign = { name = "mock"; seed = 0; threads = 3; }; mock = ( { name = "a"; count = 3; } );' >three.cfg
+    taskset -c "$first" "$DINF" run three.cfg --out h 2>last.err
+    says last.err "warning: campaign.threads = 3, but a task on .* may use 1 processor, "
+    taskset -c "$first" $DINF_MPIRUN -n 3 "$DINF" run graph.cfg --out h2 </dev/null 2>last.err
+    says last.err "warning: 2 workers with campaign.threads = 1 on .* want 2 processors, and may use 1: start no more than 1 worker there$"
+    [ "$(grep -c warning last.err)" = 1 ] || fail "that is said more than once"
+    [ "$(grep -n warning last.err | cut -d: -f1)" -lt "$(grep -n starts last.err | head -n 1 | cut -d: -f1)" ] || fail "that is said late"
+    run 0 2 graph.cfg --out h3 # one worker of one thread
+    ! grep warning last.err || fail "one thread is too many"
+    local script config
+    for script in "$here"/../../jobs/slurm/*.sbatch; do # they agree with their own example
+        config=$here/../../$(sed -n 's/^#   sbatch .* \(configs.*\)$/\1/p' "$script")
+        [ "$(sed -n 's/^#SBATCH --cpus-per-task=//p' "$script")" = "$(sed -n 's/^campaign.* threads = \([0-9]*\);.*/\1/p' "$config")" ] ||
+            fail "$script asks for other processors than $config has threads"
+    done
+    SLURM_CPUS_PER_TASK=1 run 0 0 three.cfg --out h4
+    says last.err "warning: campaign.threads = 3, but a task on .* may use 1 processor, .*--cpus-per-task=3"
+}
+
 case_usage() { # nothing is written, status 2, every error told
     echo 'campaign = { name = "x"; sed = 1; }; mock = ( { name = "a"; secnds = 1; } );' >bad.cfg
     run 2 3 bad.cfg --out never
@@ -531,7 +553,7 @@ case_binding() { # every task knows which of its machine's ranks started it: it 
     fi
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence retries aside elsewhere files messages lock status changed leftovers usage task binding
+[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence retries aside elsewhere files messages lock status changed leftovers crowd usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"
