@@ -98,14 +98,19 @@ dinf_mps() { # RANKS
     fi
 }
 
-# True if the run in directory $1 came to its own end with nothing left to do. An
-# mpirun that could not start, or was told to end, also says 1.
-dinf_ended() {
+# dinf_none DIR WHAT...: true if the last status of the run counts no such tasks.
+dinf_none() {
     local what
-    tail -n 1 "$1/journal.jsonl" 2>/dev/null | grep -q '"event":"end"' || return 1
-    for what in waiting ready running; do
+    for what in "${@:2}"; do
         grep -Eq "\"$what\"[[:space:]]*:[[:space:]]*0([^0-9.]|\$)" "$1/status.json" || return 1
     done
+}
+
+# True if the run in directory $1 came to its own end with nothing left to do. An
+# mpirun that could not start, or was told to end, also says 1; and one that had to end
+# a rank that hung, or that crashed at its own end, says anything.
+dinf_ended() {
+    tail -n 1 "$1/journal.jsonl" 2>/dev/null | grep -q '"event":"end"' && dinf_none "$1" waiting ready running
 }
 
 # dinf_supervise DIR COMMAND...: runs the command, which runs a campaign in DIR,
@@ -133,7 +138,11 @@ dinf_supervise() {
         3) # an error of the run's own: a restart helps where it has passed meanwhile
             [ -z "$stop" ] || return 3
             sleep "${DINF_PAUSE:-10}" ;;
-        1) ! dinf_ended "$dir" || return 1 ;;
+        *)
+            if dinf_ended "$dir"; then
+                dinf_none "$dir" failed skipped || return 1
+                return 0
+            fi ;;
         esac
         [ -z "$stop" ] || return 75
         if [ "$left" -le 0 ]; then

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/instructions.h"
 #include "base/names.h"
 #include "base/version.h"
 #include "cli/cli.h"
@@ -129,6 +130,11 @@ static int run_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    char why[512];
+    if (instructions_lack(instructions_built, instructions_here(), why, sizeof why)) {
+        fprintf(stderr, "error: %s\n", why);
+        return EXIT_USAGE;
+    }
     if (open_standard_descriptors() != 0)
         return EXIT_USAGE;
     if (argc < 2) {

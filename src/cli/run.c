@@ -25,7 +25,7 @@ static const struct option table[] = {
     OPTION(device, OPTION_STRING, "", 0, 0, NULL, "in place of the config's; see `dinf list devices`"),
     OPTION(grace, OPTION_FLOAT, "60", 0, 86400, "s", "time for a stopped task to save its state"),
     OPTION(silence, OPTION_FLOAT, "600", 0, 1e6, "s",
-           "a rank with a task that says nothing for so long is given up; 0: never"),
+           "a rank with a task, or rank 0, that says nothing for so long is given up; 0: never"),
     OPTION(in_process, OPTION_BOOL, "false", 0, 0, NULL, "run tasks in the ranks themselves, for debugging"),
     OPTION_END,
 };
@@ -43,14 +43,17 @@ static const char help[] = "Runs the campaign that CONFIG describes, alone or un
                            "  --set PATH=VALUE     replaces a value of the config, such as\n"
                            "                       encoders.victim.train.epochs=50; may be given often";
 
-/* A launcher whose MPI is not ours starts each rank as a world of its own. */
+/* A launcher whose MPI is not ours starts each rank as a world of its own. Outside of a
+ * step nobody can tell that from a person who means to run alone. */
 static int check_world(const struct transport *t, struct err *err)
 {
     const char *tasks = getenv("SLURM_NTASKS"), *step = getenv("SLURM_STEP_NUM_TASKS");
     long n = strtol(step != NULL ? step : tasks != NULL ? tasks : "1", NULL, 10);
     if (n > 1 && transport_size(t) == 1)
-        return err_set(
-            err, "Slurm gave %ld tasks, but MPI sees one rank: start dinf with mpirun, or with srun --mpi=pmix", n);
+        return err_set(err,
+                       "Slurm gave %ld tasks, but MPI sees one rank: start dinf with mpirun, or with srun "
+                       "--mpi=pmix%s",
+                       n, step == NULL ? "; to run alone on purpose, first say `unset SLURM_NTASKS`" : "");
     return 0;
 }
 
@@ -156,8 +159,12 @@ int cli_run(int argc, char **argv)
         int status = rank_zero(t, argc, argv);
         fflush(stdout);
         /* ranks that do not answer would never come to the end of MPI */
-        if (status == EXIT_RANK_LOST || transport_orphaned(t) || coord_dismiss(t, &err) != 0)
+        if (status == EXIT_RANK_LOST || transport_orphaned(t))
             transport_abort(t, status);
+        if (coord_dismiss(t, &err) != 0) {
+            log_warn("%s", err.text);
+            transport_abort(t, status);
+        }
         transport_close(t);
         return status;
     }

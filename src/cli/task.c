@@ -108,7 +108,7 @@ static int hold_task(const char *dir, const char *id, struct err *err)
     return 0; /* held until the process ends */
 }
 
-static int progress_fd;
+static int progress_fd = -1;
 static double progress_last;
 
 static void on_progress(const struct task_context *ctx, const struct task_progress *p)
@@ -141,12 +141,22 @@ static int run(const char *dir, const struct task_options *o, const struct task_
                                 .attempt = (int)o->attempt,
                                 .sharing = (int)o->ranks_per_gpu,
                                 .progress = on_progress };
-    if (hold_task(dir, spec->id, err) != 0)
-        return -1;
     progress_fd = (int)o->progress_fd;
     if (progress_fd >= 0) /* a reader that is slow loses reports, and stops nobody */
         fcntl(progress_fd, F_SETFL, O_NONBLOCK);
+    if (hold_task(dir, spec->id, err) != 0)
+        return -1;
     return task_execute(&ctx, spec->kind, o->device[0] ? o->device : "auto", o->threads > 0 ? (int)o->threads : 1, err);
+}
+
+/* On standard error, which is the log, and to the worker: the log may be on a full disk. */
+static void tell(const struct err *err)
+{
+    char line[512];
+    cli_error(err);
+    int n = report_print_error(err->text, line, sizeof line);
+    if (progress_fd >= 0 && write(progress_fd, line, (size_t)n) < 0)
+        log_warn("the error could not be reported: %s", strerror(errno));
 }
 
 int cli_task(int argc, char **argv)
@@ -179,7 +189,7 @@ int cli_task(int argc, char **argv)
     }
     rc = run(words[0], &o, &spec, &err);
     if (rc == -1)
-        cli_error(&err);
+        tell(&err);
     spec_fini(&spec);
     mem_free(text);
     return rc == 0 ? EXIT_DONE : rc == STOPPED ? EXIT_STOPPED : EXIT_TASKS_FAILED;

@@ -1,7 +1,6 @@
 /* Children: spawn, pipe, time limit, and what their end means. */
 #include "coord/child.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,13 +15,10 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/stop.h"
 #include "coord/process.h"
-
-static bool starts_with(const char *s, const char *prefix)
-{
-    return strncmp(s, prefix, strlen(prefix)) == 0;
-}
+#include "coord/words.h"
 
 /* A file in memory with the text, at its beginning: a child can read it without
  * anybody writing at the same time. */
@@ -129,9 +125,12 @@ static void read_pipe(struct child *c, struct task_report *report, bool *fresh)
         char *begin = c->line, *end;
         while ((end = strchr(begin, '\n')) != NULL) {
             *end = '\0';
+            const char *error = report_error(begin);
             if (report_parse(begin, report) == 0) {
                 *fresh = true;
                 c->waiting = report->waiting;
+            } else if (error != NULL) {
+                snprintf(c->words, sizeof c->words, "%s", error);
             }
             begin = end + 1;
         }
@@ -139,35 +138,6 @@ static void read_pipe(struct child *c, struct task_report *report, bool *fresh)
         memmove(c->line, begin, c->used + 1);
         if (c->used == sizeof c->line - 1)
             c->used = 0; /* no line is that long: noise */
-    }
-}
-
-/* The last line of this attempt's output that begins with "error: ", else the
- * last line with anything in it; empty if it said nothing. */
-static void last_words(const struct child *c, char *out, size_t size)
-{
-    enum { TAIL = 8192 };
-    char tail[TAIL + 1];
-    out[0] = '\0';
-    int fd = open(c->log, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    off_t end = lseek(fd, 0, SEEK_END), from = end - TAIL > c->log_start ? end - TAIL : c->log_start;
-    ssize_t n = pread(fd, tail, TAIL, from);
-    close(fd);
-    if (n <= 0)
-        return;
-    tail[n] = '\0';
-    bool found_error = false;
-    char *rest = tail, *line;
-    while ((line = strsep(&rest, "\n")) != NULL) {
-        bool is_error = starts_with(line, "error: ");
-        while (isspace((unsigned char)*line))
-            line++;
-        if (*line == '\0' || (found_error && !is_error))
-            continue;
-        found_error |= is_error;
-        snprintf(out, size, "%s", is_error ? line + strlen("error: ") : line);
     }
 }
 
@@ -182,29 +152,32 @@ static void describe_end(const struct child *c, int status, struct attempt_end *
     }
     if (c->timed_out) {
         snprintf(end->error, sizeof end->error, "exceeded the time limit of %g s%s", c->limit,
-                 c->killed ? " and had to be killed" : "");
+                 c->killed > 0 ? " and had to be killed" : "");
         return;
     }
     /* asked to stop and not done: whatever it left is what the next run finds. A
      * batch system signals rank and child at once: then the child may end before
      * its rank has asked it. */
     bool asked = c->stop_sent > 0 || stop_requested();
-    if (asked && (c->killed || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STOPPED) ||
+    if (asked && (c->killed > 0 || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STOPPED) ||
                   (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))) {
         end->outcome = OUTCOME_STOPPED;
         return;
     }
-    last_words(c, words, sizeof words);
+    char how[64];
+    words_end(status, how, sizeof how);
+    words_last(c->log, c->log_start, words, sizeof words);
+    if (words[0] == '\0') /* the log could not be written */
+        snprintf(words, sizeof words, "%s", c->words);
     if (WIFSIGNALED(status)) {
-        int number = WTERMSIG(status);
-        snprintf(end->error, sizeof end->error, "killed by signal %d (%s)%s%s%s", number, strsignal(number),
-                 number == SIGKILL ? ", out of memory perhaps" : "", words[0] ? "; last line: " : "", words);
+        snprintf(end->error, sizeof end->error, "%s%s%s%s", how,
+                 WTERMSIG(status) == SIGKILL ? ", out of memory perhaps" : "", words[0] ? "; last line: " : "", words);
     } else if (WEXITSTATUS(status) == EXIT_STOPPED) {
         snprintf(end->error, sizeof end->error, "stopped by a signal that did not come from the coordinator");
     } else if (words[0]) {
         snprintf(end->error, sizeof end->error, "%s", words);
     } else {
-        snprintf(end->error, sizeof end->error, "exit status %d without a message", WEXITSTATUS(status));
+        snprintf(end->error, sizeof end->error, "%s without a message", how);
     }
 }
 
@@ -214,10 +187,19 @@ static void enforce_limits(struct child *c, double now)
         c->timed_out = true;
         child_stop(c);
     }
-    if (c->stop_sent > 0 && !c->killed && now - c->stop_sent > c->grace) {
-        c->killed = true;
+    if (c->stop_sent > 0 && c->killed <= 0 && now - c->stop_sent > c->grace) {
+        c->killed = now;
         kill(c->pid, SIGKILL);
     }
+}
+
+/* Killed, and still there. After a stop that is an end like another: what it saved stays. */
+static void describe_stuck(const struct child *c, struct attempt_end *end)
+{
+    end->outcome = c->timed_out ? OUTCOME_STUCK : OUTCOME_STOPPED;
+    snprintf(end->error, sizeof end->error,
+             "exceeded the time limit of %g s, and its process %ld does not die: it hangs in the system", c->limit,
+             (long)c->pid);
 }
 
 int child_poll(struct child *c, double wait, struct task_report *report, bool *fresh, struct attempt_end *end)
@@ -235,13 +217,16 @@ int child_poll(struct child *c, double wait, struct task_report *report, bool *f
     read_pipe(c, report, fresh);
     int status;
     pid_t got = waitpid(c->pid, &status, WNOHANG);
-    if (got == 0) {
+    bool stuck = got == 0 && c->killed > 0 && now - c->killed > process_patience;
+    if (got == 0 && !stuck) {
         if (c->pipe < 0 && wait > 0) /* it closed the pipe: its end is near */
             clock_sleep(2e-4);
         return 0;
     }
     end->seconds = clock_monotonic() - c->started;
-    if (got < 0) {
+    if (stuck) {
+        describe_stuck(c, end);
+    } else if (got < 0) {
         end->outcome = OUTCOME_FAILED;
         snprintf(end->error, sizeof end->error, "lost the child process %ld: %s", (long)c->pid, strerror(errno));
     } else {
@@ -269,8 +254,8 @@ void child_kill(struct child *c)
 {
     if (c->pid == 0)
         return;
-    kill(c->pid, SIGKILL);
-    waitpid(c->pid, NULL, 0);
+    if (!process_kill(c->pid, NULL))
+        log_warn("process %ld does not die and is left behind: it hangs in the system", (long)c->pid);
     if (c->pipe >= 0)
         close(c->pipe);
     c->pid = 0;

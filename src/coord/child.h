@@ -20,13 +20,15 @@ struct child {
     int pipe;  /* progress, read end; -1 after end of file */
     char line[512];
     size_t used;
+    char words[512]; /* the error that it reported; "": none */
     char log[PATH_MAX];
     off_t log_start; /* where this attempt's output begins */
     double started, limit, grace;
     double polled;    /* last; time in which the task waits for others does not count */
     bool waiting;     /* so it said */
     double stop_sent; /* clock_monotonic; 0: not yet */
-    bool timed_out, killed;
+    double killed;    /* clock_monotonic; 0: not yet */
+    bool timed_out;
 };
 
 /* Starts `dinf task DIR ID` from this very executable, with the launcher's
@@ -36,7 +38,7 @@ int child_start(struct child *c, const struct run_settings *settings, const char
                 struct err *err);
 
 /* Waits at most `wait` seconds for news. 1: ended, `end` is filled and the child
- * is gone; else 0, and *fresh tells whether `report` was updated. Enforces the
+ * is gone (or, OUTCOME_STUCK, left behind); else 0, and *fresh tells whether `report` was updated. Enforces the
  * time limit and the grace period after a stop. */
 int child_poll(struct child *c, double wait, struct task_report *report, bool *fresh, struct attempt_end *end);
 

@@ -17,7 +17,8 @@
 int coord_lead(struct transport *t, struct plan *plan, const struct run_settings *settings, int *status,
                struct err *err);
 
-/* Rank 0: every other rank leaves worker_run. */
+/* Rank 0: every other rank leaves worker_run, and says so. -1 if one does not within 20 s:
+ * it hangs, and MPI must be aborted. */
 int coord_dismiss(struct transport *t, struct err *err);
 
 #endif

@@ -4,10 +4,13 @@
 
 #include <stdbool.h>
 
-/* No attempt mends it: the same seed gives the same numbers, on any rank. */
-bool failure_lasts(const char *error);
-/* The machine had not enough of something, or another process held a file: it may
- * have passed in a minute. */
+/* No attempt mends it: the task's options, its data and the network do not go together,
+ * or the same seed gives the same numbers, on any rank. `before`: what the attempt before
+ * came to, or NULL. A file that is not there, or may not be read, lasts if two attempts
+ * (on two hosts, where there are two) say so: one host may have lost a mount. */
+bool failure_lasts(const char *error, const char *before);
+/* The machine had not enough of something, a file system hiccuped, or another process
+ * held a file: it may have passed in a minute. */
 bool failure_passes(const char *error);
 
 #endif

@@ -37,10 +37,12 @@ struct leader {
     struct results results;
     struct seats seats;
     bool stopping, unsynced;
+    bool crowded;         /* that there are too few processors was said */
     bool asked;           /* a signal asked for the stop */
     bool broken;          /* by an error of the run's own: what follows is saving what can be saved */
     int lost;             /* a rank that does not answer any more; 0: none */
     double stop_began;    /* clock_monotonic */
+    double last_sign;     /* when the workers last heard that rank 0 lives */
     struct runner runner; /* when alone */
 };
 
@@ -110,7 +112,7 @@ static int assign_all(struct leader *l, struct err *err)
 {
     double now = clock_monotonic();
     schedule_wake(l->schedule, now);
-    while (!l->stopping && l->seats.n_idle > 0) {
+    while (!l->stopping && seats_free(&l->seats)) {
         int task = schedule_next(l->schedule);
         if (task < 0)
             return 0;
@@ -150,7 +152,7 @@ static int take_failed(struct leader *l, int rank, int task, double seconds, con
     struct plan_task *t = task_of(l, task);
     const char *host = l->seats.v[rank].host;
     double pause = pause_after(l, t->attempts);
-    bool lasting = failure_lasts(error);
+    bool lasting = failure_lasts(error, t->attempts > 1 ? t->error : NULL);
     /* what passes is not given up within seconds, unless nothing is to be tried again */
     int64_t retries = l->plan->campaign.retries;
     if (retries > 0 && failure_passes(error) && retries < PASSING_ATTEMPTS - 1)
@@ -162,11 +164,8 @@ static int take_failed(struct leader *l, int rank, int task, double seconds, con
                      : final ? "given up"
                              : "will be tried again",
                      error);
-    if (!lasting && seats_failed(&l->seats, rank, task))
-        progress_say(l->board.progress,
-                     "warning: rank %d on %s gets no further tasks: several failed there in a row, and "
-                     "others succeed elsewhere",
-                     rank, host);
+    if (!lasting)
+        seats_failed(&l->seats, rank, task);
     return journal_failed(l->journal, t, host, final, err);
 }
 
@@ -181,6 +180,13 @@ static int take_stopped(struct leader *l, int rank, int task, double seconds, st
     int rc = journal_stopped(l->journal, t, err);
     schedule_requeue(l->schedule, task);
     return rc;
+}
+
+static void set_aside(struct leader *l, int rank, const char *why)
+{
+    seats_set_aside(&l->seats, rank);
+    progress_say(l->board.progress, "warning: rank %d on %s gets no further tasks: %s", rank, l->seats.v[rank].host,
+                 why);
 }
 
 static int take_end(struct leader *l, int rank, const struct attempt_end *end, struct err *err)
@@ -198,10 +204,16 @@ static int take_end(struct leader *l, int rank, const struct attempt_end *end, s
     case OUTCOME_STOPPED:
         rc = take_stopped(l, rank, task, end->seconds, err);
         break;
+    case OUTCOME_STUCK:
+        set_aside(l, rank, "a process of its last one does not die");
+        /* fall through */
     default:
         rc = take_failed(l, rank, task, end->seconds, end->error, err);
     }
     seats_idle(&l->seats, rank);
+    int suspect = seats_suspect(&l->seats);
+    if (suspect >= 0)
+        set_aside(l, suspect, "several tasks failed there in a row, and others succeed elsewhere");
     return rc;
 }
 
@@ -253,6 +265,21 @@ static void give_up_rank(struct leader *l, int rank)
         progress_say(l->board.progress, "warning: %s", ignored.text);
 }
 
+/* Workers take the silence of rank 0 for its death, too. */
+static int give_sign(struct leader *l, struct err *err)
+{
+    double now = clock_monotonic(), silence = l->settings->silence_seconds;
+    if (is_alone(l) || silence <= 0 || now - l->last_sign < fmin(silence / 4, 30))
+        return 0;
+    l->last_sign = now;
+    for (int rank = l->seats.first; rank < l->seats.n; rank++) {
+        struct message m = { .kind = MESSAGE_ALIVE };
+        if (l->seats.v[rank].present && transport_send(l->transport, rank, &m, NULL, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 static void check_clocks(struct leader *l)
 {
     double grace = l->settings->grace_seconds, now = clock_monotonic();
@@ -268,15 +295,27 @@ static void check_clocks(struct leader *l)
         give_up_rank(l, rank);
 }
 
-static int welcome(struct leader *l, int rank, const char *host, struct err *err)
+/* Once a run: where one host has too few processors, others often have, too. */
+static void check_crowd(struct leader *l, const struct crowd *c, const char *host)
 {
+    char text[512];
+    if (l->crowded || !crowd_describe(c, host, l->settings->threads, text, sizeof text))
+        return;
+    l->crowded = true;
+    progress_say(l->board.progress, "warning: %s", text);
+}
+
+static int welcome(struct leader *l, int rank, const char *hello, struct err *err)
+{
+    struct crowd c = { .workers = 1 };
     struct message m = { .kind = MESSAGE_SETUP };
     struct seat *seat = &l->seats.v[rank];
     char *text = settings_print(l->settings, err);
     if (text == NULL)
         return -1;
     seat->present = true;
-    snprintf(seat->host, sizeof seat->host, "%s", host);
+    sscanf(hello, "%63s %d %d %d %d", seat->host, &c.workers, &c.processors, &c.own, &c.slurm);
+    check_crowd(l, &c, seat->host);
     board_note_host(&l->board, seat->host);
     seats_idle(&l->seats, rank);
     int rc = transport_send(l->transport, rank, &m, text, err);
@@ -365,7 +404,12 @@ static int step(struct leader *l, struct backoff *backoff, struct err *err)
         if (begin_stop(l, "rank 0 was asked to stop", err) != 0)
             return -1;
     }
-    return assign_all(l, err) != 0 || listen(l, backoff, err) != 0 || sync_journal(l, err) != 0 ? -1 : 0;
+    if (!l->stopping && l->seats.n_busy == 0 && seats_none_left(&l->seats))
+        return err_set(err, "no rank is left that could work");
+    return assign_all(l, err) != 0 || listen(l, backoff, err) != 0 || give_sign(l, err) != 0 ||
+                   sync_journal(l, err) != 0
+               ? -1
+               : 0;
 }
 
 /* An error ends the run, but not at once: running tasks save their state first. What
@@ -394,6 +438,23 @@ static void tick(void *arg, const struct task_report *report)
     show(l, false);
 }
 
+/* While the results are collected: the others hear that rank 0 lives, and it of a stop. */
+static void tick_results(void *arg)
+{
+    struct leader *l = arg;
+    struct err err;
+    struct message m;
+    char *text;
+    int from;
+    if (give_sign(l, &err) != 0)
+        log_warn("%s", err.text);
+    while (transport_receive(l->transport, &m, &text, &from, &err) == 1) {
+        mem_free(text);
+        if (m.kind == MESSAGE_STOP)
+            stop_request();
+    }
+}
+
 /* ---- beginning and end ---- */
 
 static int prepare(struct leader *l, struct err *err)
@@ -405,6 +466,8 @@ static int prepare(struct leader *l, struct err *err)
     if (seats_init(&l->seats, size, err) != 0 || board_init(&l->board, dir, l->plan, &l->seats, is_alone(l), err) != 0)
         return -1;
     results_init(&l->results, dir);
+    l->results.tick = tick_results;
+    l->results.arg = l;
     if (fs_path(path, sizeof path, err, "%s/journal.jsonl", dir) != 0 ||
         journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0 ||
         rundir_verify(dir, l->plan, err) != 0)
@@ -433,6 +496,10 @@ static int prepare(struct leader *l, struct err *err)
                  size > 1 ? size - 1 : 1, size > 2 ? "s" : "", before.runs > 0 ? " (goes on)" : "", dir);
     if (c.done > 0)
         progress_say(l->board.progress, "%d of them are done already", c.done);
+    struct crowd here;
+    transport_crowd(l->transport, &here);
+    if (here.workers > 0)
+        check_crowd(l, &here, host);
     return journal_run(l->journal, size, host, dinf_revision(), err);
 }
 
@@ -496,16 +563,5 @@ int coord_lead(struct transport *t, struct plan *plan, const struct run_settings
     journal_close(l.journal);
     schedule_destroy(l.schedule);
     seats_fini(&l.seats);
-    return rc;
-}
-
-int coord_dismiss(struct transport *t, struct err *err)
-{
-    int rc = 0;
-    for (int rank = 1; rank < transport_size(t); rank++) {
-        struct message m = { .kind = MESSAGE_QUIT };
-        if (transport_send(t, rank, &m, NULL, err) != 0)
-            rc = -1;
-    }
     return rc;
 }

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 extern char **environ;
@@ -142,6 +144,16 @@ out:
             close(fds[i]);
     mem_free(env);
     return rc;
+}
+
+bool process_kill(pid_t pid, int *status)
+{
+    double end = clock_monotonic() + process_patience;
+    pid_t got;
+    kill(pid, SIGKILL);
+    while ((got = waitpid(pid, status, WNOHANG)) == 0 && clock_monotonic() < end)
+        clock_sleep(1e-3);
+    return got != 0;
 }
 
 void process_follow_parent(void)

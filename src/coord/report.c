@@ -23,15 +23,36 @@ void report_from_progress(struct task_report *r, const struct task_progress *p)
     snprintf(r->unit, sizeof r->unit, "%s", p->unit != NULL ? p->unit : "");
 }
 
+static void make_one_line(char *text)
+{
+    for (char *c = text; *c != '\0'; c++)
+        if (*c == '\n' || *c == '\r')
+            *c = ' ';
+}
+
 int report_print(const struct task_report *r, char *out, size_t size)
 {
     char what[sizeof r->what];
     snprintf(what, sizeof what, "%s", r->what);
-    for (char *c = what; *c != '\0'; c++)
-        if (*c == '\n' || *c == '\r')
-            *c = ' ';
+    make_one_line(what);
     return snprintf(out, size, "%s %.6g %.6g %.6g %s %s\n", r->waiting ? "waiting" : "progress", r->fraction, r->loss,
                     r->rate, r->unit[0] ? r->unit : "-", what);
+}
+
+static const char error_word[] = "error ";
+
+int report_print_error(const char *text, char *out, size_t size)
+{
+    char line[400];
+    snprintf(line, sizeof line, "%s", text);
+    make_one_line(line);
+    return snprintf(out, size, "%s%s\n", error_word, line);
+}
+
+const char *report_error(const char *line)
+{
+    size_t n = sizeof error_word - 1;
+    return strncmp(line, error_word, n) == 0 ? line + n : NULL;
 }
 
 int report_parse(const char *line, struct task_report *r)

@@ -20,6 +20,7 @@
 #include "coord/process.h"
 #include "coord/snapshot.h"
 #include "coord/transport.h"
+#include "coord/words.h"
 #include "store/collect.h"
 #include "tasks/provenance.h"
 
@@ -176,7 +177,15 @@ static int reap(struct results *r, int flags, struct err *err)
     if (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
     r->stale = true;
-    return err_set(err, "results.h5 could not be rebuilt: %s/logs/collect.log says why", r->dir);
+    char log[PATH_MAX], words[512], how[64] = "nobody knows how it ended";
+    words[0] = '\0';
+    if (got > 0)
+        words_end(status, how, sizeof how);
+    if (fs_path(log, sizeof log, NULL, "%s/logs/collect.log", r->dir) == 0)
+        words_last(log, 0, words, sizeof words);
+    return err_set(err, "results.h5 could not be rebuilt: dinf collect %s %s (%s)",
+                   words[0] != '\0' ? "says:" : "said nothing:", words[0] != '\0' ? words : how,
+                   words[0] != '\0' ? how : "logs/collect.log is empty");
 }
 
 int results_poll(struct results *r, struct err *err)
@@ -196,8 +205,10 @@ static int wait_for(struct results *r, struct err *err)
     while (r->pid != 0) {
         bool late = clock_monotonic() - r->started > limit;
         if (late || stop_requested()) {
-            kill(r->pid, SIGKILL);
-            reap(r, 0, NULL);
+            if (!process_kill(r->pid, NULL))
+                log_warn("process %ld does not die and is left behind: it hangs in the system", (long)r->pid);
+            r->pid = 0;
+            r->stale = true;
             return err_set(err,
                            late ? "results.h5 could not be rebuilt within %.0f s"
                                 : "results.h5 was not rebuilt: a stop was asked for within %.0f s",
@@ -205,6 +216,8 @@ static int wait_for(struct results *r, struct err *err)
         }
         if (reap(r, WNOHANG, err) != 0)
             return -1;
+        if (r->tick != NULL)
+            r->tick(r->arg);
         if (r->pid != 0)
             clock_sleep(0.01);
     }

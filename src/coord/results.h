@@ -19,6 +19,8 @@ struct results {
     const char *dir;
     pid_t pid; /* 0: none at work */
     double started, took, ended;
+    void (*tick)(void *arg); /* called while results_finish waits; NULL: nobody */
+    void *arg;
     bool stale; /* something has finished since the last rebuild began; at first
                    nobody knows: the run before may have been killed, or the config changed */
 };
@@ -26,7 +28,7 @@ struct results {
 void results_init(struct results *r, const char *dir);
 /* Starts a rebuild if one is due: something is new, and the last is half a
  * minute and twenty times its own duration ago. Notices the end of the one at
- * work; -1 if that failed (DIR/logs/collect.log has the reason). */
+ * work; -1 if that failed, with what it said (DIR/logs/collect.log has more). */
 int results_poll(struct results *r, struct err *err);
 /* Waits for the one at work, then rebuilds if something is new. */
 int results_finish(struct results *r, struct err *err);

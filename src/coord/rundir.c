@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "coord/change.h"
 
 static const double lock_wait = 5; /* seconds: ranks of a killed launcher die within */
 
@@ -51,11 +52,13 @@ static bool share_task(struct plan *before, const struct plan *plan)
 
 /* One directory keeps to one campaign, which may grow and change in part; and, since
  * results depend on the device and on the threads in their last bits, but a task's
- * identity does not, to what it was started with. */
-static int check_before(const char *dir, const struct plan *plan, struct err *err)
+ * identity does not, to what it was started with. `former`: the plan that is there, or
+ * NULL; plan_destroy. */
+static int check_before(const char *dir, const struct plan *plan, struct plan **former, struct err *err)
 {
     char path[PATH_MAX];
     struct plan *before = NULL;
+    *former = NULL;
     struct err unreadable;
     if (fs_path(path, sizeof path, err, "%s/plan.json", dir) != 0)
         return -1;
@@ -74,7 +77,10 @@ static int check_before(const char *dir, const struct plan *plan, struct err *er
     else if (strcmp(was->device, "auto") != 0 && strcmp(was->device, is->device) != 0)
         rc = err_set(err, "%s was started with device = \"%s\", not \"%s\": keep to it, or take another --out", dir,
                      was->device, is->device);
-    plan_destroy(before);
+    if (rc == 0)
+        *former = before;
+    else
+        plan_destroy(before);
     return rc;
 }
 
@@ -93,21 +99,26 @@ static int write_all(const char *dir, const struct plan *plan, struct err *err)
     return 0;
 }
 
-int rundir_open(const char *dir, const struct plan *plan, char absolute[PATH_MAX], struct run_lock **lock,
-                struct err *err)
+int rundir_open(const char *dir, struct plan *plan, char absolute[PATH_MAX], struct run_lock **lock, struct err *err)
 {
+    struct plan *before;
     *lock = NULL;
     if (fs_mkdirs(dir, err) != 0)
         return -1;
     if (realpath(dir, absolute) == NULL)
         return err_errno(err, "cannot resolve %s", dir);
     /* before the lock, which is a file, and again in case that another run began meanwhile */
-    if (check_before(absolute, plan, err) != 0)
+    if (check_before(absolute, plan, &before, err) != 0)
         return -1;
+    plan_destroy(before);
     *lock = lock_take(absolute, lock_wait, err);
     if (*lock == NULL)
         return -1;
-    if (check_before(absolute, plan, err) == 0 && write_all(absolute, plan, err) == 0)
+    int rc = check_before(absolute, plan, &before, err);
+    if (rc == 0 && before != NULL)
+        rc = change_note(absolute, before, plan, err);
+    plan_destroy(before);
+    if (rc == 0 && write_all(absolute, plan, err) == 0)
         return 0;
     lock_release(*lock);
     *lock = NULL;

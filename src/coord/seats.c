@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum { ROW = 3 }; /* failures in a row after which a seat is suspect */
+enum { ROW = 3 };              /* failures in a row after which a seat is suspect */
+static const double rest = 60; /* seconds */
 
 int seats_init(struct seats *s, int ranks, struct err *err)
 {
@@ -45,13 +46,38 @@ static int distance(const struct seats *s, const struct plan_task *t, int rank)
     return rank == t->rank ? 0 : strcmp(s->v[rank].host, s->v[t->rank].host) == 0 ? 1 : 2;
 }
 
+static bool better_one_works(const struct seats *s)
+{
+    for (int i = s->first; i < s->n; i++)
+        if (s->v[i].task >= 0 && s->v[i].row < ROW)
+            return true;
+    return false;
+}
+
+static bool is_free(const struct seats *s, int rank, bool better)
+{
+    return s->v[rank].row < ROW || !better || s->clock >= s->v[rank].rests;
+}
+
+bool seats_free(const struct seats *s)
+{
+    bool better = s->n_idle > 0 && better_one_works(s);
+    for (int i = 0; i < s->n_idle; i++)
+        if (is_free(s, s->idle[i], better))
+            return true;
+    return false;
+}
+
 int seats_choose(struct seats *s, const struct plan_task *t, bool patience)
 {
     int wanted = 0, best = -1, at = -1;
     for (int rank = s->first; patience && t->attempts > 0 && rank < s->n; rank++)
         if (s->v[rank].present && !s->v[rank].aside && distance(s, t, rank) > wanted)
             wanted = distance(s, t, rank);
+    bool better = better_one_works(s);
     for (int i = s->n_idle - 1; i >= 0 && best < 2; i--) {
+        if (!is_free(s, s->idle[i], better))
+            continue;
         int d = distance(s, t, s->idle[i]);
         if (d > best) {
             best = d;
@@ -74,22 +100,46 @@ void seats_succeeded(struct seats *s, int rank)
             s->v[i].others |= s->v[i].row > 0;
 }
 
-/* At most every second seat is set aside: where most fail, the tasks are to blame. */
-bool seats_failed(struct seats *s, int rank, int task)
+void seats_failed(struct seats *s, int rank, int task)
 {
     struct seat *seat = &s->v[rank];
-    int aside = 0;
     if (seat->last == task)
-        return false;
+        return;
     if (seat->row++ == 0)
         seat->others = false;
     seat->last = task;
-    for (int i = s->first; i < s->n; i++)
-        aside += s->v[i].aside;
-    if (seat->row < ROW || !seat->others || 2 * (aside + 1) > s->n - s->first)
-        return false;
-    seat->aside = true;
-    return true;
+    seat->rests = s->clock + rest;
+}
+
+int seats_suspect(const struct seats *s)
+{
+    int aside = 0, suspect = -1;
+    for (int i = s->first; i < s->n; i++) {
+        const struct seat *seat = &s->v[i];
+        aside += seat->aside;
+        if (!seat->aside && seat->row >= ROW && seat->others)
+            suspect = i;
+    }
+    return 2 * (aside + 1) <= s->n - s->first ? suspect : -1;
+}
+
+void seats_set_aside(struct seats *s, int rank)
+{
+    s->v[rank].aside = true;
+    for (int i = 0; i < s->n_idle; i++)
+        if (s->idle[i] == rank)
+            s->idle[i--] = s->idle[--s->n_idle];
+}
+
+bool seats_none_left(const struct seats *s)
+{
+    int here = 0;
+    for (int i = s->first; i < s->n; i++) {
+        here += s->v[i].present;
+        if (s->v[i].present && !s->v[i].aside)
+            return false;
+    }
+    return here > 0;
 }
 
 void seats_tick(struct seats *s, double now)

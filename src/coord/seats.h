@@ -13,7 +13,7 @@ static const double seat_heartbeat = 2; /* seconds */
 
 struct seat {
     bool present;      /* has said hello */
-    bool aside;        /* gets no further task: see seats_failed */
+    bool aside;        /* gets no further task: see seats_set_aside */
     int task, attempt; /* -1: idle */
     double started;    /* clock_monotonic */
     double counted;    /* seconds that the time limit counts: those waiting for others do not */
@@ -21,30 +21,39 @@ struct seat {
     bool mute;         /* the task runs in the rank itself: silence says nothing */
     int row, last;     /* failures of different tasks since the last success; the last such task */
     bool others;       /* another seat has succeeded since the row began */
+    double rests;      /* until then, after a row of failures, if others are at work */
     struct task_report report;
     char host[64];
 };
 
 struct seats {
-    struct seat *v; /* by rank; alone, seat 0 is this rank's */
-    int n, first;   /* ranks first .. n - 1 work */
-    int *idle, n_idle, n_busy;
-    double clock; /* of the last seats_tick */
+    struct seat *v;            /* by rank; alone, seat 0 is this rank's */
+    int n, first;              /* ranks first .. n - 1 work */
+    int *idle, n_idle, n_busy; /* idle ones without those set aside */
+    double clock;              /* of the last seats_tick */
 };
 
 int seats_init(struct seats *s, int ranks, struct err *err);
 void seats_fini(struct seats *s);
 void seats_idle(struct seats *s, int rank); /* it has no task, or none any more */
 
-/* Takes an idle rank for the task out of those without one; -1: none suits now. A
+/* Is there an idle rank that may work? One with a row of failures rests for a minute
+ * after each, while a better one is at work: what that comes to shows whether the rank
+ * or the tasks are to blame. Else it would have had an attempt of every task by then. */
+bool seats_free(const struct seats *s);
+/* Takes such a rank for the task out of those without one; -1: none suits now. A
  * task that has just failed goes to another rank than the one it failed on, and to
  * another host, while there is one; `patience` false: to any. */
 int seats_choose(struct seats *s, const struct plan_task *t, bool patience);
 
-/* What an attempt on the rank came to. True if the rank is set aside from now on:
- * different tasks failed there one after another, while they succeed elsewhere. */
+/* What an attempt on the rank came to. */
 void seats_succeeded(struct seats *s, int rank);
-bool seats_failed(struct seats *s, int rank, int task);
+void seats_failed(struct seats *s, int rank, int task);
+/* A rank on which different tasks failed one after another, while others succeeded
+ * elsewhere; -1: none. At most every second one: where most fail, the tasks are to blame. */
+int seats_suspect(const struct seats *s);
+void seats_set_aside(struct seats *s, int rank); /* it gets no further tasks */
+bool seats_none_left(const struct seats *s);     /* all that are here are set aside */
 
 /* Lets the time pass: time in which rank 0 itself stood still counts for nobody. */
 void seats_tick(struct seats *s, double now);

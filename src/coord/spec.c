@@ -22,6 +22,7 @@ char *settings_print(const struct run_settings *s, struct err *err)
         cJSON_AddNumberToObject(o, "sharing", s->sharing) == NULL ||
         cJSON_AddNumberToObject(o, "task_seconds", s->task_seconds) == NULL ||
         cJSON_AddNumberToObject(o, "grace_seconds", s->grace_seconds) == NULL ||
+        cJSON_AddNumberToObject(o, "silence_seconds", s->silence_seconds) == NULL ||
         cJSON_AddBoolToObject(o, "in_process", s->in_process) == NULL)
         err_set(err, "out of memory");
     else
@@ -49,6 +50,7 @@ int settings_parse(const char *text, struct run_settings *s, struct err *err)
     s->sharing = (int)json_number(o, "sharing", 0);
     s->task_seconds = json_number(o, "task_seconds", 0);
     s->grace_seconds = json_number(o, "grace_seconds", 0);
+    s->silence_seconds = json_number(o, "silence_seconds", 0);
     s->in_process = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "in_process"));
     rc = 0;
 out:

@@ -13,7 +13,7 @@ struct run_settings {
     int sharing;            /* tasks at a time on a GPU; 0: any number */
     double task_seconds;    /* time limit of an attempt; 0: none */
     double grace_seconds;   /* between asking a task to stop and killing it */
-    double silence_seconds; /* without news from a busy rank before it is given up; 0: any; rank 0's own */
+    double silence_seconds; /* without news from a busy rank, or from rank 0, before it is given up; 0: any */
     bool in_process;        /* run tasks in the ranks themselves: for debugging */
 };
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/processors.h"
 
 enum { TAG = 1 };
 
@@ -21,6 +22,7 @@ struct outgoing {
 
 struct transport {
     int rank, size, local_rank;
+    struct crowd crowd;
     pid_t launcher; /* 0: none: one rank, and MPI is not started */
     struct outgoing *outgoing;
     int n_outgoing, room;
@@ -34,6 +36,12 @@ struct transport *transport_open(int *argc, char ***argv, struct err *err)
     /* Without a launcher there is nobody to talk to. Open MPI would start a daemon
      * for the one rank, a second of work, whose end is not always clean. */
     t->size = 1;
+    cpu_set_t set;
+    processors_allowed(&set);
+    const char *slurm = getenv("SLURM_CPUS_PER_TASK");
+    t->crowd.own = t->crowd.processors = processors_count(&set);
+    t->crowd.slurm = slurm != NULL ? (int)strtol(slurm, NULL, 10) : 0;
+    t->crowd.workers = 1;
     if (getenv("OMPI_COMM_WORLD_SIZE") == NULL && getenv("PMIX_RANK") == NULL && getenv("PMI_RANK") == NULL)
         return t;
     t->launcher = getppid();
@@ -43,6 +51,13 @@ struct transport *transport_open(int *argc, char ***argv, struct err *err)
     MPI_Comm machine;
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, t->rank, MPI_INFO_NULL, &machine);
     MPI_Comm_rank(machine, &t->local_rank);
+    MPI_Comm_size(machine, &t->crowd.workers);
+    /* a launcher may have bound each to its own */
+    MPI_Allreduce(MPI_IN_PLACE, &set, (int)sizeof set, MPI_BYTE, MPI_BOR, machine);
+    t->crowd.processors = processors_count(&set);
+    int coordinates = t->rank == 0 && t->size > 1;
+    MPI_Allreduce(MPI_IN_PLACE, &coordinates, 1, MPI_INT, MPI_MAX, machine);
+    t->crowd.workers -= coordinates;
     MPI_Comm_free(&machine);
     return t;
 }
@@ -60,6 +75,11 @@ int transport_local_rank(const struct transport *t)
 int transport_size(const struct transport *t)
 {
     return t->size;
+}
+
+void transport_crowd(const struct transport *t, struct crowd *out)
+{
+    *out = t->crowd;
 }
 
 bool transport_orphaned(const struct transport *t)

@@ -11,16 +11,19 @@
 
 #include "base/err.h"
 #include "base/version.h"
+#include "coord/crowd.h"
 #include "coord/report.h"
 
 enum message_kind {
-    MESSAGE_HELLO = 1, /* worker: I am here; text: host name */
+    MESSAGE_HELLO = 1, /* worker: I am here; text: HOST WORKERS PROCESSORS OWN SLURM (struct crowd) */
     MESSAGE_SETUP,     /* leader: text: settings of the run (struct run_settings as JSON) */
     MESSAGE_ASSIGN,    /* leader: task, attempt; text: the task (spec.h) */
     MESSAGE_PROGRESS,  /* worker: task, report */
     MESSAGE_ENDED,     /* worker: task, attempt, outcome, seconds; text: the error */
     MESSAGE_STOP,      /* leader: stop your task; worker: I was asked by a signal to stop */
+    MESSAGE_ALIVE,     /* leader: I am here */
     MESSAGE_QUIT,      /* leader: leave */
+    MESSAGE_BYE,       /* worker: I leave, and say nothing more */
 };
 
 /* Sent as these bytes: the ranks of a job are one executable. */
@@ -39,6 +42,8 @@ int transport_rank(const struct transport *t);
 int transport_size(const struct transport *t);
 /* Which of this machine's ranks this one is, from 0. */
 int transport_local_rank(const struct transport *t);
+/* What this machine's ranks are and may use. */
+void transport_crowd(const struct transport *t, struct crowd *out);
 /* True once the launcher (mpirun, srun) that started this process is gone: it was
  * killed, and nobody else would end the rank. Always false without a launcher. */
 bool transport_orphaned(const struct transport *t);

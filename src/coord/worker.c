@@ -15,6 +15,7 @@
 
 static const double poll_seconds = 5e-3; /* a running task's news are seen within */
 static const double longest_sleep = 5e-3;
+static const double margin = 10; /* seconds beyond the grace period in which rank 0 ends a run that is to stop */
 
 void backoff_reset(struct backoff *b)
 {
@@ -32,8 +33,9 @@ struct worker {
     struct run_settings settings;
     struct runner runner;
     double report_every, heartbeat, reported;
-    bool ready; /* has settings */
-    bool told;  /* rank 0 knows that a signal asked us to stop */
+    double clock, silent; /* seconds since rank 0 was last heard; while this rank stood still none pass */
+    double told;          /* when rank 0 was told that a signal asked us to stop; 0: not */
+    bool ready;           /* has settings */
     bool quit;
 };
 
@@ -105,6 +107,8 @@ static int handle(struct worker *w, const struct message *m, const char *text, s
     case MESSAGE_STOP:
         runner_stop(&w->runner);
         return 0;
+    case MESSAGE_ALIVE:
+        return 0;
     case MESSAGE_QUIT:
         w->quit = true;
         return 0;
@@ -120,6 +124,7 @@ static int receive_all(struct worker *w, bool *any, struct err *err)
     int from, rc;
     while ((rc = transport_receive(w->transport, &m, &text, &from, err)) == 1) {
         *any = true;
+        w->silent = 0;
         int handled = handle(w, &m, text, err);
         mem_free(text);
         if (handled != 0)
@@ -130,33 +135,77 @@ static int receive_all(struct worker *w, bool *any, struct err *err)
     return rc < 0 ? -1 : 0;
 }
 
+/* News of the own task, if there is one; 1: there is. */
+static int look_after_task(struct worker *w, struct err *err)
+{
+    bool fresh;
+    struct attempt_end end;
+    if (!runner_busy(&w->runner))
+        return 0;
+    int task = w->runner.task, attempt = w->runner.attempt;
+    if (runner_poll(&w->runner, poll_seconds, &fresh, &end) == 1)
+        return send_ended(w, task, attempt, &end, err) == 0 ? 1 : -1;
+    /* also without news: rank 0 takes silence for death */
+    if ((fresh || clock_monotonic() - w->reported > w->heartbeat) && send_report(w, err) != 0)
+        return -1;
+    return 1;
+}
+
+/* Rank 0 hangs, or the way to it: the task saves its state, and so do those of the other
+ * ranks, which notice it at the same time. The first rank that leaves ends them all. */
+static int leave(struct worker *w, double patience, struct err *err)
+{
+    double end = clock_monotonic() + patience;
+    log_warn("%s: the run ends, to be started again", err->text);
+    runner_stop(&w->runner);
+    while (clock_monotonic() < end) {
+        int rc = look_after_task(w, NULL);
+        if (rc < 0)
+            break;
+        if (rc == 0)
+            clock_sleep(longest_sleep);
+    }
+    return -1;
+}
+
+static int check_rank_zero(struct worker *w, struct err *err)
+{
+    double now = clock_monotonic(), passed = now - w->clock;
+    w->clock = now;
+    w->silent += passed > 1 ? 1 : passed;
+    if (w->ready && w->settings.silence_seconds > 0 && w->silent > w->settings.silence_seconds) {
+        err_set(err, "rank 0 has said nothing for %.0f s", w->silent);
+        return leave(w, w->settings.grace_seconds + 2, err);
+    }
+    if (w->told > 0 && now - w->told > w->settings.grace_seconds + margin) {
+        err_set(err, "rank 0 has not ended the run %.0f s after a signal asked for it", now - w->told);
+        return leave(w, 0, err);
+    }
+    return 0;
+}
+
 static int work(struct worker *w, struct err *err)
 {
     struct backoff backoff;
     backoff_reset(&backoff);
     while (!w->quit) {
-        bool any = false, fresh;
-        struct attempt_end end;
+        bool any = false;
         if (transport_orphaned(w->transport))
             return err_set(err, "the launcher is gone");
         if (receive_all(w, &any, err) != 0)
             return -1;
-        if (stop_requested() && !w->told) {
-            w->told = true;
+        if (check_rank_zero(w, err) != 0)
+            return -1;
+        if (stop_requested() && w->told <= 0) {
+            w->told = clock_monotonic();
             if (send_plain(w, MESSAGE_STOP, NULL, err) != 0)
                 return -1;
             runner_stop(&w->runner);
         }
-        if (runner_busy(&w->runner)) {
-            int task = w->runner.task, attempt = w->runner.attempt;
-            if (runner_poll(&w->runner, poll_seconds, &fresh, &end) == 1) {
-                if (send_ended(w, task, attempt, &end, err) != 0)
-                    return -1;
-            } else if ((fresh || clock_monotonic() - w->reported > w->heartbeat) && send_report(w, err) != 0) {
-                return -1; /* also without news: rank 0 takes silence for death */
-            }
-            backoff_reset(&backoff);
-        } else if (any) {
+        int busy = look_after_task(w, err);
+        if (busy < 0)
+            return -1;
+        if (busy > 0 || any) {
             backoff_reset(&backoff);
         } else {
             backoff_sleep(&backoff);
@@ -167,16 +216,19 @@ static int work(struct worker *w, struct err *err)
 
 int worker_run(struct transport *t, struct err *err)
 {
-    struct worker w = { .transport = t };
-    char host[256] = "";
+    struct worker w = { .transport = t, .clock = clock_monotonic() };
+    char host[256] = "", hello[512];
     runner_init(&w.runner, &w.settings);
     /* rank 0 hears at most some hundred reports a second, however many ranks */
     w.report_every = 2e-3 * transport_size(t) > 0.5 ? 2e-3 * transport_size(t) : 0.5;
     w.heartbeat = fmax(seat_heartbeat, w.report_every);
     gethostname(host, sizeof host - 1);
-    int rc = send_plain(&w, MESSAGE_HELLO, host, err);
+    struct crowd c;
+    transport_crowd(t, &c);
+    snprintf(hello, sizeof hello, "%s %d %d %d %d", host[0] ? host : "?", c.workers, c.processors, c.own, c.slurm);
+    int rc = send_plain(&w, MESSAGE_HELLO, hello, err);
     if (rc == 0)
         rc = work(&w, err);
     runner_kill(&w.runner);
-    return rc;
+    return rc == 0 ? send_plain(&w, MESSAGE_BYE, NULL, err) : rc;
 }

@@ -159,6 +159,98 @@ case_frozen() { # a rank that is frozen is noticed, the others save, and the run
     [ "$(count z '"event":"stopped"')" = 1 ] || fail "the other rank's task is not saved"
 }
 
+children_are_gone() { # DIR
+    local i
+    for i in $(seq 100); do
+        pgrep -f "dinf task $PWD/$1 " >/dev/null || return 0
+        sleep 0.05
+    done
+    fail "children are left behind"
+}
+
+case_silence() { # rank 0 hangs: the others save and end the run; an idle rank hangs: it is left behind
+    local pid ranks got=0
+    run 0 4 long.cfg --out whole
+    $DINF_MPIRUN -n 3 "$DINF" run long.cfg --set mock.long.seconds=60 --out y --silence 6 --grace 1 </dev/null 2>silence.err &
+    pid=$!
+    started y 2
+    sleep 7 # longer than the silence, and nothing happens: rank 0 gives signs
+    ranks=$(pgrep -P $pid | sort -n)
+    kill -STOP "$(head -n 1 <<<"$ranks")"
+    wait $pid || got=$?
+    [ $got = 70 ] || fail "status $got after rank 0 was frozen"
+    says silence.err "rank 0 has said nothing for"
+    children_are_gone y
+    ls y/work/*/* >/dev/null || fail "the tasks have not saved their state"
+    status 0 y "; the same command goes on$"
+    flock -n y/lock true || fail "the lock is held"
+    # asked to stop while rank 0 is frozen
+    rm -r y
+    got=0
+    $DINF_MPIRUN -n 3 "$DINF" run long.cfg --set mock.long.seconds=60 --out y --grace 1 </dev/null 2>silence.err &
+    pid=$!
+    started y 2
+    ranks=$(pgrep -P $pid | sort -n)
+    kill -STOP "$(head -n 1 <<<"$ranks")"
+    kill -USR1 $pid
+    wait $pid || got=$?
+    [ $got = 70 ] || fail "status $got after a stop with rank 0 frozen"
+    says silence.err "rank 0 has not ended the run"
+    children_are_gone y
+    # a rank without a task
+    rm -r y
+    got=0
+    DINF_RESTARTS=0 dinf_supervise y $DINF_MPIRUN -n 4 "$DINF" run long.cfg --set mock.long.count=1 \
+        --set mock.long.seconds=2 --set mock.last.count=1 --out y </dev/null 2>silence.err &
+    pid=$!
+    started y 1
+    for rank in $(pgrep -P "$(pgrep -P $pid | head -n 1)" | sort -n | tail -n 3); do
+        if ! pgrep -P "$rank" >/dev/null; then
+            kill -STOP "$rank"
+            break
+        fi
+    done
+    wait $pid || got=$?
+    [ $got = 0 ] || fail "status $got after an idle rank was frozen"
+    says silence.err "rank [1-3] does not answer at the end of the run and is left behind"
+    status 0 y "2 of 2 done"
+}
+
+case_retries() { # what lasts is not tried again, what passes is, also beyond the retries
+    local error n
+    { campaign 3 | sed 's/retry_seconds = 0.05/retry_seconds = 0.01/'; echo 'mock = ( { name = "x"; } );'; } >retries.cfg
+    cat >failing.sh <<EOF
+#!/bin/sh
+[ "\$1" = task ] || exec "$DINF" "\$@"
+echo "error: \$ERROR" >&2
+exit 1
+EOF
+    chmod +x failing.sh
+    for error in "1 an encoder takes square images of 3 channels, not 8 x 9 of 3" "1 there is no data format \"jpg\"" \
+        "2 cannot open x.npy: No such file or directory" "2 cannot open x.npy: Permission denied" "4 something" \
+        "8 cannot write y.h5: No space left on device" "8 cannot read x.npy: Input/output error" \
+        "8 cannot start: Resource temporarily unavailable" "8 cannot open y.h5: Too many open files"; do
+        n=${error%% *}
+        rm -rf e5
+        ERROR=${error#* } DINF_PROGRAM=$PWD/failing.sh run 1 0 retries.cfg --out e5
+        [ "$(count e5 '"event":"failed"')" = "$n" ] || fail "$(count e5 '"event":"failed"') attempts instead of $n: ${error#* }"
+    done
+}
+
+case_aside() { # where every attempt fails at once, few tasks are wasted: the rank is set aside
+    local got=0
+    { campaign 2; echo 'mock = ( { name = "x"; count = 30; seconds = 0.2; } );'; } >aside.cfg
+    $DINF_MPIRUN -n 3 "$DINF" run aside.cfg --out i : -n 1 env DINF_PROGRAM=/bin/false "$DINF" run aside.cfg --out i </dev/null 2>aside.err || got=$?
+    [ $got = 0 ] || fail "status $got with a rank on which nothing runs"
+    says aside.err "rank 3 on .* gets no further tasks: several tasks failed there in a row"
+    [ "$(count i '"event":"failed".*"rank":3')" = 3 ] || fail "$(count i '"event":"failed"') attempts failed there"
+    [ "$(count i '"event":"failed"')" = 3 ] || fail "attempts failed elsewhere"
+    # all fail everywhere: that is no rank's fault, and no rank is set aside
+    { campaign 1; echo 'mock = ( { name = "x"; count = 12; fail = 9; } );'; } >aside.cfg
+    run 1 4 aside.cfg --out j
+    ! grep "no further tasks" last.err || fail "a rank is set aside though none succeeds"
+}
+
 case_elsewhere() { # a second attempt goes to another rank, after a pause that grows
     { campaign 2 | sed 's/retry_seconds = 0.05/retry_seconds = 0.4/'; echo 'mock = ( { name = "x"; count = 3; fail = 2; } );'; } >else.cfg
     run 0 4 else.cfg --out e
@@ -192,6 +284,33 @@ case_files() { # what cannot be written: the status is a nuisance, the journal t
     [ $got = 3 ] || fail "status $got after the journal could not be written"
     says full.err "cannot write .*/v/journal.jsonl"
     says full.err "stopped mock:long/0"
+}
+
+case_messages() { # what cannot be written to a log is told all the same
+    { campaign 0; echo 'mock = ( { name = "bad"; fail = 9; } );'; } >msg.cfg
+    run 1 0 msg.cfg --out g
+    local log=g/logs/$("$DINF_PYTHON" -c 'import json; print(json.load(open("g/plan.json"))["tasks"][0]["id"])').log
+    says "$log" "mock failure 1 of 9"
+    ln -sf /dev/full "$log" # a full disk
+    for ranks in 0 2; do
+        run 1 $ranks msg.cfg --out g
+        says last.err "mock:bad/0 failed: mock failure 1 of 9"
+    done
+    cat >silent.sh <<EOF
+#!/bin/sh
+[ "\$1" != collect ] || kill -SEGV \$\$
+exec "$DINF" "\$@"
+EOF
+    cat >loud.sh <<EOF
+#!/bin/sh
+[ "\$1" != collect ] || { echo "error: no room for it" >&2; exit 9; }
+exec "$DINF" "\$@"
+EOF
+    chmod +x silent.sh loud.sh
+    DINF_PROGRAM=$PWD/silent.sh run 3 0 graph.cfg --out g2
+    says last.err "results.h5 could not be rebuilt: dinf collect said nothing: killed by signal 11 (Segmentation fault)"
+    DINF_PROGRAM=$PWD/loud.sh run 3 0 graph.cfg --out g2
+    says last.err "results.h5 could not be rebuilt: dinf collect says: no room for it (exit status 9)"
 }
 
 case_lock() {
@@ -293,6 +412,37 @@ assert all(t["state"] == "done" and t["attempts"] == 1 for t in s["tasks"]), s' 
     [ $got = 1 ] || fail "status --json: $got though a task has failed"
 }
 
+case_changed() { # another config in the same directory: what changed is said, and the former results stay
+    local hash
+    run 0 0 graph.cfg --out c
+    ! grep "has changed" last.err || fail "nothing has changed in a new directory"
+    cp c/results.h5 former.h5
+    hash=$("$DINF_PYTHON" -c 'import h5py; print(h5py.File("former.h5").attrs["config_hash"].decode()[:12])' 2>/dev/null ||
+        "$DINF_PYTHON" -c 'import h5py; print(h5py.File("former.h5").attrs["config_hash"][:12])')
+    sed 's/name = "b"; count = 6/name = "b"; count = 8/; s/name = "c"; seconds = 0.02;/name = "e"; seconds = 0.03;/' graph.cfg >other.cfg
+    run 0 2 other.cfg --out c
+    says last.err "the config has changed: .* new (mock:.*), .* gone (mock:.*), .* kept"
+    says last.err "the results so far are kept as results-$hash.h5"
+    "$DINF_PYTHON" - former.h5 c/results-"$hash".h5 c/results.h5 c/plan.json last.err <<'PY' || fail "what is kept"
+import json, re, sys, h5py
+former, kept, now = (h5py.File(p) for p in sys.argv[1:4])
+assert open(sys.argv[1], "rb").read() == open(sys.argv[2], "rb").read()
+ids = lambda f: {bytes(i) for i in f["tasks"]["id"]}
+plan = {t["id"].encode() for t in json.load(open(sys.argv[4]))["tasks"]}
+assert ids(now) == plan != ids(former)
+m = re.search(r"changed: (\d+) tasks? (?:is|are) new.*, (\d+) gone.*, (\d+) kept", open(sys.argv[5]).read())
+assert [int(x) for x in m.groups()] == [len(plan - ids(former)), len(ids(former) - plan), len(ids(former) & plan)], m
+PY
+    run 0 0 other.cfg --out c
+    ! grep "has changed" last.err || fail "nothing has changed now"
+    [ "$(ls c/results*.h5 | wc -l)" = 2 ] || fail "$(ls c)"
+    echo 'campaign = { name = "alien"; seed = 0; threads = 1; }; mock = ( { name = "z"; seconds = 0.5; } );' >alien.cfg
+    cp c/plan.json plan.before
+    run 2 0 alien.cfg --out c # that is another campaign
+    says last.err 'shares no task with this one: take another --out'
+    cmp c/plan.json plan.before || fail "a refused config changed the plan"
+}
+
 case_leftovers() { # what killed processes left goes, also where nothing is left to do; what lives stays
     local dead kept
     run 0 2 graph.cfg --out n
@@ -318,6 +468,28 @@ case_leftovers() { # what killed processes left goes, also where nothing is left
     ! find n -name '*.tmp.*' | grep . || fail "temporary files stay"
 }
 
+case_crowd() { # more threads than processors: said before anything starts, once
+    local first
+    first=$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')
+    echo 'campaign = { name = "mock"; seed = 0; threads = 3; }; mock = ( { name = "a"; count = 3; } );' >three.cfg
+    taskset -c "$first" "$DINF" run three.cfg --out h 2>last.err
+    says last.err "warning: campaign.threads = 3, but a task on .* may use 1 processor, "
+    taskset -c "$first" $DINF_MPIRUN -n 3 "$DINF" run graph.cfg --out h2 </dev/null 2>last.err
+    says last.err "warning: 2 workers with campaign.threads = 1 on .* want 2 processors, and may use 1: start no more than 1 worker there$"
+    [ "$(grep -c warning last.err)" = 1 ] || fail "that is said more than once"
+    [ "$(grep -n warning last.err | cut -d: -f1)" -lt "$(grep -n starts last.err | head -n 1 | cut -d: -f1)" ] || fail "that is said late"
+    run 0 2 graph.cfg --out h3 # one worker of one thread
+    ! grep warning last.err || fail "one thread is too many"
+    local script config
+    for script in "$here"/../../jobs/slurm/*.sbatch; do # they agree with their own example
+        config=$here/../../$(sed -n 's/^#   sbatch .* \(configs.*\)$/\1/p' "$script")
+        [ "$(sed -n 's/^#SBATCH --cpus-per-task=//p' "$script")" = "$(sed -n 's/^campaign.* threads = \([0-9]*\);.*/\1/p' "$config")" ] ||
+            fail "$script asks for other processors than $config has threads"
+    done
+    SLURM_CPUS_PER_TASK=1 run 0 0 three.cfg --out h4
+    says last.err "warning: campaign.threads = 3, but a task on .* may use 1 processor, .*--cpus-per-task=3"
+}
+
 case_usage() { # nothing is written, status 2, every error told
     echo 'campaign = { name = "x"; sed = 1; }; mock = ( { name = "a"; secnds = 1; } );' >bad.cfg
     run 2 3 bad.cfg --out never
@@ -335,7 +507,11 @@ case_usage() { # nothing is written, status 2, every error told
     [ ! -e never ] || fail "something was written"
     got=0
     SLURM_NTASKS=4 "$DINF" run graph.cfg --out never 2>last.err || got=$?
-    [ $got = 2 ] && says last.err "Slurm gave 4 tasks, but MPI sees one rank" && [ ! -e never ] || fail "wrong launcher"
+    [ $got = 2 ] && says last.err "Slurm gave 4 tasks, but MPI sees one rank.*unset SLURM_NTASKS" && [ ! -e never ] || fail "wrong launcher"
+    got=0
+    SLURM_NTASKS=4 SLURM_STEP_NUM_TASKS=4 "$DINF" run graph.cfg --out never 2>last.err || got=$?
+    [ $got = 2 ] && says last.err "srun --mpi=pmix$" && [ ! -e never ] || fail "wrong launcher in a step"
+    SLURM_NTASKS=4 SLURM_STEP_NUM_TASKS=1 run 0 0 graph.cfg --out step # srun -n 1
     got=0
     "$DINF" status . 2>last.err || got=$?
     [ $got = 2 ] && says last.err "not a run directory" || fail "status of no run"
@@ -377,7 +553,7 @@ case_binding() { # every task knows which of its machine's ranks started it: it 
     fi
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop frozen elsewhere files lock status leftovers usage task binding
+[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence retries aside elsewhere files messages lock status changed leftovers crowd usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"

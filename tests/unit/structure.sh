@@ -52,4 +52,8 @@ allow cli base conf device store data nn stats tasks plan coord
 
 grep -rnE '\b(strcpy|strcat|sprintf|gets|strtok|atoi|atof)\(' . | complain 'unsafe string functions'
 grep -rnE '\b(exit|_exit|abort)\(' --include='*.c' . | grep -vE '^\./main\.c|^\./coord/|^\./tasks/mock\.c' | complain 'exit outside main'
+# coord/failure.c knows errors by their words
+sed -n '/marks\[\] = {/,/^};/s/^ *"\(.*\)",$/\1/p' coord/failure.c | while IFS= read -r words; do
+    grep -rqF --include='*.[ch]' "$words" base conf device store data nn stats tasks || printf '%s\n' "$words"
+done | complain 'coord/failure.c knows errors that no room has'
 exit $bad

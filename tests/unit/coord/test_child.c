@@ -10,11 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/stop.h"
 #include "coord/child.h"
@@ -58,6 +61,19 @@ static int child_main(void)
         usleep(50000);
         dprintf(3, "ch 1/2\n");
         pause();
+    }
+    if (strcmp(what, "fulldisk") == 0) { /* its log takes nothing */
+        dprintf(3, "error No space for this\n");
+        return 1;
+    }
+    if (strcmp(what, "waits") == 0) {
+        for (int i = 0; i < 24; i++) {
+            dprintf(3, "waiting 0 0 0 - for a GPU\n");
+            usleep(100000);
+        }
+        dprintf(3, "progress 0 0 0 - works\n");
+        usleep(100000);
+        return 0;
     }
     if (strcmp(what, "deaf") == 0) {
         signal(SIGTERM, SIG_IGN);
@@ -149,6 +165,7 @@ static void ends(void **state)
     expect("done", OUTCOME_DONE, "");
     expect("fail", OUTCOME_FAILED, "the reason");
     expect("silent", OUTCOME_FAILED, "exit status 3 without a message");
+    expect("fulldisk", OUTCOME_FAILED, "No space for this");
     expect("abort", OUTCOME_FAILED, "killed by signal 6 (Aborted); last line: assertion broken");
 }
 
@@ -171,6 +188,16 @@ static void last_words_are_of_this_attempt(void **state)
     snprintf(path, sizeof path, "%s/logs/silent.log", dir);
     assert_int_equal(fs_write_atomic(path, "error: of yesterday\n", 20, NULL), 0);
     expect("silent", OUTCOME_FAILED, "exit status 3 without a message");
+}
+
+/* Time in which a task waits for others is not its own, also where it is longer than the limit. */
+static void waiting_is_not_counted(void **state)
+{
+    (void)state;
+    struct child c = start("waits", 2, 1);
+    struct attempt_end end = finish(&c);
+    assert_int_equal(end.outcome, OUTCOME_DONE);
+    assert_true(end.seconds < 2);
 }
 
 static void reports_come_in_pieces(void **state)
@@ -222,6 +249,58 @@ static void limits(void **state)
 }
 
 /* As in an unpacked bundle: a script starts the program, and no executable tells which. */
+/* Holds the process as a debugger does that never looks: killed, it stays, as one would
+ * that hangs in the system. 0: not possible here. */
+static pid_t hold(pid_t pid)
+{
+    int ends[2];
+    char c = 'n';
+    assert_int_equal(pipe(ends), 0);
+    pid_t holder = fork();
+    if (holder == 0) {
+        c = ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0 ? 'y' : 'n';
+        if (write(ends[1], &c, 1) == 1 && c == 'y')
+            pause();
+        _exit(0);
+    }
+    assert_int_equal(read(ends[0], &c, 1), 1);
+    close(ends[0]);
+    close(ends[1]);
+    if (c == 'y')
+        return holder;
+    waitpid(holder, NULL, 0);
+    return 0;
+}
+
+static void a_process_that_does_not_die(void **state)
+{
+    (void)state;
+    struct task_report report;
+    struct attempt_end end;
+    bool fresh;
+    for (int asked = 0; asked < 2; asked++) {
+        struct child c = start("deaf", asked ? 0 : 0.5, 0.1);
+        pid_t pid = c.pid, holder = hold(pid);
+        if (holder == 0) {
+            child_kill(&c);
+            skip();
+        }
+        if (asked)
+            child_stop(&c);
+        double begin = clock_monotonic();
+        while (child_poll(&c, 0.005, &report, &fresh, &end) == 0)
+            assert_true(clock_monotonic() - begin < 20);
+        assert_int_equal(end.outcome, asked ? OUTCOME_STOPPED : OUTCOME_STUCK);
+        if (!asked)
+            assert_non_null(strstr(end.error, "does not die"));
+        assert_int_equal(c.pid, 0);
+        assert_false(process_kill(pid, NULL)); /* and waits no longer than this */
+        kill(holder, SIGKILL);
+        waitpid(holder, NULL, 0);
+        assert_true(process_kill(pid, NULL));
+    }
+}
+
 static void another_program(void **state)
 {
     char self[256] = "", path[64], text[512];
@@ -268,7 +347,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(stops),
         cmocka_unit_test(last_words_are_of_this_attempt),
         cmocka_unit_test(limits),
+        cmocka_unit_test(waiting_is_not_counted),
         cmocka_unit_test(reports_come_in_pieces),
+        cmocka_unit_test(a_process_that_does_not_die),
         cmocka_unit_test(another_program),
         cmocka_unit_test(a_signal_to_all_is_a_stop),
     };
