@@ -9,5 +9,7 @@ bool failure_lasts(const char *error);
 /* The machine had not enough of something, or another process held a file: it may
  * have passed in a minute. */
 bool failure_passes(const char *error);
+/* A system call failed: it says nothing of what a file holds. */
+bool failure_of_system(const char *error);
 
 #endif
