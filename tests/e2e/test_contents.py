@@ -175,7 +175,7 @@ class Contents(unittest.TestCase):
                 lines = f.readlines()
             k = max(i for i, line in enumerate(lines) if '"event":"done"' in line)
             with open(path, "w") as f:
-                f.writelines(lines[:k] + [lines[k].replace('"event":"done"', '"event";"done"')] + lines[k + 1:])
+                f.writelines(lines[:k] + [lines[k].replace('"event":"done"', '"event":"dooe"')] + lines[k + 1:])
 
         for name, how, says in (("journal.jsonl", line_lost, "no digest of 1 result: it is read through"),
                                 ("journal.jsonl", os.remove, "no digest of 13 results: they are read through"),
