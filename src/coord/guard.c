@@ -44,12 +44,14 @@ void guard_at(struct guard *g, int at, double bytes)
 
 static _Noreturn void be_child(struct guard *g, pid_t parent, int (*body)(void *, struct guard *), void *arg)
 {
+    static const int deadly[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU };
     const struct rlimit none = { 0, 0 };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) /* it died before the line above */
         raise(SIGKILL);
     setrlimit(RLIMIT_CORE, &none);
-    signal(SIGXCPU, SIG_DFL);
+    for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++)
+        signal(deadly[i], SIG_DFL);
     guard_at(g, -1, 0);
     g->done = body(arg, g) == 0;
     _exit(0);
