@@ -71,6 +71,17 @@ int fs_remove_tree(const char *path, struct err *err)
     return 0;
 }
 
+int fs_set_aside(const char *path, struct err *err)
+{
+    char aside[PATH_MAX];
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT ? 0 : err_errno(err, "cannot look at %s", path);
+    if (fs_path(aside, sizeof aside, err, "%s.damaged", path) != 0 || fs_remove_tree(aside, err) != 0)
+        return -1;
+    return rename(path, aside) != 0 ? err_errno(err, "cannot rename %s", path) : 0;
+}
+
 int fs_open_regular(const char *path, size_t *bytes, struct err *err)
 {
     struct stat st;

@@ -12,6 +12,8 @@ bool fs_exists(const char *path);
 int fs_mkdirs(const char *path, struct err *err);
 /* rm -r; a path that is not there is no error. */
 int fs_remove_tree(const char *path, struct err *err);
+/* Renames PATH to PATH.damaged, in the place of an older one; a path that is not there is no error. */
+int fs_set_aside(const char *path, struct err *err);
 /* A regular file for reading: a descriptor, and its size in *bytes (may be NULL). Of a pipe, which open() would wait
  * on for a writer, as of a folder or device: -1. */
 int fs_open_regular(const char *path, size_t *bytes, struct err *err);

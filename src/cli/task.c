@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,11 +13,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "coord/guard.h"
 #include "coord/process.h"
 #include "coord/report.h"
 #include "coord/rundir.h"
 #include "coord/spec.h"
 #include "tasks/execute.h"
+#include "tasks/files.h"
 
 struct task_options {
     char device[OPTION_TEXT];
@@ -128,6 +131,40 @@ static void on_progress(const struct task_context *ctx, const struct task_progre
         progress_fd = -1; /* nobody listens any more */
 }
 
+static int check_result(void *arg, struct guard *g)
+{
+    const struct task_context *ctx = arg;
+    char path[PATH_MAX];
+    struct stat st;
+    if (task_path(ctx->dir, ctx->id, ".h5", path, &g->err) != 0)
+        return -1;
+    if (stat(path, &st) == 0)
+        guard_at(g, 0, (double)st.st_size);
+    return task_files_whole(ctx->dir, ctx->id, &g->err);
+}
+
+/* A result that no journal has a digest of, left just before the end of a run perhaps, or of an earlier version: where
+ * it is whole the task is done with it, *taken. */
+static int take_over(struct task_context *ctx, bool *taken, struct err *err)
+{
+    char path[PATH_MAX], work[PATH_MAX];
+    *taken = false;
+    if (ctx->result[0] != '\0' || task_path(ctx->dir, ctx->id, ".h5", path, err) != 0 || !fs_exists(path))
+        return 0;
+    struct guard *g = guard_create(err);
+    if (g == NULL)
+        return -1;
+    int rc = guard_run(g, check_result, ctx);
+    *taken = rc == 0;
+    if (rc == -1)
+        log_warn("%s: the task is done again (what is there is kept as tasks/%s.*.damaged)", g->err.text, ctx->id);
+    guard_destroy(g);
+    if (!*taken)
+        return rc == STOPPED ? STOPPED : 0;
+    log_info("%s was there, whole, and is taken over", path);
+    return fs_path(work, sizeof work, err, "%s/work/%s", ctx->dir, ctx->id) != 0 ? -1 : fs_remove_tree(work, err);
+}
+
 static int run(const char *dir, const struct task_options *o, const struct task_spec *spec, struct err *err)
 {
     struct task_context ctx = { .dir = dir,
@@ -144,8 +181,12 @@ static int run(const char *dir, const struct task_options *o, const struct task_
     progress_fd = (int)o->progress_fd;
     if (progress_fd >= 0) /* a reader that is slow loses reports, and stops nobody */
         fcntl(progress_fd, F_SETFL, O_NONBLOCK);
+    bool taken;
     if (hold_task(dir, spec->id, err) != 0)
         return -1;
+    int rc = take_over(&ctx, &taken, err);
+    if (rc != 0 || taken)
+        return rc;
     return task_execute(&ctx, spec->kind, o->device[0] ? o->device : "auto", o->threads > 0 ? (int)o->threads : 1, err);
 }
 

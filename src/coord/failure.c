@@ -73,3 +73,11 @@ bool failure_passes(const char *error)
     return has_error(error, numbers, sizeof numbers / sizeof numbers[0]) ||
            strstr(error, "unable to lock file") != NULL;
 }
+
+bool failure_of_system(const char *error)
+{
+    for (int number = 1; number < 134; number++) /* Linux has no more */
+        if (strstr(error, strerror(number)) != NULL)
+            return true;
+    return failure_passes(error);
+}

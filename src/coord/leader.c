@@ -13,6 +13,7 @@
 #include "base/stop.h"
 #include "base/version.h"
 #include "coord/board.h"
+#include "coord/contents.h"
 #include "coord/encoder_links.h"
 #include "coord/failure.h"
 #include "coord/leftovers.h"
@@ -35,6 +36,7 @@ struct leader {
     struct journal *journal;
     struct board board;
     struct results results;
+    struct contents contents;
     struct seats seats;
     bool stopping, unsynced;
     bool crowded;         /* that there are too few processors was said */
@@ -147,6 +149,18 @@ static double pause_after(const struct leader *l, int attempts)
     return fmin(ldexp(l->plan->campaign.retry_seconds, attempts > 1 ? attempts - 1 : 0), longest_pause);
 }
 
+/* The attempt does not count: the task waits until its inputs are made anew. */
+static int take_back(struct leader *l, int rank, int task, double seconds, const char *error, struct err *err)
+{
+    struct plan_task *t = task_of(l, task);
+    progress_failure(l->board.progress, "rank %d on %s FAILED %s (it waits for its inputs, which are made anew): %s",
+                     rank, l->seats.v[rank].host, t->name, error);
+    t->seconds = seconds;
+    int rc = journal_stopped(l->journal, t, err);
+    schedule_requeue(l->schedule, task);
+    return rc;
+}
+
 static int take_failed(struct leader *l, int rank, int task, double seconds, const char *error, struct err *err)
 {
     struct plan_task *t = task_of(l, task);
@@ -157,6 +171,9 @@ static int take_failed(struct leader *l, int rank, int task, double seconds, con
     int64_t retries = l->plan->campaign.retries;
     if (retries > 0 && failure_passes(error) && retries < PASSING_ATTEMPTS - 1)
         retries = PASSING_ATTEMPTS - 1;
+    int lost = contents_blame(&l->contents, task, error, lasting || t->attempts > retries, err);
+    if (lost != 0)
+        return lost < 0 ? -1 : take_back(l, rank, task, seconds, error, err);
     bool final = schedule_failed(l->schedule, task, seconds, error, lasting ? 0 : retries, clock_monotonic() + pause);
     l->results.stale |= final;
     progress_failure(l->board.progress, "rank %d on %s FAILED %s (%s): %s", rank, host, t->name,
@@ -197,7 +214,7 @@ static int take_end(struct leader *l, int rank, const struct attempt_end *end, s
     l->unsynced = true;
     switch (end->outcome) {
     case OUTCOME_DONE:
-        rc = rundir_digest(l->settings->dir, task_of(l, task), &why) == 0
+        rc = contents_digest(l->settings->dir, task_of(l, task), &why) == 0
                  ? take_done(l, rank, task, end->seconds, err)
                  : take_failed(l, rank, task, end->seconds, why.text, err);
         break;
@@ -397,6 +414,18 @@ static int sync_journal(struct leader *l, struct err *err)
     return journal_sync(l->journal, err);
 }
 
+/* What could not be collected is done again: the number of those tasks, or -1. */
+static int take_left_out(struct leader *l, struct err *err)
+{
+    char *list = l->results.left_out;
+    if (list == NULL)
+        return 0;
+    l->results.left_out = NULL;
+    int n = contents_left_out(&l->contents, list, err);
+    mem_free(list);
+    return n;
+}
+
 static int step(struct leader *l, struct backoff *backoff, struct err *err)
 {
     if (stop_requested()) {
@@ -406,8 +435,8 @@ static int step(struct leader *l, struct backoff *backoff, struct err *err)
     }
     if (!l->stopping && l->seats.n_busy == 0 && seats_none_left(&l->seats))
         return err_set(err, "no rank is left that could work");
-    return assign_all(l, err) != 0 || listen(l, backoff, err) != 0 || give_sign(l, err) != 0 ||
-                   sync_journal(l, err) != 0
+    return take_left_out(l, err) < 0 || assign_all(l, err) != 0 || listen(l, backoff, err) != 0 ||
+                   give_sign(l, err) != 0 || sync_journal(l, err) != 0
                ? -1
                : 0;
 }
@@ -449,9 +478,11 @@ static void tick_results(void *arg)
     if (give_sign(l, &err) != 0)
         log_warn("%s", err.text);
     while (transport_receive(l->transport, &m, &text, &from, &err) == 1) {
-        mem_free(text);
         if (m.kind == MESSAGE_STOP)
             stop_request();
+        else if (handle(l, from, &m, text, &err) != 0)
+            log_warn("%s", err.text);
+        mem_free(text);
     }
 }
 
@@ -470,15 +501,15 @@ static int prepare(struct leader *l, struct err *err)
     l->results.arg = l;
     if (fs_path(path, sizeof path, err, "%s/journal.jsonl", dir) != 0 ||
         journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0 ||
-        rundir_verify(dir, l->plan, err) != 0)
+        (l->journal = journal_open(path, err)) == NULL ||
+        contents_init(&l->contents, dir, l->plan, l->journal, err) != 0 || contents_verify(&l->contents, err) != 0)
         return -1;
     leftovers_remove(dir, l->plan, INFINITY);
     struct err problem;
     if (encoder_links_renew(dir, l->plan, &problem) != 0)
         log_warn("%s", problem.text);
-    l->schedule = schedule_create(l->plan, err);
-    l->journal = l->schedule != NULL ? journal_open(path, err) : NULL;
-    if (l->journal == NULL)
+    l->schedule = l->contents.schedule = schedule_create(l->plan, err);
+    if (l->schedule == NULL)
         return -1;
     journal_set_sync(l->journal, false);
     gethostname(host, sizeof host - 1);
@@ -503,15 +534,41 @@ static int prepare(struct leader *l, struct err *err)
     return journal_run(l->journal, size, host, dinf_revision(), err);
 }
 
-static int finish(struct leader *l, int *status, struct err *err)
+/* After a stop there may be little time: the next run collects. */
+static bool may_collect(const struct leader *l)
+{
+    return schedule_finished(l->schedule) && l->lost == 0;
+}
+
+/* Leads until all is done and collected. A failure to collect is told last, in *collected. */
+static int lead_and_collect(struct leader *l, struct err *collected, struct err *err)
+{
+    for (;;) {
+        if (lead(l, err) != 0)
+            return -1;
+        if (!may_collect(l) || results_finish(&l->results, collected) != 0)
+            return 0;
+        bool whole = l->results.left_out == NULL;
+        int n = take_left_out(l, err);
+        if (n < 0)
+            return -1;
+        if (n == 0) {
+            if (!whole)
+                err_set(collected, "results.h5 lacks what cannot be read: %s/logs/collect.log", l->settings->dir);
+            return 0;
+        }
+    }
+}
+
+static int finish(struct leader *l, const struct err *collected, int *status, struct err *err)
 {
     struct schedule_counts c = schedule_counts(l->schedule);
     bool all = schedule_finished(l->schedule);
     if (journal_end(l->journal, c.done, c.failed, c.skipped, err) != 0 || journal_sync(l->journal, err) != 0)
         return -1;
     show(l, true);
-    /* after a stop there may be little time: the next run collects */
-    if (all && l->lost == 0 && results_finish(&l->results, err) != 0) {
+    if (collected->text[0] != '\0') {
+        *err = *collected;
         if (stop_requested())
             *status = EXIT_STOPPED;
         return -1;
@@ -548,11 +605,12 @@ int coord_lead(struct transport *t, struct plan *plan, const struct run_settings
                struct err *err)
 {
     struct leader l = { .transport = t, .plan = plan, .settings = settings };
+    struct err collected = { .text = "" };
     int rc = prepare(&l, err);
     if (rc == 0)
-        rc = lead(&l, err);
+        rc = lead_and_collect(&l, &collected, err);
     if (rc == 0)
-        rc = finish(&l, status, err);
+        rc = finish(&l, &collected, status, err);
     if (rc != 0 && l.lost > 0)
         *status = EXIT_RANK_LOST;
     if (rc != 0)
@@ -560,6 +618,8 @@ int coord_lead(struct transport *t, struct plan *plan, const struct run_settings
     board_fini(&l.board);
     if (rc == 0)
         list_failures(plan);
+    results_fini(&l.results);
+    contents_fini(&l.contents);
     journal_close(l.journal);
     schedule_destroy(l.schedule);
     seats_fini(&l.seats);

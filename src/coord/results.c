@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "base/version.h"
+#include "coord/failure.h"
+#include "coord/guard.h"
 #include "coord/process.h"
 #include "coord/snapshot.h"
 #include "coord/transport.h"
@@ -79,87 +82,173 @@ static bool is_whole(const char *path, const struct plan_task *t)
 static int clear_place(const char *path, struct err *err)
 {
     struct stat st;
-    char aside[PATH_MAX];
     if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
         return 0;
-    if (fs_path(aside, sizeof aside, err, "%s.damaged", path) != 0)
-        return -1;
-    log_warn("%s is a folder and becomes %s", path, aside);
-    return rename(path, aside) != 0 ? err_errno(err, "cannot rename %s", path) : 0;
+    log_warn("%s is a folder and becomes %s.damaged", path, path);
+    return fs_set_aside(path, err);
 }
 
-int results_collect(const char *dir, const struct plan *plan, bool pack, int *left_out, struct err *err)
+struct collection {
+    char out[PATH_MAX], tmp[PATH_MAX];
+    struct collect_task *tasks;
+    int n;
+    const cJSON *root;
+    bool pack;
+    struct guard *guard;
+};
+
+static void file_begins(void *arg, int task)
+{
+    const struct collection *c = arg;
+    struct stat st;
+    bool known = task >= 0 && stat(c->tasks[task].file, &st) == 0;
+    guard_at(c->guard, task, known ? (double)st.st_size : 0);
+}
+
+static int write_tables(void *arg, struct guard *g)
+{
+    const struct collection *c = arg;
+    const struct collect_watch watch = { file_begins, arg };
+    return collect_write(c->tmp, c->out, c->tasks, c->n, c->root, c->pack, &watch, &g->err);
+}
+
+static void leave_out(struct collect_task *t, const char *why)
+{
+    log_warn("%s and left out: `dinf run` does %s again", why, t->name);
+    t->file = NULL;
+    t->state = task_state_name(TASK_WAITING);
+    t->error = "its result file is damaged";
+}
+
+/* Files that end the reading, by an error or a crash, are left out one by one. */
+static int write_what_can_be_read(struct collection *c, enum left_out *left_out, struct err *err)
+{
+    for (;;) {
+        int rc = guard_run(c->guard, write_tables, c), at = c->guard->at;
+        if (rc == 0)
+            return fs_commit(c->tmp, c->out, err);
+        unlink(c->tmp);
+        if (rc == STOPPED)
+            return err_set(err, "a stop was asked for");
+        if (at < 0 || failure_of_system(c->guard->err.text)) {
+            *err = c->guard->err;
+            return -1;
+        }
+        char why[sizeof err->text];
+        snprintf(why, sizeof why, "%.1000s is unreadable (%.1000s)", c->tasks[at].file, c->guard->err.text);
+        leave_out(&c->tasks[at], why);
+        left_out[at] = LEFT_OUT_UNREADABLE;
+    }
+}
+
+int results_collect(const char *dir, const struct plan *plan, bool pack, enum left_out *left_out, struct err *err)
 {
     int rc = -1, n = plan->n_tasks;
-    *left_out = 0;
-    char out[PATH_MAX], path[PATH_MAX];
+    char path[PATH_MAX], why[PATH_MAX + 16];
+    struct collection c = { .n = n, .pack = pack };
     cJSON *root = NULL;
     char **files = mem_alloc((size_t)n, sizeof *files, err);
-    struct collect_task *tasks = mem_alloc((size_t)n, sizeof *tasks, err);
-    if (files == NULL || tasks == NULL)
+    c.tasks = mem_alloc((size_t)n, sizeof *c.tasks, err);
+    if (files == NULL || c.tasks == NULL)
         goto out;
     for (int i = 0; i < n; i++) {
         const struct plan_task *t = &plan->tasks[i];
-        tasks[i] = (struct collect_task){ .id = t->id,
-                                          .kind = t->kind->name,
-                                          .name = t->name,
-                                          .state = task_state_name(t->state),
-                                          .device = plan->campaign.device,
-                                          .error = t->error,
-                                          .attempt = t->attempts,
-                                          .rank = t->rank,
-                                          .start = t->start,
-                                          .seconds = t->seconds,
-                                          .labels = t->labels };
+        left_out[i] = LEFT_IN;
+        c.tasks[i] = (struct collect_task){ .id = t->id,
+                                            .kind = t->kind->name,
+                                            .name = t->name,
+                                            .state = task_state_name(t->state),
+                                            .device = plan->campaign.device,
+                                            .error = t->error,
+                                            .attempt = t->attempts,
+                                            .rank = t->rank,
+                                            .start = t->start,
+                                            .seconds = t->seconds,
+                                            .labels = t->labels };
         if (t->state != TASK_DONE)
             continue;
         if (task_path(dir, t->id, ".h5", path, err) != 0 || (files[i] = mem_strdup(path, err)) == NULL)
             goto out;
-        if (!is_whole(path, t)) {
-            log_warn("%s is damaged and left out: `dinf run` does %s again", path, t->name);
-            *left_out += 1;
-            tasks[i].state = task_state_name(TASK_WAITING);
-            tasks[i].error = "its result file is damaged";
+        c.tasks[i].file = files[i];
+        if (is_whole(path, t))
             continue;
-        }
-        tasks[i].file = files[i];
+        snprintf(why, sizeof why, "%s is damaged", path);
+        leave_out(&c.tasks[i], why);
+        left_out[i] = LEFT_OUT_DAMAGED;
     }
-    root = root_attributes(dir, plan, err);
-    if (root != NULL && fs_path(out, sizeof out, err, "%s/results.h5", dir) == 0 && clear_place(out, err) == 0)
-        rc = collect_write(out, tasks, n, root, pack, err);
+    c.guard = guard_create(err);
+    c.root = root = c.guard != NULL ? root_attributes(dir, plan, err) : NULL;
+    if (root != NULL && fs_path(c.out, sizeof c.out, err, "%s/results.h5", dir) == 0 && clear_place(c.out, err) == 0 &&
+        fs_temporary(c.out, c.tmp, sizeof c.tmp, err) == 0)
+        rc = write_what_can_be_read(&c, left_out, err);
 out:
+    guard_destroy(c.guard);
     cJSON_Delete(root);
     for (int i = 0; files != NULL && i < n; i++)
         mem_free(files[i]);
     mem_free(files);
-    mem_free(tasks);
+    mem_free(c.tasks);
     return rc;
+}
+
+int results_print_left_out(const struct plan *plan, const enum left_out *left_out, int fd, struct err *err)
+{
+    for (int i = 0; i < plan->n_tasks; i++)
+        if (left_out[i] != LEFT_IN &&
+            dprintf(fd, "%s %s\n", plan->tasks[i].id, left_out[i] == LEFT_OUT_DAMAGED ? "damaged" : "unreadable") < 0)
+            return err_errno(err, "cannot say what is left out");
+    return 0;
 }
 
 void results_init(struct results *r, const char *dir)
 {
     memset(r, 0, sizeof *r);
     r->dir = dir;
+    r->list = -1;
     r->ended = clock_monotonic();
     r->stale = true;
 }
 
+void results_fini(struct results *r)
+{
+    if (r->list >= 0)
+        close(r->list);
+    mem_free(r->left_out);
+    r->left_out = NULL;
+    r->list = -1;
+}
+
 static int start(struct results *r, struct err *err)
 {
-    char log[PATH_MAX];
+    char log[PATH_MAX], list[16];
     if (fs_path(log, sizeof log, err, "%s/logs/collect.log", r->dir) != 0)
         return -1;
+    results_fini(r);
+    r->list = memfd_create("dinf-left-out", MFD_CLOEXEC);
+    if (r->list < 0)
+        return err_errno(err, "cannot make a memory file");
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return err_errno(err, "cannot open %s", log);
-    const char *const argv[] = { "dinf", "collect", r->dir, NULL };
-    int rc = process_spawn(&r->pid, argv, 1, -1, fd, -1, err);
+    snprintf(list, sizeof list, "%d", PROCESS_EXTRA_FD);
+    const char *const argv[] = { "dinf", "collect", r->dir, "--left-out-fd", list, NULL };
+    int rc = process_spawn(&r->pid, argv, 1, -1, fd, r->list, err);
     close(fd);
     if (rc != 0)
         r->pid = 0;
     r->started = clock_monotonic();
     r->stale = false;
     return rc;
+}
+
+/* What the child has left out. */
+static int read_list(struct results *r)
+{
+    struct stat st;
+    if (fstat(r->list, &st) != 0 || st.st_size == 0 ||
+        (r->left_out = mem_alloc((size_t)st.st_size + 1, 1, NULL)) == NULL)
+        return -1;
+    return pread(r->list, r->left_out, (size_t)st.st_size, 0) == st.st_size ? 0 : -1;
 }
 
 /* Takes note of the end of the child; flags as for waitpid. */
@@ -174,9 +263,11 @@ static int reap(struct results *r, int flags, struct err *err)
     r->pid = 0;
     r->ended = clock_monotonic();
     r->took = r->ended - r->started;
-    if (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE)
         return 0;
     r->stale = true;
+    if (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_TASKS_FAILED && read_list(r) == 0)
+        return 0;
     char log[PATH_MAX], words[512], how[64] = "nobody knows how it ended";
     words[0] = '\0';
     if (got > 0)
@@ -228,7 +319,7 @@ int results_finish(struct results *r, struct err *err)
 {
     if (r->pid != 0)
         wait_for(r, NULL); /* a failure is made good now, or told then */
-    if (!r->stale)
+    if (!r->stale || r->left_out != NULL)
         return 0;
     for (int attempt = 1;; attempt++) { /* a file may be busy, or the system short of something */
         if (start(r, err) == 0 && wait_for(r, err) == 0)

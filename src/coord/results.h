@@ -10,8 +10,12 @@
 enum { RESULTS_SCHEMA = 2 }; /* 2: text in tables has a fixed width; 1: any length */
 
 /* Rebuilds DIR/results.h5 from the finished tasks' files. `plan` carries the
- * states (rundir_read). `*left_out`: how many of the files are damaged, with a warning each. */
-int results_collect(const char *dir, const struct plan *plan, bool pack, int *left_out, struct err *err);
+ * states (rundir_read). What is damaged, or cannot be read, is left out with a warning: left_out, (n_tasks), says
+ * which. Forks: not for ranks. */
+enum left_out { LEFT_IN, LEFT_OUT_DAMAGED, LEFT_OUT_UNREADABLE };
+int results_collect(const char *dir, const struct plan *plan, bool pack, enum left_out *left_out, struct err *err);
+/* Lines "ID damaged" and "ID unreadable". */
+int results_print_left_out(const struct plan *plan, const enum left_out *left_out, int fd, struct err *err);
 
 /* The same by `dinf collect DIR` in a child, so that a run does not wait for it
  * and does not die of a broken file. */
@@ -19,10 +23,16 @@ struct results {
     const char *dir;
     pid_t pid; /* 0: none at work */
     double started, took, ended;
-    void (*tick)(void *arg); /* called while results_finish waits; NULL: nobody */
+    /* called while results_finish waits; NULL: nobody */
+    void (*tick)(void *arg);
     void *arg;
-    bool stale; /* something has finished since the last rebuild began; at first
-                   nobody knows: the run before may have been killed, or the config changed */
+    /* descriptor of a file in memory: what the one at work leaves out; -1: none */
+    int list;
+    /* what the last one has left out, as results_print_left_out says, until somebody takes it; or NULL */
+    char *left_out;
+    /* something has finished since the last rebuild began; at first nobody knows: the run before may have been killed,
+     * or the config changed */
+    bool stale;
 };
 
 void results_init(struct results *r, const char *dir);
@@ -30,7 +40,9 @@ void results_init(struct results *r, const char *dir);
  * minute and twenty times its own duration ago. Notices the end of the one at
  * work; -1 if that failed, with what it said (DIR/logs/collect.log has more). */
 int results_poll(struct results *r, struct err *err);
-/* Waits for the one at work, then rebuilds if something is new. */
+/* Waits for the one at work, then rebuilds if something is new. Where something had to be left out, left_out says what,
+ * 0 is returned, and the results stay stale. */
 int results_finish(struct results *r, struct err *err);
+void results_fini(struct results *r);
 
 #endif

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/fs.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "coord/change.h"
@@ -123,60 +122,6 @@ int rundir_open(const char *dir, struct plan *plan, char absolute[PATH_MAX], str
     lock_release(*lock);
     *lock = NULL;
     return -1;
-}
-
-/* The file's digest; "" if there is none of this name. */
-static int digest_file(const char *dir, const char *id, const char *suffix, char hex[HASH_HEX], struct err *err)
-{
-    char path[PATH_MAX];
-    hex[0] = '\0';
-    if (task_path(dir, id, suffix, path, err) != 0)
-        return -1;
-    return fs_exists(path) ? hash_file(path, hex, err) : 0;
-}
-
-int rundir_digest(const char *dir, struct plan_task *task, struct err *err)
-{
-    return digest_file(dir, task->id, ".h5", task->result, err) != 0 ||
-                   digest_file(dir, task->id, ".safetensors", task->weights, err) != 0
-               ? -1
-               : 0;
-}
-
-static int remove_results(const char *dir, const char *id, struct err *err)
-{
-    static const char *const suffixes[] = { ".h5", ".safetensors" };
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
-        if (task_path(dir, id, suffixes[i], path, err) != 0 || fs_remove_tree(path, err) != 0)
-            return -1;
-    return 0;
-}
-
-int rundir_verify(const char *dir, struct plan *plan, struct err *err)
-{
-    for (int i = 0; i < plan->n_tasks && !stop_requested(); i++) {
-        struct plan_task *t = &plan->tasks[i], found = { 0 };
-        bool lost = t->state != TASK_DONE && t->result[0] != '\0';
-        if (t->state != TASK_DONE && !lost)
-            continue;
-        struct err why = { .text = "" };
-        snprintf(found.id, sizeof found.id, "%s", t->id);
-        bool readable = rundir_digest(dir, &found, &why) == 0 && found.result[0] != '\0';
-        if (readable && t->result[0] == '\0') {
-            memcpy(t->result, found.result, sizeof t->result);
-            memcpy(t->weights, found.weights, sizeof t->weights);
-        }
-        if (readable && !lost && strcmp(t->result, found.result) == 0 && strcmp(t->weights, found.weights) == 0)
-            continue;
-        log_warn("the files of %s (tasks/%s) are damaged, missing or another task's: it is done again", t->name, t->id);
-        if (remove_results(dir, t->id, err) != 0)
-            return -1;
-        t->state = TASK_WAITING;
-        t->attempts = 0;
-        t->result[0] = t->weights[0] = '\0';
-    }
-    return 0;
 }
 
 int rundir_read(const char *dir, struct plan **plan, struct journal_summary *summary, struct err *err)

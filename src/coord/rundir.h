@@ -18,14 +18,6 @@ int rundir_open(const char *dir, struct plan *plan, char absolute[PATH_MAX], str
  * may be NULL. A folder that is no run is an error. */
 int rundir_read(const char *dir, struct plan **plan, struct journal_summary *summary, struct err *err);
 
-/* Fills the digests of a task whose files have just been committed. */
-int rundir_digest(const char *dir, struct plan_task *task, struct err *err);
-
-/* Compares the files of all tasks that are done with their digests. What is damaged, missing or
- * another task's is removed, and the task is waiting again; a line says so. Digests that the
- * journal does not have, of earlier versions, are taken from the files. */
-int rundir_verify(const char *dir, struct plan *plan, struct err *err);
-
 /* exists() for journal_replay; arg: the run directory. */
 bool rundir_has_result(void *dir, const char *id);
 

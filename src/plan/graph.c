@@ -66,15 +66,30 @@ static int add_canonical(struct hash *h, const cJSON *v, struct err *err)
     return 0;
 }
 
-static void add_inputs(struct builder *b, struct hash *h, const struct task_spec *spec)
+/* Has the set another size than the encoder that looks at it? */
+static bool resizes(const struct builder *b, const struct task_spec *spec)
 {
-    for (int i = 0; i < spec->n_inputs; i++) {
-        hash_add_string(h, spec->inputs[i].role);
-        hash_add_string(h, b->identities[spec->inputs[i].task]);
+    for (int i = 0; spec->set >= 0 && i < spec->n_inputs; i++) {
+        const struct images *shape = &b->sets[spec->set].shape;
+        int size = b->extents[spec->inputs[i].task].size;
+        if (size > 0 && (shape->h != size || shape->w != size))
+            return true;
     }
+    return false;
 }
 
-static int digest(struct builder *b, const struct task_spec *spec, const char *salt, const cJSON *params,
+static void add_inputs(struct builder *b, struct hash *h, const struct task_spec *spec, bool full)
+{
+    for (int i = 0; i < spec->n_inputs; i++) {
+        const struct identity *input = &b->identities[spec->inputs[i].task];
+        hash_add_string(h, spec->inputs[i].role);
+        hash_add_string(h, full ? input->full : input->seed);
+    }
+    if (full && resizes(b, spec))
+        hash_add_string(h, "antialiased bilinear");
+}
+
+static int digest(struct builder *b, const struct task_spec *spec, const char *salt, const cJSON *params, bool full,
                   char hex[HASH_HEX])
 {
     struct hash *h = hash_create(b->err);
@@ -86,7 +101,7 @@ static int digest(struct builder *b, const struct task_spec *spec, const char *s
         hash_destroy(h);
         return -1;
     }
-    add_inputs(b, h, spec);
+    add_inputs(b, h, spec, full);
     return hash_finish(h, hex, b->err);
 }
 
@@ -110,7 +125,7 @@ static int derive_seed(struct builder *b, struct task_spec *spec, cJSON *identit
     char salt[96], hex[HASH_HEX];
     snprintf(salt, sizeof salt, "seed %lld trial %d", (long long)b->plan->campaign.seed, spec->trial);
     cJSON_DeleteItemFromObjectCaseSensitive(identity, "seed");
-    if (digest(b, spec, salt, identity, hex) != 0)
+    if (digest(b, spec, salt, identity, false, hex) != 0)
         return -1;
     return set_number(spec->params, "seed", seed_of(hex), b->err) != 0 ||
                    set_number(identity, "seed", seed_of(hex), b->err) != 0
@@ -127,7 +142,7 @@ int graph_trial_seed(struct builder *b, int trial, cJSON *params)
     return hash_bytes(text, (size_t)n, hex, b->err) != 0 ? -1 : set_number(params, "seed", seed_of(hex), b->err);
 }
 
-int graph_identity(struct builder *b, struct task_spec *spec, char identity[HASH_HEX], char id[TASK_ID])
+int graph_identity(struct builder *b, struct task_spec *spec, struct identity *identity, char id[TASK_ID])
 {
     char full[HASH_HEX];
     int rc = -1;
@@ -145,16 +160,18 @@ int graph_identity(struct builder *b, struct task_spec *spec, char identity[HASH
         return -1;
     if (spec->budget_free != NULL)
         free_part = cJSON_DetachItemFromObjectCaseSensitive(params, spec->budget_free);
-    if ((spec->seeded && derive_seed(b, spec, params) != 0) || digest(b, spec, "task", params, identity) != 0)
+    if ((spec->seeded && derive_seed(b, spec, params) != 0) ||
+        digest(b, spec, "task", params, false, identity->seed) != 0 ||
+        digest(b, spec, "task", params, true, identity->full) != 0)
         goto out;
-    snprintf(full, sizeof full, "%s", identity);
+    snprintf(full, sizeof full, "%s", identity->full);
     if (free_part != NULL) {
         if (!cJSON_AddItemToObject(params, spec->budget_free, free_part)) {
             err_set(b->err, "out of memory");
             goto out;
         }
         free_part = NULL;
-        if (digest(b, spec, "task", params, full) != 0)
+        if (digest(b, spec, "task", params, true, full) != 0)
             goto out;
     }
     snprintf(id, TASK_ID, "%.32s", full);
@@ -175,7 +192,7 @@ static int grow(struct builder *b)
     if (tasks == NULL)
         return -1;
     p->tasks = tasks;
-    char(*identities)[HASH_HEX] = mem_grow(b->identities, old, max, sizeof *identities, b->err);
+    struct identity *identities = mem_grow(b->identities, old, max, sizeof *identities, b->err);
     if (identities == NULL)
         return -1;
     b->identities = identities;
@@ -239,7 +256,8 @@ static int add_contents(struct builder *b, struct plan_task *t, const struct tas
 
 int graph_add(struct builder *b, struct task_spec *spec, int *task, bool *fresh)
 {
-    char identity[HASH_HEX], id[TASK_ID];
+    struct identity identity;
+    char id[TASK_ID];
     int rc = -1;
     *task = -1;
     if (fresh != NULL)
@@ -248,7 +266,7 @@ int graph_add(struct builder *b, struct task_spec *spec, int *task, bool *fresh)
         err_set(b->err, "out of memory");
         goto out;
     }
-    if (graph_identity(b, spec, identity, id) != 0)
+    if (graph_identity(b, spec, &identity, id) != 0)
         goto out;
     int known = table_find(&b->ids, id);
     if (known >= 0) {
@@ -262,7 +280,7 @@ int graph_add(struct builder *b, struct task_spec *spec, int *task, bool *fresh)
     *t = (struct plan_task){ .kind = spec->kind, .ranks = 1, .rank = -1 };
     int index = b->plan->n_tasks++;
     snprintf(t->id, sizeof t->id, "%s", id);
-    snprintf(b->identities[index], HASH_HEX, "%s", identity);
+    b->identities[index] = identity;
     t->params = spec->params;
     t->labels = spec->labels;
     spec->params = spec->labels = NULL;

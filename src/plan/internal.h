@@ -44,6 +44,12 @@ struct encoder_entry {
     int random;                    /* init task for a victim; -1: none yet */
 };
 
+/* Hashes of all that a task is. They differ where an encoder resizes the images that it embeds or answers about: the
+ * resampler is part of the result, and of the identity, but seeds are those of versions before it was. */
+struct identity {
+    char full[HASH_HEX], seed[HASH_HEX];
+};
+
 struct builder {
     struct conf *conf;
     struct plan *plan;
@@ -56,8 +62,8 @@ struct builder {
     struct table overlaps;   /* "a b" -> index into common */
     int64_t *common;
     int n_common, max_common;
-    char (*identities)[HASH_HEX]; /* of tasks: what hashes into their dependants */
-    struct task_extent *extents;  /* of tasks: what the estimates of their dependants look at */
+    struct identity *identities; /* of tasks: what hashes into their dependants */
+    struct task_extent *extents; /* of tasks: what the estimates of their dependants look at */
 };
 
 /* One task to be added. params and labels are taken over (also on failure). */
@@ -85,7 +91,7 @@ struct task_spec {
 /* *task: index of the new task, or of the equal one that was there (*fresh = false). */
 int graph_add(struct builder *b, struct task_spec *spec, int *task, bool *fresh);
 /* The identity that the spec would have, and its derived seed put into params. */
-int graph_identity(struct builder *b, struct task_spec *spec, char identity[HASH_HEX], char id[TASK_ID]);
+int graph_identity(struct builder *b, struct task_spec *spec, struct identity *identity, char id[TASK_ID]);
 
 /* A `seed` below 0 in params becomes one of campaign seed and trial alone: every
  * evaluation of a trial, whatever its encoder and method, has the same. */

@@ -5,7 +5,6 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -45,13 +44,10 @@ static int cut_torn_line(int fd, const char *path, struct err *err)
 static int clear_place(const char *path, struct err *err)
 {
     struct stat st;
-    char aside[PATH_MAX];
     if (stat(path, &st) != 0 || S_ISREG(st.st_mode))
         return 0;
-    if (fs_path(aside, sizeof aside, err, "%s.damaged", path) != 0)
-        return -1;
-    log_warn("%s is no regular file and becomes %s", path, aside);
-    return rename(path, aside) != 0 ? err_errno(err, "cannot rename %s", path) : 0;
+    log_warn("%s is no regular file and becomes %s.damaged", path, path);
+    return fs_set_aside(path, err);
 }
 
 struct journal *journal_open(const char *path, struct err *err)
@@ -200,6 +196,14 @@ int journal_stopped(struct journal *j, const struct plan_task *task, struct err 
 {
     cJSON *o = task_event("stopped", task, true);
     o = with(o, cJSON_AddNumberToObject(o, "saved", task->saved));
+    return append(j, o, true, err);
+}
+
+int journal_reopened(struct journal *j, const struct plan_task *task, const char *why, struct err *err)
+{
+    cJSON *o = event_create("reopened");
+    o = with(o, cJSON_AddStringToObject(o, "id", task->id));
+    o = with(o, cJSON_AddStringToObject(o, "why", why));
     return append(j, o, true, err);
 }
 

@@ -6,6 +6,7 @@
  *   {"t":T,"event":"done","id":"...","attempt":A,"rank":R,"seconds":S,"result":"...","weights":"..."}
  *   {"t":T,"event":"failed","id":"...","attempt":A,"rank":R,"host":"...","seconds":S,"error":"...","final":B}
  *   {"t":T,"event":"stopped","id":"...","attempt":A,"rank":R,"seconds":S,"saved":F}   state saved, not an attempt
+ *   {"t":T,"event":"reopened","id":"...","why":"..."}               it was done, but its files are damaged or missing
  *   {"t":T,"event":"end","done":N,"failed":N,"skipped":N}           a run ends; absent after a kill
  *
  * result, weights: SHA-256 of the task's files; weights only where it has some; runs of
@@ -35,6 +36,7 @@ int journal_start(struct journal *j, const struct plan_task *task, struct err *e
 int journal_done(struct journal *j, const struct plan_task *task, struct err *err);
 int journal_failed(struct journal *j, const struct plan_task *task, const char *host, bool final, struct err *err);
 int journal_stopped(struct journal *j, const struct plan_task *task, struct err *err);
+int journal_reopened(struct journal *j, const struct plan_task *task, const char *why, struct err *err);
 int journal_end(struct journal *j, int done, int failed, int skipped, struct err *err);
 /* Tasks that last a millisecond cannot pay an fsync each: on = false leaves
  * lines to the system until journal_sync. Default on. */
@@ -52,7 +54,7 @@ struct journal_summary {
 };
 
 /* Replays PATH into the plan's states: after a `done` the task is TASK_DONE if
- * exists(arg, id) (NULL: always), else as if never run; a `start` without an end
+ * exists(arg, id) (NULL: always), else, as after a `reopened`, as if never run; a `start` without an end
  * is TASK_RUNNING in the last run and counts no attempt if a later run began;
  * final failures stand as TASK_FAILED with the error and what depends on them is
  * TASK_SKIPPED; attempts count the last run only. Everything else is WAITING or

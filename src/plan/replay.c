@@ -57,7 +57,7 @@ static void apply(struct replay *r, const cJSON *event)
         return;
     struct plan_task *t = &r->plan->tasks[i];
     int attempt = (int)json_number(event, "attempt", 0);
-    t->rank = (int)json_number(event, "rank", 0);
+    t->rank = (int)json_number(event, "rank", t->rank);
     if (strcmp(name, "start") == 0) {
         t->state = TASK_RUNNING;
         t->attempts = attempt;
@@ -81,6 +81,10 @@ static void apply(struct replay *r, const cJSON *event)
         t->state = TASK_WAITING;
         t->attempts = attempt > 0 ? attempt - 1 : 0;
         t->saved = json_number(event, "saved", 0);
+    } else if (strcmp(name, "reopened") == 0) {
+        t->state = TASK_WAITING;
+        t->attempts = 0;
+        t->result[0] = t->weights[0] = '\0';
     }
 }
 

@@ -73,7 +73,8 @@ static int want_query(struct thefts *t, const struct combination *c, cJSON *para
                       int *query)
 {
     struct builder *b = t->b;
-    char identity[HASH_HEX], id[TASK_ID];
+    struct identity identity;
+    char id[TASK_ID];
     struct task_spec spec = { .kind = task_kind_find("query"),
                               .params = params,
                               .set = set,
@@ -83,7 +84,7 @@ static int want_query(struct thefts *t, const struct combination *c, cJSON *para
                               .n_inputs = 1,
                               .inputs = { { "victim", b->encoders[victim].task } },
                               .node = c->node };
-    struct query *queries = graph_identity(b, &spec, identity, id) != 0
+    struct query *queries = graph_identity(b, &spec, &identity, id) != 0
                                 ? NULL
                                 : with_room(t->queries, t->n_queries, &t->max_queries, sizeof *t->queries, b->err);
     if (queries == NULL) {
@@ -91,7 +92,7 @@ static int want_query(struct thefts *t, const struct combination *c, cJSON *para
         return -1;
     }
     t->queries = queries;
-    *query = table_find(&t->known, identity);
+    *query = table_find(&t->known, identity.full);
     if (*query >= 0) {
         cJSON_Delete(params);
         if (t->queries[*query].budget < budget)
@@ -103,7 +104,7 @@ static int want_query(struct thefts *t, const struct combination *c, cJSON *para
     *q =
         (struct query){ .params = params, .victim = victim, .set = set, .task = -1, .budget = budget, .node = c->node };
     snprintf(q->suffix, sizeof q->suffix, "%s", c->query_suffix);
-    return table_add(&t->known, identity, *query, b->err);
+    return table_add(&t->known, identity.full, *query, b->err);
 }
 
 /* Parameters of a theft: its own options, the budget, and how the victim was asked. */

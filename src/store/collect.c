@@ -20,6 +20,7 @@ struct collector {
     hid_t out;
     char folder[PATH_MAX]; /* of the file being written, absolute */
     const struct collect_task *tasks;
+    const struct collect_watch *watch;
     bool *first_victim; /* per task: is its victim the first that its encoder was held against? */
     char **devices;     /* per task: as its file says; NULL: no file, or none said */
     struct frames *frames;
@@ -31,6 +32,12 @@ struct collector {
     char loglik[1024];   /* its group under /loglik, "" until needed */
     struct err *err;
 };
+
+static void now_at(const struct collector *c, int task)
+{
+    if (c->watch != NULL)
+        c->watch->at(c->watch->arg, task);
+}
 
 static const char *label(const struct collect_task *t, const char *name)
 {
@@ -163,9 +170,11 @@ static int destination(struct collector *c, const char *name, char *out, size_t 
     if (root == NONE)
         return 0;
     char encoder[256], set[256];
-    if (encoder_label(c->task) == NULL || (root == REPRESENTATIONS && label(c->task, "set") == NULL))
+    if (encoder_label(c->task) == NULL || (root == REPRESENTATIONS && label(c->task, "set") == NULL)) {
+        now_at(c, -1);
         return err_set(err, "its labels do not say which %s /%s belongs to",
                        encoder_label(c->task) == NULL ? "encoder" : "set", name);
+    }
     component(encoder, sizeof encoder, encoder_label(c->task));
     int rc;
     if (root == CURVES) {
@@ -183,8 +192,10 @@ static int destination(struct collector *c, const char *name, char *out, size_t 
 
 static int place_array(struct collector *c, const char *name, const char *to, struct err *err)
 {
-    if (link_exists(c->out, to))
+    if (link_exists(c->out, to)) {
+        now_at(c, -1);
         return err_set(err, "%s is taken by another task's array", to);
+    }
     hid_t links = creating_groups();
     int rc = 0;
     if (c->pack && H5Ocopy(c->file, name, c->out, to, H5P_DEFAULT, links) < 0)
@@ -249,6 +260,7 @@ static int take_task(struct collector *c, const struct collect_task *t, struct e
     c->task = t;
     c->err = err;
     c->loglik[0] = '\0';
+    now_at(c, (int)(t - c->tasks));
     if (relative_path(c->folder, t->file, c->link, sizeof c->link, err) != 0)
         return -1;
     c->file = h5_open(t->file, err);
@@ -256,10 +268,16 @@ static int take_task(struct collector *c, const struct collect_task *t, struct e
         return -1;
     c->devices[t - c->tasks] = h5_get_string(c->file, "device", 0, err);
     err->text[0] = '\0';
-    int rc = 0;
-    if (H5Ovisit2(c->file, H5_INDEX_NAME, H5_ITER_INC, take_object, c, H5O_INFO_BASIC) < 0)
+    char *made_by = h5_get_string(c->file, "task", 0, NULL);
+    int rc = made_by == NULL || strcmp(made_by, t->id) == 0
+                 ? 0
+                 : err_set(err, "%s is the result of another task, %.40s", t->file, made_by);
+    mem_free(made_by);
+    if (rc == 0 && H5Ovisit2(c->file, H5_INDEX_NAME, H5_ITER_INC, take_object, c, H5O_INFO_BASIC) < 0)
         rc = err->text[0] != '\0' ? err_prefix(err, "%s", t->file) : h5_fail(err, "cannot read %s", t->file);
     H5Fclose(c->file);
+    if (rc == 0)
+        now_at(c, -1);
     return rc;
 }
 
@@ -305,16 +323,16 @@ static int write_tasks(const struct collector *c, int n, struct err *err)
     return rc;
 }
 
-int collect_write(const char *out, const struct collect_task *tasks, int n, const cJSON *root, bool pack,
-                  struct err *err)
+int collect_write(const char *tmp, const char *out, const struct collect_task *tasks, int n, const cJSON *root,
+                  bool pack, const struct collect_watch *watch, struct err *err)
 {
     int rc = -1;
     struct err local;
-    char tmp[PATH_MAX] = "", folder[PATH_MAX];
-    struct collector c = { .out = -1, .tasks = tasks, .pack = pack };
+    char folder[PATH_MAX];
+    struct collector c = { .out = -1, .tasks = tasks, .watch = watch, .pack = pack };
     if (err == NULL)
         err = &local;
-    if (fs_path(folder, sizeof folder, err, "%s", out) != 0 || fs_temporary(out, tmp, sizeof tmp, err) != 0)
+    if (fs_path(folder, sizeof folder, err, "%s", out) != 0)
         return -1;
     if (realpath(dirname(folder), c.folder) == NULL)
         return err_errno(err, "cannot write %s", out);
@@ -334,7 +352,7 @@ int collect_write(const char *out, const struct collect_task *tasks, int n, cons
         goto out;
     herr_t closed = H5Fclose(c.out);
     c.out = -1;
-    rc = closed < 0 ? h5_fail(err, "cannot write %s", tmp) : fs_commit(tmp, out, err);
+    rc = closed < 0 ? h5_fail(err, "cannot write %s", tmp) : 0;
 out:
     if (c.out >= 0)
         H5Fclose(c.out);

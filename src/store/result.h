@@ -9,10 +9,12 @@
 #define DINF_STORE_RESULT_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/version.h"
 
 enum column_type { COLUMN_INT, COLUMN_FLOAT, COLUMN_STRING }; /* int64, float64, UTF-8 of a fixed width */
@@ -52,6 +54,15 @@ void result_abandon(struct result *r);
 int result_read_float(const char *file, const char *path, int rank, int64_t *dims, float **data, struct err *err);
 int result_read_double(const char *file, const char *path, int rank, int64_t *dims, double **data, struct err *err);
 int result_read_int(const char *file, const char *path, int rank, int64_t *dims, int64_t **data, struct err *err);
+
+/* Was FILE made by the task of this id, as its attribute `task` says? */
+int result_check_task(const char *file, const char *task, struct err *err);
+/* The same, and every array and attribute of FILE can be read. *encoder: it tells of an encoder, whose weights lie
+ * beside it; weights: their digest (RESULT_WEIGHTS), "" if it is not there. Bytes that no checksum covers are taken as
+ * they are; a damaged file may crash HDF5. */
+int result_check_whole(const char *file, const char *task, bool *encoder, char weights[HASH_HEX], struct err *err);
+/* Attribute of / where the task has weights beside its result: their file's SHA-256. */
+#define RESULT_WEIGHTS "weights_sha256"
 
 void result_library(struct library *out);
 

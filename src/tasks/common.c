@@ -231,13 +231,28 @@ static const struct column curve_columns[] = {
     { NULL, COLUMN_INT, 0, NULL, NULL },
 };
 
+/* The task's provenance and the digest of its weights: who loses the journal knows what belongs together. */
+static cJSON *with_weights(const struct task_context *ctx, struct err *err)
+{
+    char path[PATH_MAX], hex[HASH_HEX];
+    if (task_output_path(ctx, ".safetensors", path, err) != 0 || hash_file(path, hex, err) != 0)
+        return NULL;
+    cJSON *o = ctx->provenance != NULL ? cJSON_Duplicate(ctx->provenance, true) : cJSON_CreateObject();
+    if (o != NULL && cJSON_AddStringToObject(o, RESULT_WEIGHTS, hex) != NULL)
+        return o;
+    cJSON_Delete(o);
+    err_set(err, "out of memory");
+    return NULL;
+}
+
 int task_encoder_result(const struct task_context *ctx, const struct train_result *t, int64_t images, struct err *err)
 {
     int rc = -1;
     char path[PATH_MAX], checkpoint[64];
     struct result *r = NULL;
+    cJSON *provenance = with_weights(ctx, err);
     struct curve_row *curve = mem_alloc((size_t)t->epochs, sizeof *curve, err);
-    if (curve == NULL || task_output_path(ctx, ".h5", path, err) != 0)
+    if (provenance == NULL || curve == NULL || task_output_path(ctx, ".h5", path, err) != 0)
         goto out;
     for (int64_t e = 0; e < t->epochs; e++)
         curve[e] = (struct curve_row){ e + 1, t->loss[e], t->lr[e], t->seconds[e] };
@@ -250,7 +265,7 @@ int task_encoder_result(const struct task_context *ctx, const struct train_resul
                                .final_loss = t->epochs > 0 ? t->loss[t->epochs - 1] : NAN,
                                .images_per_second = t->images_per_second,
                                .checkpoint = checkpoint };
-    r = result_create(path, ctx->provenance, err);
+    r = result_create(path, provenance, err);
     if (r == NULL || result_table(r, "/encoders", "the campaign's encoders", encoder_columns, &row, sizeof row, 1, err))
         goto out;
     if (t->epochs > 0 && result_table(r, "/curves", "training curve, one row an epoch", curve_columns, curve,
@@ -260,6 +275,7 @@ int task_encoder_result(const struct task_context *ctx, const struct train_resul
     r = NULL;
 out:
     result_abandon(r);
+    cJSON_Delete(provenance);
     mem_free(curve);
     return rc;
 }

@@ -6,6 +6,7 @@
 
 #include "base/fs.h"
 #include "device/device.h"
+#include "tasks/files.h"
 #include "tasks/provenance.h"
 #include "tasks/room.h"
 
@@ -36,14 +37,14 @@ static int check_contents(const struct task_context *ctx, struct err *err)
 /* The inputs are the files that their tasks left. */
 static int check_inputs(const struct task_context *ctx, struct err *err)
 {
-    static const char damaged[] = "is damaged or another task's (the next run makes it anew)";
+    static const char damaged[] = "is damaged or another task's";
     char path[PATH_MAX];
     for (int i = 0; i < ctx->n_inputs; i++) {
         const struct task_input *input = &ctx->inputs[i];
         if (task_path(ctx->dir, input->id, ".h5", path, err) != 0 ||
             check_file(path, input->result, damaged, err) != 0 ||
             task_path(ctx->dir, input->id, ".safetensors", path, err) != 0 ||
-            check_file(path, input->weights, damaged, err) != 0)
+            check_file(path, input->weights, damaged, err) != 0 || task_files_check(ctx->dir, input->id, err) != 0)
             return -1;
     }
     return 0;
@@ -63,9 +64,9 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
         return -1;
     if (ctx->result != NULL && ctx->result[0] != '\0' && check_file(result, ctx->result, "", err) == 0)
         return fs_remove_tree(ctx->work, err);
-    /* A result that no journal speaks of, left just before the end of a run perhaps: nobody
-     * knows whether it is whole. */
-    if (fs_remove_tree(result, err) != 0 || check_inputs(ctx, err) != 0 || check_contents(ctx, err) != 0)
+    /* What stands there is damaged, or nobody has looked whether it is whole. */
+    if ((fs_exists(result) && task_files_set_aside(ctx->dir, ctx->id, err) != 0) || check_inputs(ctx, err) != 0 ||
+        check_contents(ctx, err) != 0)
         return -1;
     if (fs_mkdirs(folder, err) != 0 || fs_mkdirs(ctx->work, err) != 0)
         return -1;

@@ -46,7 +46,8 @@ PY
     "$DINF" collect r2 2>last.err && fail "collect: status 0 without a task's file"
     says last.err "$(basename "$task") is damaged and left out"
     run 0 0 graph.cfg --out r2 # what is damaged is computed again
-    says last.err "are damaged, missing or another task's: it is done again"
+    says last.err "tasks/$(basename "$task") is damaged or another task's: mock:.* is done again"
+    [ -f "$task.damaged" ] || fail "what was damaged is not kept"
     same alone r2
 }
 

@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "conf/json.h"
 #include "device/device.h"
 #include "plan/print.h"
 #include "plan/schedule.h"
@@ -538,6 +539,46 @@ static void identity(void **state)
     plan_destroy(a);
 }
 
+/* Ids and seeds of the versions whose resampler was another one: where an encoder resizes what it looks at the id is
+ * new, and so are those behind it; seeds, and everything else, are what they were. */
+static void resized(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *task, *id;
+        double seed;
+        bool resized;
+    } before[] = {
+        { "train:victim", "dbca000648116f5dfcc1ea42faa970dc", 1137586446, false },
+        { "query:victim.outside", "a607e23d68739b13935ab123aa7526ca", 786205256, false },
+        { "steal:victim.outside.20.mse", "e56f0cf1e135ea6c8ee8a3579d2bbd99", 1907771906, false },
+        { "query:victim.big", "6b9e70a4b5967bfac1b793d438912fcf", 1851087701, true },
+        { "steal:victim.big.20.mse", "05faf9f0cfa4ef38648afad55c518d9a", 229132850, true },
+        { "embed:victim/members", "ec408415c5d8aa8fe17042720e91cbe9", -1, false },
+        { "similarity:victim.big.20.mse@victim", "732fed6a19ce4775658912186fde78f5", 982199542, true },
+    };
+    struct plan *p =
+        build(CAMPAIGN "datasets = ( { name = \"all\"; format = \"procedural\"; count = 300; size = 8; },\n"
+                       "{ name = \"members\"; of = \"all\"; begin = 0; count = 100; },\n"
+                       "{ name = \"heldout\"; of = \"all\"; begin = 100; count = 100; },\n"
+                       "{ name = \"outside\"; of = \"all\"; begin = 200; count = 100; },\n"
+                       "{ name = \"big\"; format = \"procedural\"; family = 1; count = 50; size = 12; } );\n" ENCODERS
+                       "steal = ( { victim = \"victim\"; queries = [ \"outside\", \"big\" ]; budgets = 20; "
+                       "loss = [ \"mse\", \"infonce\" ]; arch = \"resnet8\"; batch = 10; } );\n"
+                       "evaluate = { similarity = { }; };\n");
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
+        struct err err;
+        int t = plan_find(p, before[i].task, &err);
+        if (t < 0)
+            fail_msg("%s", err.text);
+        if ((strcmp(p->tasks[t].id, before[i].id) != 0) != before[i].resized ||
+            json_number(p->tasks[t].params, "seed", -1) != before[i].seed)
+            fail_msg("%s is %s, seed %.0f", before[i].task, p->tasks[t].id,
+                     json_number(p->tasks[t].params, "seed", -1));
+    }
+    plan_destroy(p);
+}
+
 static void sweeps_and_trials(void **state)
 {
     (void)state;
@@ -659,12 +700,12 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(bad_configs),        cmocka_unit_test(all_errors),
-                                        cmocka_unit_test(names_hide_nothing), cmocka_unit_test(misplaced_options),
-                                        cmocka_unit_test(contradictions),     cmocka_unit_test(whole_campaign),
-                                        cmocka_unit_test(identity),           cmocka_unit_test(sweeps_and_trials),
-                                        cmocka_unit_test(two_victims),        cmocka_unit_test(imported),
-                                        cmocka_unit_test(every_device),       cmocka_unit_test(many_mocks),
-                                        cmocka_unit_test(evaluation_seeds),   cmocka_unit_test(costs) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_configs),       cmocka_unit_test(all_errors),       cmocka_unit_test(names_hide_nothing),
+        cmocka_unit_test(misplaced_options), cmocka_unit_test(contradictions),   cmocka_unit_test(whole_campaign),
+        cmocka_unit_test(identity),          cmocka_unit_test(resized),          cmocka_unit_test(sweeps_and_trials),
+        cmocka_unit_test(two_victims),       cmocka_unit_test(imported),         cmocka_unit_test(every_device),
+        cmocka_unit_test(many_mocks),        cmocka_unit_test(evaluation_seeds), cmocka_unit_test(costs)
+    };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -114,7 +114,7 @@ static void refused(const struct collect_task *tasks, int n, const char *message
 {
     struct err err;
     const char *out = in_scratch("refused.h5");
-    assert_int_equal(collect_write(out, tasks, n, NULL, false, &err), -1);
+    assert_int_equal(collect_write(out, out, tasks, n, NULL, false, NULL, &err), -1);
     assert_message(&err, message);
     assert_false(fs_exists(out));
 }
@@ -156,7 +156,7 @@ static void campaign(const char *out, bool pack)
     };
     enum { N = sizeof tasks / sizeof tasks[0] };
     cJSON *root = cJSON_Parse("{\"schema_version\":1,\"config\":\"campaign = {};\"}");
-    assert_done(collect_write(out, tasks, N, root, pack, &err), err);
+    assert_done(collect_write(out, out, tasks, N, root, pack, NULL, &err), err);
     cJSON_Delete(root);
     labels_free(tasks, N);
 }
@@ -228,7 +228,7 @@ static void test_other_folders(void **state)
     struct collect_task t = done("embed", embed_file("run/tasks/e.h5"), "{\"encoder\":\"v\",\"set\":\"m\"}");
     const char *outs[] = { "run/r.h5", "r.h5", "elsewhere/r.h5", "elsewhere/deep/r.h5", "run/tasks/r.h5" };
     for (size_t i = 0; i < sizeof outs / sizeof outs[0]; i++) {
-        assert_done(collect_write(in_scratch(outs[i]), &t, 1, NULL, false, &err), err);
+        assert_done(collect_write(in_scratch(outs[i]), in_scratch(outs[i]), &t, 1, NULL, false, NULL, &err), err);
         check(in_scratch(outs[i]), "assert f[\"representations/v/m\"][1, 1] == 4\n");
     }
     labels_free(&t, 1);
@@ -259,7 +259,7 @@ static void test_refused(void **state)
     assert_done(fs_write_atomic(in_scratch("junk.h5"), "junk", 4, &err), err);
     struct collect_task junk = done("junk", in_scratch("junk.h5"), "{}");
     refused(&junk, 1, "task junk: cannot open");
-    assert_int_equal(collect_write("/nowhere/r.h5", NULL, 0, NULL, false, &err), -1);
+    assert_int_equal(collect_write("/nowhere/r.h5", "/nowhere/r.h5", NULL, 0, NULL, false, NULL, &err), -1);
     assert_message(&err, "cannot write /nowhere/r.h5");
     labels_free(&missing, 1);
     labels_free(twice, 2);
@@ -290,7 +290,7 @@ static void test_types(void **state)
         done("a", train_file("ta.h5"), "{\"name\":\"victim\",\"role\":\"victim\",\"overlap\":-1,\"budget\":0}"),
         done("b", train_file("tb.h5"), "{\"name\":\"\xC3\xBC\",\"role\":\"\",\"overlap\":-1,\"budget\":0}"),
     };
-    assert_done(collect_write(out, tasks, 2, NULL, false, &err), err);
+    assert_done(collect_write(out, out, tasks, 2, NULL, false, NULL, &err), err);
     check(out, types);
     labels_free(tasks, 2);
     struct collect_task wrong[] = { done("a", train_file("tw.h5"), "{\"name\":\"v\",\"budget\":\"many\"}") };
@@ -318,7 +318,7 @@ static void test_other_texts(void **state)
     assert_int_equal(system(command), 0);
     struct collect_task tasks[] = { done("old", old, "{\"encoder\":\"v\"}"),
                                     done("new", score_file("new.h5", new_columns, 3), "{\"encoder\":\"v\"}") };
-    assert_done(collect_write(out, tasks, 2, NULL, false, &err), err);
+    assert_done(collect_write(out, out, tasks, 2, NULL, false, NULL, &err), err);
     check(out,
           "s = f[\"scores/dataset_inference\"]\n"
           "assert [v.decode() for v in s[\"statistic\"]] == [\"gr\" + chr(252) + \"n\", \"\", \"gap\", \"learned\"]\n"
@@ -354,7 +354,7 @@ static void test_nothing_done(void **state)
     (void)state;
     struct err err;
     const char *out = in_scratch("empty.h5");
-    assert_done(collect_write(out, NULL, 0, NULL, false, &err), err);
+    assert_done(collect_write(out, out, NULL, 0, NULL, false, NULL, &err), err);
     check(out, "assert len(pandas.DataFrame(f[\"tasks\"][:])) == 0 and list(f) == [\"tasks\"]\n");
 }
 

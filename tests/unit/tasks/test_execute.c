@@ -17,6 +17,7 @@
 #include "store/result.h"
 #include "store/safetensors.h"
 #include "tasks/execute.h"
+#include "tasks/files.h"
 
 #define VICTIM "00000000000000000000000000000001"
 #define QUERY "00000000000000000000000000000002"
@@ -40,7 +41,9 @@ static void make_victim(void)
     struct encoder *e = encoder_random(dev, block, 1, 8, mean, std, &err);
     assert_non_null(e);
     assert_int_equal(fs_mkdirs(in_dir("tasks"), &err), 0);
-    assert_int_equal(encoder_save(e, in_dir("tasks/" VICTIM ".safetensors"), NULL, &err), 0);
+    cJSON *provenance = cJSON_Parse("{\"task\": \"" VICTIM "\"}");
+    assert_int_equal(encoder_save(e, in_dir("tasks/" VICTIM ".safetensors"), provenance, &err), 0);
+    cJSON_Delete(provenance);
     encoder_destroy(e);
     device_close(dev);
     cJSON_Delete(block);
@@ -98,6 +101,8 @@ static void test_query(void **state)
     assert_int_equal(fs_write_atomic(in_dir("tasks/" QUERY ".h5"), "x", 1, &err), 0);
     assert_int_equal(run_query(4), 0);
     assert_false(fs_exists(in_dir("work/" QUERY)));
+    assert_true(fs_exists(in_dir("tasks/" QUERY ".h5.damaged")));
+    assert_int_equal(task_files_whole(dir, QUERY, &err), 0);
 }
 
 /* Weights that are not those that were recorded are not used, nor other images than those planned. */
@@ -119,6 +124,91 @@ static void test_contents(void **state)
     cJSON_Delete(contents);
     contents = NULL;
     assert_int_equal(run_task("query", QUERY, &victim, 4, rest), 0);
+}
+
+static void copy(const char *from, const char *to)
+{
+    char *data;
+    size_t bytes;
+    assert_int_equal(fs_read(in_dir(from), &data, &bytes, &err), 0);
+    assert_int_equal(fs_write_atomic(in_dir(to), data, bytes, &err), 0);
+    mem_free(data);
+}
+
+/* Files say whose they are, also where nobody recorded a digest. */
+static void test_others(void **state)
+{
+    (void)state;
+    struct task_input victim = { .role = "victim", .id = THEFT };
+    const char *rest = "\"budget\": 5, \"views\": 1, \"augment\": \"none\", \"batch\": 4, \"seed\": 3";
+    copy("tasks/" VICTIM ".safetensors", "tasks/" THEFT ".safetensors");
+    assert_int_equal(run_task("query", QUERY, &victim, 4, rest), -1);
+    assert_non_null(strstr(err.text, THEFT ".safetensors has the weights of another task, " VICTIM));
+    assert_int_equal(remove(in_dir("tasks/" THEFT ".safetensors")), 0);
+    assert_int_equal(run_query(4), 0);
+    copy("tasks/" QUERY ".h5", "tasks/" VICTIM ".h5");
+    assert_int_equal(run_query(4), -1);
+    assert_non_null(strstr(err.text, VICTIM ".h5 is the result of another task, " QUERY));
+    assert_int_equal(task_files_whole(dir, VICTIM, &err), -1);
+    assert_int_equal(remove(in_dir("tasks/" VICTIM ".h5")), 0);
+    assert_int_equal(run_query(4), 0);
+}
+
+/* The bytes of `name`, changed: one bit at `at`; at < 0: the last -at bytes cut off. */
+static void damage(const char *name, long at)
+{
+    char *data;
+    size_t bytes;
+    assert_int_equal(fs_read(in_dir(name), &data, &bytes, &err), 0);
+    if (at >= 0)
+        data[at] ^= 16;
+    assert_int_equal(fs_write_atomic(in_dir(name), data, at < 0 ? bytes - (size_t)-at : bytes, &err), 0);
+    mem_free(data);
+}
+
+/* What a result without a recorded digest must have to be taken over. */
+static void test_whole(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "tasks/" THEFT ".h5", "tasks/" THEFT ".safetensors" };
+    char kept[64];
+    assert_int_equal(task_files_whole(dir, THEFT, &err), 0);
+    for (int k = 0; k < 2; k++) {
+        snprintf(kept, sizeof kept, "%s.kept", files[k]);
+        copy(files[k], kept);
+        damage(files[k], -100);
+        assert_int_equal(task_files_whole(dir, THEFT, &err), -1);
+        assert_int_equal(remove(in_dir(files[k])), 0);
+        assert_int_equal(task_files_whole(dir, THEFT, &err), -1);
+        copy(kept, files[k]);
+        assert_int_equal(task_files_whole(dir, THEFT, &err), 0);
+    }
+    damage(files[1], 20000); /* one bit of a weight */
+    assert_int_equal(task_files_whole(dir, THEFT, &err), -1);
+    assert_non_null(strstr(err.text, "has not the weights that"));
+    copy(kept, files[1]);
+    copy("tasks/" VICTIM ".safetensors", files[1]);
+    assert_int_equal(task_files_whole(dir, THEFT, &err), -1);
+    assert_non_null(strstr(err.text, "has the weights of another task"));
+    copy(kept, files[1]);
+    assert_int_equal(task_files_whole(dir, THEFT, &err), 0);
+}
+
+/* Zeros in an array: its checksum says so. */
+static void test_whole_array(void **state)
+{
+    (void)state;
+    char *data;
+    size_t bytes, at = 0;
+    assert_int_equal(fs_read(in_dir("tasks/" QUERY ".h5"), &data, &bytes, &err), 0);
+    for (size_t i = 0; i + 1 < bytes && at == 0; i++)
+        if ((unsigned char)data[i] == 0x78 && (unsigned char)data[i + 1] == 0x5e) /* zlib at level 4 */
+            at = i + 10;
+    mem_free(data);
+    assert_true(at > 0);
+    damage("tasks/" QUERY ".h5", (long)at);
+    assert_int_equal(task_files_whole(dir, QUERY, &err), -1);
+    assert_non_null(strstr(err.text, " cannot be read"));
 }
 
 /* The query set has images of 16 x 16 pixels, the victim takes 8 x 8: so does the thief. */
@@ -221,8 +311,12 @@ static int remove_dir(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_query), cmocka_unit_test(test_contents),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_query),
+                                        cmocka_unit_test(test_contents),
+                                        cmocka_unit_test(test_others),
                                         cmocka_unit_test(test_theft_size),
-                                        cmocka_unit_test(test_theft_is_of_the_queries) };
+                                        cmocka_unit_test(test_theft_is_of_the_queries),
+                                        cmocka_unit_test(test_whole),
+                                        cmocka_unit_test(test_whole_array) };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
