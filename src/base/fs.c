@@ -7,6 +7,7 @@
 #include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,6 +194,14 @@ bool fs_is_temporary(const char *name)
     return suffix != NULL && *suffix != '\0' && suffix[strspn(suffix, "0123456789")] == '\0';
 }
 
+/* Does a process of this host still write it? What one of another host writes looks forsaken: its
+ * writer would learn that the file is gone. */
+static bool is_forsaken(const char *name)
+{
+    pid_t writer = (pid_t)atol(strrchr(name, '.') + 1);
+    return writer <= 0 || (kill(writer, 0) != 0 && errno == ESRCH);
+}
+
 int fs_remove_temporaries(const char *folder, double age, struct err *err)
 {
     DIR *d = opendir(folder);
@@ -203,7 +212,7 @@ int fs_remove_temporaries(const char *folder, double age, struct err *err)
     for (const struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;) {
         struct stat st;
         if (!fs_is_temporary(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-            !S_ISREG(st.st_mode) || now - (double)st.st_mtime < age)
+            !S_ISREG(st.st_mode) || (now - (double)st.st_mtime < age && !is_forsaken(e->d_name)))
             continue;
         if (unlinkat(dirfd(d), e->d_name, 0) != 0 && errno != ENOENT)
             rc = err_errno(err, "cannot remove %s/%s", folder, e->d_name);

@@ -30,8 +30,8 @@ int fs_temporary(const char *path, char *tmp, size_t size, struct err *err);
 int fs_commit(const char *tmp, const char *path, struct err *err);
 /* Is it the name of such a temporary file? */
 bool fs_is_temporary(const char *name);
-/* Removes temporary files in `folder` that nobody has written to for `age`
- * seconds: those of processes that were killed. */
+/* Removes temporary files in `folder` whose process is no more on this host, or that
+ * nobody has written to for `age` seconds: those of processes that were killed. */
 int fs_remove_temporaries(const char *folder, double age, struct err *err);
 /* A path by printf, and nothing but that (no folder is put before it, no slash added); error if longer than `size`. */
 int fs_path(char *out, size_t size, struct err *err, const char *format, ...) __attribute__((format(printf, 4, 5)));

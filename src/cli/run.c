@@ -113,6 +113,8 @@ static int lead(struct transport *t, const char *config, const struct run_option
     /* from here on there is state, and an error is the run's own */
     *status = EXIT_BROKE_OFF;
     rc = coord_lead(t, plan, &settings, status, err);
+    if (rc == 0 && (*status == EXIT_DONE || *status == EXIT_TASKS_FAILED))
+        rundir_tidy(settings.dir);
 out:
     lock_release(lock);
     plan_destroy(plan);

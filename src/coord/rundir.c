@@ -2,9 +2,11 @@
 #include "coord/rundir.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/hash.h"
@@ -12,7 +14,7 @@
 #include "base/stop.h"
 
 static const double lock_wait = 5;      /* seconds: ranks of a killed launcher die within */
-static const double leftover_age = 600; /* seconds: a file that is still being written is younger */
+static const double leftover_age = 600; /* seconds: a file that a living process still writes is younger */
 
 bool rundir_has_result(void *dir, const char *id)
 {
@@ -117,6 +119,20 @@ int rundir_open(const char *dir, const struct plan *plan, char absolute[PATH_MAX
     lock_release(*lock);
     *lock = NULL;
     return -1;
+}
+
+void rundir_tidy(const char *dir)
+{
+    char path[PATH_MAX];
+    fs_remove_temporaries(dir, leftover_age, NULL);
+    if (fs_path(path, sizeof path, NULL, "%s/tasks", dir) == 0)
+        fs_remove_temporaries(path, leftover_age, NULL);
+    DIR *d = fs_path(path, sizeof path, NULL, "%s/work", dir) == 0 ? opendir(path) : NULL;
+    for (const struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.')
+            unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR); /* one with files refuses */
+    if (d != NULL)
+        closedir(d);
 }
 
 /* The file's digest; "" if there is none of this name. */

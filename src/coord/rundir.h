@@ -14,6 +14,10 @@
 int rundir_open(const char *dir, const struct plan *plan, char absolute[PATH_MAX], struct run_lock **lock,
                 struct err *err);
 
+/* Removes what killed processes have left: temporary files, and folders of work/ without a
+ * checkpoint. For the end of a run; what cannot be removed stays. */
+void rundir_tidy(const char *dir);
+
 /* Reads plan.json and replays the journal. For status, collect, task. summary
  * may be NULL. A folder that is no run is an error. */
 int rundir_read(const char *dir, struct plan **plan, struct journal_summary *summary, struct err *err);

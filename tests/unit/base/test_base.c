@@ -169,8 +169,15 @@ static void leftovers_are_removed(void **state)
         const char *name;
         bool old, stays;
     } files[] = {
-        { "a.h5.tmp.12", true, false }, { "a.h5.tmp.13", false, true },   { "a.h5", true, true },
-        { "a.tmp.x", true, true },      { "b.tmp.1.tmp.2", true, false }, { "c.tmp.", true, true },
+        /* process 1 lives, no process has the other number */
+        { "a.h5.tmp.1", true, false },
+        { "b.h5.tmp.1", false, true },
+        { "a.h5", true, true },
+        { "a.h5.tmp.2000000000", true, false },
+        { "a.tmp.x", true, true },
+        { "b.h5.tmp.2000000000", false, false },
+        { "b.tmp.2000000000.tmp.1", false, true },
+        { "c.tmp.", true, true },
     };
     enum { FILES = sizeof files / sizeof files[0] };
     char folder[] = "/tmp/dinf-base.XXXXXX", path[256];

@@ -106,9 +106,32 @@ static void half_made(void **state)
     open_run("d", tasks(0, 1), NULL);
 }
 
+/* At the end of a run: what a killed process has left goes, and results and checkpoints stay. */
+static void tidied(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool stays;
+    } all[] = { { "e/tasks/1.h5", true },
+                { "e/tasks/2.h5.tmp.2000000000", false },
+                { "e/results.h5.tmp.2000000000", false },
+                { "e/work/3/checkpoint.safetensors", true },
+                { "e/work/4", false } };
+    open_run("e", tasks(0, 1), NULL);
+    assert_int_equal(fs_mkdirs(at("e/work/3"), NULL), 0);
+    assert_int_equal(fs_mkdirs(at("e/work/4"), NULL), 0);
+    for (size_t i = 0; i + 1 < sizeof all / sizeof all[0]; i++)
+        put(all[i].name, "x");
+    rundir_tidy(at("e"));
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        assert_int_equal(fs_exists(at(all[i].name)), all[i].stays);
+    rundir_tidy(at("nowhere"));
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = { cmocka_unit_test(grows_but_stays_itself), cmocka_unit_test(foreign_folders),
-                                        cmocka_unit_test(half_made) };
+                                        cmocka_unit_test(half_made), cmocka_unit_test(tidied) };
     return cmocka_run_group_tests(cases, make_root, remove_root);
 }
