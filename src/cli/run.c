@@ -121,7 +121,8 @@ out:
     return rc;
 }
 
-static int rank_zero(struct transport *t, int argc, char **argv)
+/* `patience`: how long a rank may be silent [s]. */
+static int rank_zero(struct transport *t, int argc, char **argv, double *patience)
 {
     struct err err = { .text = "" };
     struct run_options o;
@@ -133,6 +134,8 @@ static int rank_zero(struct transport *t, int argc, char **argv)
     int rc = cli_parse(argc, argv, usage, help, table, &o, &config, 1, &n, &err);
     if (rc == 1)
         return EXIT_DONE;
+    if (rc == 0)
+        *patience = o.silence;
     if (rc == 0 && n != 1)
         rc = err_set(&err, "a config is wanted (usage: dinf %s)", usage);
     if (rc == 0)
@@ -155,11 +158,16 @@ int cli_run(int argc, char **argv)
     snprintf(local, sizeof local, "%d", transport_local_rank(t));
     setenv("DINF_LOCAL_RANK", local, 1); /* tasks choose their GPU by it */
     if (transport_rank(t) == 0) {
-        int status = rank_zero(t, argc, argv);
+        double patience = 0;
+        int status = rank_zero(t, argc, argv, &patience);
         fflush(stdout);
         /* ranks that do not answer would never come to the end of MPI */
         if (status == EXIT_RANK_LOST || transport_orphaned(t) || coord_dismiss(t, &err) != 0)
             transport_abort(t, status);
+        if (!transport_gather(t, patience)) {
+            log_error("a rank has not come to the end within %.0f s and is given up", patience);
+            transport_abort(t, EXIT_RANK_LOST);
+        }
         transport_close(t);
         return status;
     }
@@ -170,6 +178,8 @@ int cli_run(int argc, char **argv)
         log_error("%s", err.text);
         transport_abort(t, EXIT_RANK_LOST);
     }
+    if (!transport_gather(t, 0))
+        transport_abort(t, EXIT_RANK_LOST);
     transport_close(t);
     return EXIT_DONE; /* rank 0 speaks for the job */
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 enum { TAG = 1 };
@@ -137,6 +138,25 @@ int transport_receive(struct transport *t, struct message *m, char **text, int *
     bool lost = (size_t)bytes > sizeof *m && *text == NULL;
     mem_free(buffer);
     return lost ? -1 : 1;
+}
+
+bool transport_gather(struct transport *t, double seconds)
+{
+    MPI_Request all;
+    int done = 0;
+    const double begin = clock_monotonic();
+    if (t->launcher == 0)
+        return true;
+    MPI_Ibarrier(MPI_COMM_WORLD, &all);
+    for (;;) {
+        finish_sends(t);
+        MPI_Test(&all, &done, MPI_STATUS_IGNORE);
+        if (done)
+            return true;
+        if (transport_orphaned(t) || (seconds > 0 && clock_monotonic() - begin > seconds))
+            return false;
+        clock_sleep(0.005);
+    }
 }
 
 void transport_close(struct transport *t)

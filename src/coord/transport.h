@@ -48,6 +48,9 @@ int transport_send(struct transport *t, int to, const struct message *m, const c
 /* 1 and a message (text: mem_free, NULL if none), 0 if there is none, -1. */
 int transport_receive(struct transport *t, struct message *m, char **text, int *from, struct err *err);
 
+/* Waits until all ranks have called it, at most so long (0: for ever). False if they have not, or the launcher is
+ * gone: transport_close would then wait for ever. Without a launcher true. */
+bool transport_gather(struct transport *t, double seconds);
 /* Waits for what was sent, then for all ranks, then MPI_Finalize. NULL-safe. */
 void transport_close(struct transport *t);
 /* Ends every rank of the job at once; does not return. */

@@ -259,7 +259,9 @@ def drive(options, scratch):
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         try:
             list(pool.map(lambda c: undisturbed(setup, c, scratch), references(options, names)))
-            for a in pool.map(driver.single, range(options.seed, options.seed + options.n), names):
+            started = [pool.submit(driver.single, options.seed + k, name) for k, name in enumerate(names)]
+            for future in concurrent.futures.as_completed(started):
+                a = future.result()
                 answers.append(a)
                 print(f"{len(answers)}/{options.n} seed {a['seed']}, {a['kind']}: {describe(a, options)}", flush=True)
         except BaseException:

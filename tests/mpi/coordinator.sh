@@ -134,7 +134,7 @@ case_stop() { # a signal, 75, and the same command goes on
 }
 
 case_frozen() { # a rank that is frozen is noticed, the others save, and the run can be started again
-    local pid ranks got=0
+    local pid ranks rank got=0
     $DINF_MPIRUN -n 3 "$DINF" run long.cfg --set mock.long.seconds=60 --out z --silence 12 --grace 2 </dev/null 2>frozen.err &
     pid=$!
     started z 2
@@ -157,6 +157,19 @@ case_frozen() { # a rank that is frozen is noticed, the others save, and the run
     wait $pid || got=$?
     [ $got = 70 ] || fail "status $got after a stop with a frozen rank"
     [ "$(count z '"event":"stopped"')" = 1 ] || fail "the other rank's task is not saved"
+    # one without a task holds up nothing, not even the end
+    rm -r z
+    got=0
+    { campaign; echo 'mock = ( { name = "one"; seconds = 4.0; } );'; } >one.cfg
+    $DINF_MPIRUN -n 3 "$DINF" run one.cfg --out z --silence 5 </dev/null 2>frozen.err &
+    pid=$!
+    started z 1
+    ranks=$(pgrep -P $pid | sort -n)
+    for rank in $(tail -n 2 <<<"$ranks"); do pgrep -P "$rank" >/dev/null || kill -STOP "$rank"; done
+    wait $pid || got=$?
+    [ $got = 70 ] || fail "status $got after an idle rank was frozen"
+    says frozen.err 'finished after'
+    says frozen.err 'a rank has not come to the end within 5 s'
 }
 
 case_elsewhere() { # a second attempt goes to another rank, after a pause that grows
