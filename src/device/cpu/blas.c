@@ -123,6 +123,14 @@ static void *reload(void *library, enum vectors vectors, struct err *err)
     return library;
 }
 
+/* OpenBLAS maps a buffer for its work when it is first called, and keeps it. That is done while there is room. */
+static void take_buffer(void)
+{
+    double one = 1;
+    int n = 1, info;
+    blas.dpotrf("L", &n, &one, &n, &info);
+}
+
 static int open_library(struct err *err)
 {
     const char *chosen = getenv(CHOICE);
@@ -142,6 +150,7 @@ static int open_library(struct err *err)
         find(library, "openblas_set_num_threads", &blas.set_num_threads, err) != 0 BLAS_FUNCTIONS(ROW))
         return -1;
 #undef ROW
+    take_buffer();
     return 0;
 }
 
