@@ -104,6 +104,12 @@ static void half_made(void **state)
     assert_int_equal(fs_mkdirs(at("d"), NULL), 0);
     put("d/plan.json", "garbage");
     open_run("d", tasks(0, 1), NULL);
+    for (int times = 0; times < 2; times++) { /* a folder in its place, also a second time */
+        assert_int_equal(fs_remove_tree(at("d/plan.json"), NULL), 0);
+        assert_int_equal(fs_mkdirs(at("d/plan.json/mine"), NULL), 0);
+        open_run("d", tasks(0, 1), NULL);
+        assert_true(fs_exists(at("d/plan.json.damaged/mine")));
+    }
 }
 
 /* At the end of a run: what a killed process has left goes, and results and checkpoints stay. */
