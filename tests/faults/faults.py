@@ -36,6 +36,7 @@ class Injection:
         self.asked = False      # a stop was asked for: 75 is right
         self.signalled = False  # mpirun or a rank was hit: any status is right
         self.silent = False     # there is nowhere to print to
+        self.unfinished = False  # the last command was not the campaign's own
         self.once_more = False  # what came too late is found by the next command
         self.clean = False      # it failed clearly while the cause was there
         self.bad = []
@@ -91,7 +92,7 @@ def judge(i):
     if any(a.hung for a in first):
         return "hang", []
     outcome = "identical"
-    if not first or first[-1].status != 0 or i.clean or i.once_more or i.rng.random() < 0.3:
+    if not first or first[-1].status != 0 or i.clean or i.unfinished or i.once_more or i.rng.random() < 0.3:
         outcome = resume(i)
     if i.once_more and outcome == "identical":
         outcome = resume(i)
@@ -259,7 +260,9 @@ def drive(options, scratch):
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         try:
             list(pool.map(lambda c: undisturbed(setup, c, scratch), references(options, names)))
-            for a in pool.map(driver.single, range(options.seed, options.seed + options.n), names):
+            started = [pool.submit(driver.single, options.seed + k, name) for k, name in enumerate(names)]
+            for future in concurrent.futures.as_completed(started):
+                a = future.result()
                 answers.append(a)
                 print(f"{len(answers)}/{options.n} seed {a['seed']}, {a['kind']}: {describe(a, options)}", flush=True)
         except BaseException:

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include "base/log.h"
 
@@ -76,8 +77,8 @@ static int find(void *library, const char *name, void *function, struct err *err
     return 0;
 }
 
-/* Where OpenBLAS cannot have the memory for its buffers, it asks again for ever, from the moment
- * it is loaded. So this looks first whether there is room for the library and two buffers of 128 MiB. */
+/* Where OpenBLAS cannot have the memory for its buffers, it asks again for ever, while it is being
+ * loaded. So this looks first whether there is room for the library and two buffers of 128 MiB. */
 static int check_room(struct err *err)
 {
     const size_t room = (size_t)320 << 20;
@@ -88,13 +89,24 @@ static int check_room(struct err *err)
     return 0;
 }
 
+/* Memory that was there a moment ago may be gone. Then the process ends by SIGPROF, and is a failed attempt,
+ * which loading alone (some 0.1 s of computing) never comes near. */
+static void *open_in_time(void)
+{
+    const struct itimerval limit = { .it_value = { .tv_sec = 5 } }, none = { .it_value = { .tv_sec = 0 } };
+    setitimer(ITIMER_PROF, &limit, NULL);
+    void *library = dlopen(DINF_OPENBLAS, RTLD_NOW | RTLD_LOCAL);
+    setitimer(ITIMER_PROF, &none, NULL);
+    return library;
+}
+
 /* The library, with what it says about itself in `blas`; NULL: it is not here. */
 static void *load(struct err *err)
 {
     if (check_room(err) != 0)
         return NULL;
     char *(*kernels)(void) = NULL, *(*config)(void) = NULL;
-    void *library = dlopen(DINF_OPENBLAS, RTLD_NOW | RTLD_LOCAL);
+    void *library = open_in_time();
     if (library == NULL) {
         err_set(err, "OpenBLAS cannot be loaded: %s", dlerror());
         return NULL;
