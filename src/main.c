@@ -9,7 +9,6 @@
 
 #include "base/instructions.h"
 #include "base/names.h"
-#include "base/version.h"
 #include "cli/cli.h"
 #include "cli/help.h"
 
@@ -147,7 +146,7 @@ int main(int argc, char **argv)
         return finish_output(EXIT_DONE);
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
-        printf("dinf %s (%s)\n", dinf_version(), dinf_revision());
+        cli_version();
         return finish_output(EXIT_DONE);
     }
     if (!help)

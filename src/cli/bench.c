@@ -194,7 +194,7 @@ static int bench_augment(struct device *dev, const struct bench_options *o, stru
     struct augment_strength s = { 0.08, 1, 0.5, 0.8, 0.8, 0.8, 0.8, 0.2, 0.2, 0.5 };
     struct augment_target target = { size, size, { 0.5f, 0.5f, 0.5f }, { 0.25f, 0.25f, 0.25f } };
     int block = dev->ops->channel_block(dev, 3);
-    size_t channels = (size_t)((3 + block - 1) / block * block);
+    size_t channels = (size_t)((3 + block - 1) / block) * (size_t)block;
     uint8_t *host = mem_alloc((size_t)batch, pixels, err), *images = NULL;
     struct augment_view *views = mem_alloc((size_t)batch, sizeof *views, err), *there = NULL;
     void *out = NULL;

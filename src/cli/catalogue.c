@@ -65,9 +65,14 @@ static void walk_devices(const struct catalogue_sink *to)
 {
     for (int i = 0; device_kinds[i] != NULL; i++) {
         struct err why;
+        struct library libraries[CATALOGUE_LIBRARIES];
         struct catalogue_entry entry = { .name = device_kinds[i]->name, .help = device_kinds[i]->help };
         entry.missing = device_kinds[i]->available(&why) != 0;
         entry.why = entry.missing ? why.text : NULL;
+        if (!entry.missing && device_kinds[i]->libraries != NULL) {
+            entry.libraries = libraries;
+            entry.n_libraries = device_kinds[i]->libraries(libraries, CATALOGUE_LIBRARIES);
+        }
         to->entry(to->arg, &entry);
     }
 }

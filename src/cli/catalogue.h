@@ -5,9 +5,10 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
+#include "base/version.h"
 #include "conf/option.h"
 
-enum { CATALOGUE_TABLES = 16 };
+enum { CATALOGUE_TABLES = 16, CATALOGUE_LIBRARIES = 8 };
 
 /* One row of a table. */
 struct catalogue_entry {
@@ -15,6 +16,8 @@ struct catalogue_entry {
     const struct option *options[CATALOGUE_TABLES]; /* tables of what it takes, ended by NULL */
     bool missing;                                   /* it cannot be used here */
     const char *why;                                /* not */
+    const struct library *libraries;                /* that it computes with, as they are here */
+    int n_libraries;
 };
 
 /* Receives the rows of a table one by one. */
@@ -31,7 +34,8 @@ struct catalogue {
 extern const struct catalogue catalogues[]; /* ended by name = NULL */
 
 /* {"entries": [...], "options": what every row takes}; an option has name, type, default
- * (absent: required), min, max, choices, unit, help. NULL: out of memory. */
+ * (absent: required), min, max, choices, unit, help. A device that
+ * can be used has libraries, too, {name: version}. NULL: out of memory. */
 cJSON *catalogue_json(const struct catalogue *catalogue);
 
 #endif

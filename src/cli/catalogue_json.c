@@ -79,6 +79,16 @@ static bool add_options(cJSON *array, const struct option *table)
     return true;
 }
 
+/* {name: version} */
+static bool add_libraries(cJSON *o, const struct library *libraries, int n)
+{
+    cJSON *all = n > 0 ? cJSON_AddObjectToObject(o, "libraries") : NULL;
+    for (int i = 0; i < n; i++)
+        if (cJSON_AddStringToObject(all, libraries[i].name, libraries[i].version) == NULL)
+            return false;
+    return true;
+}
+
 struct target {
     cJSON *entries, *options;
     bool good;
@@ -96,7 +106,8 @@ static void take_entry(void *arg, const struct catalogue_entry *entry)
     t->good = cJSON_AddStringToObject(o, "name", entry->name) != NULL &&
               cJSON_AddStringToObject(o, "help", entry->help) != NULL &&
               (options = cJSON_AddArrayToObject(o, "options")) != NULL &&
-              (!entry->missing || cJSON_AddStringToObject(o, "missing", entry->why) != NULL);
+              (!entry->missing || cJSON_AddStringToObject(o, "missing", entry->why) != NULL) &&
+              add_libraries(o, entry->libraries, entry->n_libraries);
     for (int i = 0; t->good && entry->options[i] != NULL; i++)
         t->good = add_options(options, entry->options[i]);
 }

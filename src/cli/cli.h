@@ -22,6 +22,9 @@ int cli_list(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_generate(int argc, char **argv);
 
+/* What `dinf --version` prints. */
+void cli_version(void);
+
 /* "error: TEXT" on standard error; returns EXIT_USAGE. */
 int cli_error(const struct err *err);
 

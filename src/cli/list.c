@@ -24,8 +24,11 @@ static void print_entry(void *arg, const struct catalogue_entry *entry)
     enum { LEFT = 22 };
     char text[sizeof((struct err *)NULL)->text + 1024];
     (void)arg;
-    snprintf(text, sizeof text, "%s%s%s%s", entry->help, entry->missing ? " [not here: " : "",
-             entry->missing ? entry->why : "", entry->missing ? "]" : "");
+    int n = snprintf(text, sizeof text, "%s%s%s%s", entry->help, entry->missing ? " [not here: " : "",
+                     entry->missing ? entry->why : "", entry->missing ? "]" : "");
+    for (int i = 0; i < entry->n_libraries && n >= 0 && (size_t)n < sizeof text; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, "; %s %s", entry->libraries[i].name,
+                      entry->libraries[i].version);
     printf("  %-20s", entry->name);
     if (strlen(entry->name) > LEFT - 3)
         printf("\n%*s", LEFT, "");

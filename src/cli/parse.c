@@ -22,7 +22,7 @@ static const struct option *find_flag(const struct option *table, const char *fl
     if (length >= sizeof name)
         return NULL;
     for (size_t i = 0; i < length; i++)
-        name[i] = flag[i] == '-' ? '_' : flag[i];
+        name[i] = (char)(flag[i] == '-' ? '_' : flag[i]);
     name[length] = '\0';
     return option_find(table, name);
 }

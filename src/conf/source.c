@@ -199,7 +199,7 @@ static void scan_line(struct scan *s, const char *p, const char *end, const char
     if (s->mode == MODE_LINE_COMMENT)
         s->mode = MODE_PLAIN;
     while (p < end) {
-        char c = *p, next = p + 1 < end ? p[1] : 0;
+        char c = *p, next = (char)(p + 1 < end ? p[1] : 0);
         if (s->mode == MODE_STRING) {
             if (c == '"')
                 s->mode = MODE_PLAIN;

@@ -23,7 +23,7 @@ int encoder_link_name(const struct plan_task *task, char *out, size_t size, stru
     size_t n = 0;
     for (; name[n] != '\0' && n < LONGEST; n++) {
         bool good = (unsigned char)name[n] >= ' ' && name[n] != '/' && name[n] != 0x7f && (n > 0 || name[n] != '.');
-        safe[n] = good ? name[n] : '_';
+        safe[n] = (char)(good ? name[n] : '_');
         same &= good;
     }
     same &= name[n] == '\0';

@@ -36,7 +36,7 @@ static int work_init(struct work *k, int source_w, const struct augment_target *
     size_t area = padded((size_t)target->h * (size_t)target->w), width = padded((size_t)target->w);
     size_t row = padded((size_t)(source_w > target->w + 2 * radius ? source_w : target->w + 2 * radius));
     size_t taps = padded((size_t)target->h * sizeof *k->tap_y / sizeof(float) + LANES);
-    size_t kernel = padded((size_t)(2 * radius + 1));
+    size_t kernel = padded(2 * (size_t)radius + 1);
     float *at = k->memory = mem_alloc(4 * area + row + kernel + taps + 3 * width, sizeof *at, err);
     if (at == NULL)
         return -1;

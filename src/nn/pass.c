@@ -41,7 +41,7 @@ size_t pass_elements(const struct pass *pass, int tensor)
 {
     const struct tensor *t = &pass->net->tensors[tensor];
     int block = channel_block(pass, t);
-    size_t channels = (size_t)((t->c + block - 1) / block * block);
+    size_t channels = (size_t)((t->c + block - 1) / block) * (size_t)block;
     return (size_t)pass->n * channels * (size_t)pass->shapes[tensor].h * (size_t)pass->shapes[tensor].w;
 }
 

@@ -302,7 +302,7 @@ static int expand_second(struct builder *b, const struct conf_node *original, co
         return -1;
     int n = s->n;
     struct conf_node **groups = s->groups;
-    struct expansion *items = mem_grow(out->items, (size_t)out->n, (size_t)(out->n + n), sizeof *items, b->err);
+    struct expansion *items = mem_grow(out->items, (size_t)out->n, (size_t)out->n + (size_t)n, sizeof *items, b->err);
     if (items == NULL)
         return -1;
     out->items = items;

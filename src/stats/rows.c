@@ -127,7 +127,8 @@ int rows_standardize(double *const *parts, const int64_t *n, int n_parts, int64_
 {
     int64_t total = 0;
     bool *flat = mem_alloc((size_t)d, sizeof *flat, err);
-    double *mean = flat != NULL ? mem_alloc((size_t)d, 2 * sizeof *mean, err) : NULL, *variance = mean + d;
+    double *mean = flat != NULL ? mem_alloc((size_t)d, 2 * sizeof *mean, err) : NULL,
+           *variance = mean != NULL ? mean + d : NULL;
     if (mean == NULL) {
         mem_free(flat);
         return -1;

@@ -76,7 +76,7 @@ static void pack_rows(char *packed, size_t size, const struct column *columns, s
         for (size_t k = 0; k < n_columns; to += widths[k], k++) {
             if (columns[k].type == COLUMN_STRING) {
                 const char *text = text_at(rows, row_size, i, &columns[k]);
-                memcpy(to, text, strlen(text));
+                memcpy(to, text, strnlen(text, widths[k]));
             } else {
                 memcpy(to, (const char *)rows + i * row_size + columns[k].offset, 8);
             }

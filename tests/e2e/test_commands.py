@@ -342,6 +342,15 @@ class Commands(unittest.TestCase):
         for line in first.splitlines() + dinf("list").stdout.splitlines():
             self.assertLessEqual(len(line), 80, line)
         self.assertEqual(dinf("-V").stdout, dinf("--version").stdout)
+        self.assertRegex(dinf("-V").stdout, r"^dinf \d+\.\d+\.\d+ \([^()]+\): onednn [^();]+; openblas [^();]+\n$")
+        old = {"OPENBLAS_CORETYPE": "Nehalem", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+        said = {"onednn": "up to SSE4.1", "openblas": "kernels for Nehalem"}
+        devices = {d["name"]: d for d in json.loads(dinf("list", "devices", "--json", env=old).stdout)["devices"]["entries"]}
+        for name, words in said.items():
+            self.assertIn(words, dinf("--version", env=old).stdout)
+            self.assertIn(words, " ".join(dinf("list", "devices", env=old).stdout.split()))
+            self.assertIn(words, devices["cpu"]["libraries"][name])
+        self.assertNotIn("libraries", devices["ref"])
         self.refused("help", "adit", says="did you mean 'audit'?")
         self.refused("lits", says="did you mean 'list'?")
 

@@ -175,9 +175,11 @@ static struct device *open_cpu(int threads, struct err *err)
 
 static int libraries(struct library *out, int max)
 {
+    char version[32];
     if (max > 0) {
         out[0].name = "onednn";
-        onednn_version(out[0].version, sizeof out[0].version);
+        onednn_version(version, sizeof version);
+        snprintf(out[0].version, sizeof out[0].version, "%s, up to %s", version, onednn_vectors());
     }
     if (max > 1) {
         out[1].name = "openblas";

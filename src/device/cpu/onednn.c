@@ -76,6 +76,22 @@ void onednn_version(char *out, size_t size)
     snprintf(out, size, "%d.%d.%d", v->major, v->minor, v->patch);
 }
 
+const char *onednn_vectors(void)
+{
+    const unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
+    static const struct {
+        dnnl_cpu_isa_t isa;
+        const char *name;
+    } sets[] = { { dnnl_cpu_isa_avx512_core, "AVX-512" },
+                 { dnnl_cpu_isa_avx2, "AVX2" },
+                 { dnnl_cpu_isa_avx, "AVX" },
+                 { dnnl_cpu_isa_sse41, "SSE4.1" } };
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        if ((isa & (unsigned)sets[i].isa) == (unsigned)sets[i].isa)
+            return sets[i].name;
+    return "SSE2";
+}
+
 struct onednn *onednn_create(int threads, struct err *err)
 {
     struct onednn *dnn = mem_alloc(1, sizeof *dnn, err);

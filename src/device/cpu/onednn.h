@@ -16,6 +16,10 @@ void onednn_destroy(struct onednn *dnn);
 int onednn_block(void);
 /* "2.6.3" */
 void onednn_version(char *out, size_t size);
+/* "AVX-512", "AVX2", "AVX", "SSE4.1" or "SSE2": the most that its kernels may use here. oneDNN asks
+ * the processor for features, never for its model, so that a processor it does not know is no
+ * slower; ONEDNN_MAX_CPU_ISA lowers it. */
+const char *onednn_vectors(void);
 
 /* The conv_* slots of device.h. Activations as cpu/layout.h has them, weights
  * in its packed form. Not for several threads at once. */

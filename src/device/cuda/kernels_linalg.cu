@@ -35,7 +35,7 @@ static __global__ void log_sum_exp(size_t n, int k, const double *offset, double
 {
     GRID_LOOP (i, n) {
         double *row = x + i * k;
-        for (int j = 0; offset && j < k; j++)
+        for (int j = 0; offset != nullptr && j < k; j++)
             row[j] += offset[j];
         y[i] = kernel_log_sum_exp_row(k, row);
     }
@@ -54,7 +54,7 @@ static inline __device__ double block_distance(int d, const double *a, const dou
 {
     double sum = 0;
     for (int c = (int)threadIdx.x; c < d; c += ROW_THREADS) {
-        const double difference = b ? a[c] - b[c] : a[c];
+        const double difference = b != nullptr ? a[c] - b[c] : a[c];
         sum += difference * difference;
     }
     return block_sum(sum, scratch);
@@ -65,7 +65,8 @@ static __global__ void square_distances(int64_t n, int d, const double *x, int m
     __shared__ double scratch[ROW_THREADS];
     for (int64_t i = blockIdx.x; i < n; i += gridDim.x)
         for (int j = 0; j < m; j++) {
-            const double sum = block_distance(d, x + i * d, centres ? centres + (size_t)j * d : nullptr, scratch);
+            const double sum =
+                block_distance(d, x + i * d, centres != nullptr ? centres + (size_t)j * d : nullptr, scratch);
             if (threadIdx.x == 0)
                 out[i * m + j] = sum;
         }
@@ -279,7 +280,7 @@ static __global__ void identity(size_t count, size_t d, double *a, size_t lda, s
 {
     GRID_LOOP (i, count) {
         const size_t column = i % d, row = i / d % d;
-        a[i / d / d * step + row * lda + column] = row == column;
+        a[i / d / d * step + row * lda + column] = row == column ? 1 : 0;
     }
 }
 

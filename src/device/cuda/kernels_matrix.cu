@@ -35,7 +35,7 @@ int cuda_bias_relu_backward(cudaStream_t stream, int n, int d, const float *y, f
 {
     const size_t count = (size_t)n * d;
 
-    if (dbias && d > 0) { /* no rows: zeros */
+    if (dbias != nullptr && d > 0) { /* no rows: zeros */
         const dim3 block = columns_block(d, 1);
         return LAUNCH_SYNC(bias_backward, dim3((d + block.x - 1) / block.x), block, stream, n, d, relu ? y : nullptr,
                            dy, dbias);

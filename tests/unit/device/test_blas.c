@@ -90,8 +90,31 @@ static void test_product(void **state)
     assert_true(c[0] == 19 && c[1] == 22 && c[2] == 43 && c[3] == 50);
 }
 
+/* With fake_openblas.c in the library's place: how often it was loaded, and the kernels in the end. */
+static void test_unknown_processor(void **state)
+{
+    (void)state;
+    struct err err;
+    const char *only = getenv("FAKE_OPENBLAS_ONLY"), *chosen = getenv("OPENBLAS_CORETYPE");
+    if (blas_open(&err) != 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(blas.version, "0.0.1");
+    bool again = chosen == NULL && blas_processor() > VECTORS_SSE;
+    assert_string_equal(getenv("FAKE_OPENBLAS_LOADS"), again ? "2" : "1");
+    if (only != NULL || chosen != NULL)
+        assert_string_equal(blas.kernels, only != NULL ? only : chosen); /* old ones are better than none */
+    else
+        assert_int_equal(blas_vectors(blas.kernels), blas_processor());
+    if (chosen == NULL)
+        assert_null(getenv("OPENBLAS_CORETYPE")); /* children choose for themselves */
+}
+
 int main(void)
 {
+    if (getenv("FAKE_OPENBLAS") != NULL) {
+        const struct CMUnitTest fake[] = { cmocka_unit_test(test_unknown_processor) };
+        return cmocka_run_group_tests(fake, NULL, NULL);
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_kernels),
