@@ -68,7 +68,8 @@ static void print_help(FILE *out)
         fprintf(out, "  %-10s%s\n", commands[i].name, commands[i].help);
     fprintf(out, "\nTo begin: `dinf plan configs/demo.cfg`, then `dinf run configs/demo.cfg`.\n");
     fprintf(out, "`dinf help COMMAND` says more. Exit status: 0 all done; 1 some tasks failed;\n"
-                 "2 usage, config or input error; 75 stopped with state saved.\n");
+                 "2 usage, config or input error; 3 the run broke off; 70 a rank was lost;\n"
+                 "75 stopped with state saved.\n");
 }
 
 /* A file that is opened while 0, 1 or 2 is closed gets that number, and what is meant

@@ -181,6 +181,15 @@ static int add_theft(struct thefts *t, const struct combination *c, int victim, 
     return item->params == NULL || item->name == NULL ? -1 : 0;
 }
 
+/* By this name a config means the encoder: by its own in every trial, or by that of the block that a list has made
+ * several encoders of. A thief is no victim. */
+static bool is_called(const struct builder *b, const struct encoder_entry *e, const char *name)
+{
+    const char *trial = e->trial >= 0 && b->plan->campaign.trials > 1 ? strrchr(e->name, '.') : NULL;
+    const size_t n = trial != NULL ? (size_t)(trial - e->name) : strlen(e->name);
+    return e->victim < 0 && (strcmp(e->base, name) == 0 || (strlen(name) == n && strncmp(e->name, name, n) == 0));
+}
+
 /* Every trial's victim of this name, with this set, under every budget. */
 static int add_victim(struct thefts *t, const struct combination *c, const struct conf_node *victim, int set,
                       const struct conf_node *budgets)
@@ -189,11 +198,7 @@ static int add_victim(struct thefts *t, const struct combination *c, const struc
     const char *name = victim->value.string;
     for (int v = 0; v < b->n_encoders; v++) {
         const struct encoder_entry *e = &b->encoders[v];
-        size_t n = strlen(name);
-        bool this_trial = strncmp(e->name, name, n) == 0 &&
-                          (e->name[n] == 0 || (b->plan->campaign.trials > 1 && strncmp(e->name + n, ".t", 2) == 0 &&
-                                               strspn(e->name + n + 2, "0123456789") == strlen(e->name + n + 2)));
-        if (!this_trial || e->victim >= 0)
+        if (!is_called(b, e, name))
             continue;
         const struct images *shape = &b->sets[set].shape;
         const struct task_facts facts = {
@@ -238,12 +243,7 @@ static bool check_victim(struct builder *b, const struct conf_node *victim)
     }
     for (int i = 0; i < b->n_encoders; i++) {
         const struct encoder_entry *e = &b->encoders[i];
-        char untimed[512];
-        snprintf(untimed, sizeof untimed, "%s", e->name);
-        char *trial = e->trial >= 0 && b->plan->campaign.trials > 1 ? strrchr(untimed, '.') : NULL;
-        if (trial != NULL)
-            *trial = 0;
-        if (e->victim < 0 && strcmp(untimed, victim->value.string) == 0) {
+        if (is_called(b, e, victim->value.string)) {
             if (strcmp(e->role, "victim") == 0)
                 return true;
             conf_error(b->conf, victim, "encoder \"%s\" is no victim: its role is %s", victim->value.string, e->role);

@@ -601,6 +601,33 @@ static void sweeps_and_trials(void **state)
     plan_destroy(p);
 }
 
+/* A list makes several victims of one block: its name means all of them, and theirs each. */
+static void thefts_of_a_sweep(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *victim;
+        int thefts;
+    } cases[] = { { "victim", 2 * 2 }, { "victim.1", 2 }, { "victim.0.5", 2 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[2048];
+        snprintf(text, sizeof text,
+                 "campaign = { name = \"t\"; trials = 2; };\n" SETS
+                 "encoders = ( { name = \"victim\"; role = \"victim\"; heldout = \"heldout\"; "
+                 "train = { dataset = \"members\"; arch = \"resnet8\"; width = [ 0.5, 1.0 ]; }; } );\n"
+                 "steal = ( { victim = \"%s\"; queries = \"outside\"; budgets = 10; loss = \"infonce\"; "
+                 "arch = \"resnet8\"; head = \"mlp\"; } );\n",
+                 cases[i].victim);
+        struct plan *p = build(text);
+        int n = 0;
+        for (int k = 0; k < p->n_tasks; k++)
+            n += strcmp(p->tasks[k].kind->name, "steal") == 0;
+        assert_int_equal(n, cases[i].thefts);
+        id_of(p, i == 1 ? "steal:victim.1.outside.10.infonce.t1" : "steal:victim.0.5.outside.10.infonce.t0");
+        plan_destroy(p);
+    }
+}
+
 /* Two victims with one training set: every pair has its row. */
 static void two_victims(void **state)
 {
@@ -700,12 +727,13 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_configs),       cmocka_unit_test(all_errors),       cmocka_unit_test(names_hide_nothing),
-        cmocka_unit_test(misplaced_options), cmocka_unit_test(contradictions),   cmocka_unit_test(whole_campaign),
-        cmocka_unit_test(identity),          cmocka_unit_test(resized),          cmocka_unit_test(sweeps_and_trials),
-        cmocka_unit_test(two_victims),       cmocka_unit_test(imported),         cmocka_unit_test(every_device),
-        cmocka_unit_test(many_mocks),        cmocka_unit_test(evaluation_seeds), cmocka_unit_test(costs)
-    };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(bad_configs),        cmocka_unit_test(all_errors),
+                                        cmocka_unit_test(names_hide_nothing), cmocka_unit_test(misplaced_options),
+                                        cmocka_unit_test(contradictions),     cmocka_unit_test(whole_campaign),
+                                        cmocka_unit_test(identity),           cmocka_unit_test(resized),
+                                        cmocka_unit_test(sweeps_and_trials),  cmocka_unit_test(thefts_of_a_sweep),
+                                        cmocka_unit_test(two_victims),        cmocka_unit_test(imported),
+                                        cmocka_unit_test(every_device),       cmocka_unit_test(many_mocks),
+                                        cmocka_unit_test(evaluation_seeds),   cmocka_unit_test(costs) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
