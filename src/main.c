@@ -40,7 +40,9 @@ static const struct command commands[] = {
       cli_audit },
     { "embed", "representations of images by an encoder's weights",
       "  dinf embed --weights suspect.safetensors --arch resnet50 --stem imagenet \\\n"
-      "             --images members.npy --out members-r.npy\n",
+      "             --images members.npy --out members-r.npy\n"
+      "  dinf embed --weights w.safetensors --arch resnet18 --stem imagenet \\\n"
+      "             --size 256 --crop 224 --images photos.npy --out r.npy\n",
       cli_embed },
     { "compare", "similarity of two representation files",
       "  dinf compare victim-r.npy suspect-r.npy\n"

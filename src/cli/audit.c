@@ -27,7 +27,8 @@ static const struct option own_options[] = {
            "the files' own cut and further ones of `fit` and `members` together; the verdict rests on twice the median "
            "p. 1: the files' alone"),
     OPTION(images_fit, OPTION_STRING, "", 0, 0, NULL,
-           "images of members, .npy of uint8 or float32, (n, c, h, w) or (n, h, w, c); with --images-heldout: do both "
+           "images of members, .npy of integers of 0 to 255 or floats, (n, c, h, w) or (n, h, w, c); with "
+           "--images-heldout: do both "
            "differ in brightness, contrast or sharpness?"),
     OPTION(images_heldout, OPTION_STRING, "", 0, 0, NULL, "the held-out images"),
     OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, "see `dinf list devices`"),

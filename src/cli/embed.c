@@ -165,10 +165,10 @@ int cli_embed(int argc, char **argv)
     int unused, status = EXIT_USAGE;
     int rc = cli_parse_given(argc, argv, "embed --weights W --images X.npy --out R.npy [options]",
                              "Representations (global average pool) of images by an encoder's weights. For\n"
-                             "weights written by dinf everything needed is in the file, the size of the images\n"
-                             "too; for others give --arch, --stem, --size and --crop as they were trained and,\n"
-                             "for integers, the normalisation if it is not ImageNet's. The same image as integers\n"
-                             "and as floats has the same representation, up to rounding.",
+                             "weights written by dinf everything needed is in the file, the images' size,\n"
+                             "too; for others give --arch, --stem, --size and --crop as they were trained\n"
+                             "and, for integers, the normalisation if it is not ImageNet's. An image has the\n"
+                             "same representation as integers and as floats, but for rounding.",
                              options, &o, given, NULL, 0, &unused, &err);
     if (rc != 0)
         return rc > 0 ? EXIT_DONE : cli_error(&err);

@@ -25,7 +25,7 @@ struct loss_kind {
     int views; /* of each image, without targets; 0: it needs targets */
     bool accepts_targets;
     bool needs_labels; /* every image has one */
-    int least_images; /* of a step */
+    int least_images;  /* of a step */
     /* -1 with a message if it cannot work on this shape. Device borrowed. */
     struct loss *(*create)(struct device *, const void *options, const struct loss_shape *, struct err *);
     void (*destroy)(struct loss *);

@@ -106,7 +106,8 @@ void compare_rows(struct compare *cmp)
         normalize_and_mse(cmp, shapes[i][0], shapes[i][1]);
         for (int in_group = 0; in_group < 2; in_group++) {
             contrastive(cmp, shapes[i][0], shapes[i][1], in_group, 1);
-            contrastive(cmp, shapes[i][0], shapes[i][1], in_group, 60); /* beyond the range of exp */
+            contrastive(cmp, shapes[i][0], shapes[i][1], in_group, 60);   /* beyond the range of exp */
+            contrastive(cmp, shapes[i][0], shapes[i][1], in_group, 1000); /* the largest, masked, beyond all others */
         }
     }
     zero_row(cmp);

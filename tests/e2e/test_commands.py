@@ -434,7 +434,7 @@ class Commands(unittest.TestCase):
         self.assertTrue(os.path.islink(link))
         self.assertEqual(np.load(target).shape[0], 2)
 
-    def encoder(self, edit=lambda tensors: None):
+    def encoder(self, edit=lambda tensors: None, metadata=None):
         """Weights of a small ResNet-10, as PyTorch names and shapes them."""
         tensors, c_in = {}, 3
 
@@ -455,7 +455,7 @@ class Commands(unittest.TestCase):
                 conv(block + "downsample.0", c, c_in, 1), norm(block + "downsample.1", c)
             c_in = c
         edit(tensors)
-        self.write_safetensors(self.path("encoder.safetensors"), tensors)
+        self.write_safetensors(self.path("encoder.safetensors"), tensors, metadata)
         return self.path("encoder.safetensors")
 
     def test_negative_variances_are_refused(self):
@@ -500,6 +500,70 @@ class Commands(unittest.TestCase):
             constant = 2 * ball(d) - ball(2 * d) + scipy.special.psi(n) - scipy.special.psi(1)
             self.assertEqual(got["duplicates"], 2)
             self.assertAlmostEqual(got["mutual_information"], terms.mean() + constant, places=5)
+
+    def test_compare_reads_what_numpy_writes(self):
+        """Whatever type, order and version a file has, the numbers are those of the same values in doubles."""
+        rows = self.rng.integers(0, 2, size=(30, 6)) * 100 + self.rng.integers(0, 20, size=(30, 6))
+        other = self.save("other.npy", self.rng.normal(size=(30, 6)))
+        for code in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"):
+            x = rows % 2 if code == "b1" else rows + 0.37 * (code[0] == "f")
+            x = x.astype(code)
+            want = without_provenance(dinf_json("compare", self.save("wide.npy", x.astype(np.float64)), other))
+            for order, byte_order, version in (("C", ">", (2, 0)), ("F", "<", (1, 0)), ("F", ">", (3, 0))):
+                with open(self.path("x.npy"), "wb") as f:
+                    np.lib.format.write_array(f, np.array(x, dtype=byte_order + code, order=order), version)
+                got = dinf_json("compare", self.path("x.npy"), other)
+                self.assertEqual(without_provenance(got), want, (code, order, byte_order, version))
+
+    def test_embed_reads_what_numpy_writes(self):
+        """The same pixels, the same representations to the bit; the same floats likewise."""
+        weights = self.encoder()
+        pixels = self.rng.integers(0, 256, size=(3, 3, 8, 8))
+        floats = self.rng.normal(size=(3, 3, 8, 8)).astype(np.float16)
+
+        def embed(x, *more):
+            done = dinf("embed", "--weights", weights, "--arch", "resnet10", "--width", "0.125", "--device", "ref",
+                        "--images", self.save("x.npy", x), "--out", self.path("r.npy"), *more)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return np.load(self.path("r.npy"))
+        want = embed(pixels.astype(np.uint8))
+        for x in (pixels.astype(">i2"), np.asfortranarray(pixels.astype(np.uint64)), pixels.transpose(0, 2, 3, 1)):
+            np.testing.assert_array_equal(embed(x), want)
+        want = embed(floats.astype(np.float32))
+        for x in (floats, floats.astype(">f8"), np.asfortranarray(floats), floats.transpose(0, 2, 3, 1)):
+            np.testing.assert_array_equal(embed(x), want)
+        mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+        normal = (pixels / 255 - mean[:, None, None]) / std[:, None, None]
+        for size in ((), ("--crop", 5), ("--size", 12), ("--size", 10, "--crop", 7)):  # bytes are rounded where resized
+            a, b = embed(pixels, *size), embed(normal, *size)
+            self.assertLess(np.abs(a - b).max() / np.abs(b).max(), 1e-2 if "--size" in size else 1e-5, size)
+
+    def test_embed_with_own_weights_makes_images_the_file_s_size(self):
+        """Bytes and floats of another size than the encoder's input: both are resized to it."""
+        own = {"format": "dinf.encoder.1", "arch": "resnet10", "stem": "cifar", "width": "0.125", "size": "8",
+               "mean": "0.5,0.5,0.5", "std": "0.25,0.25,0.25", "dim": "64", "head_dim": "0", "provenance": "{}"}
+
+        def edit(tensors):
+            for norm in [k.removesuffix(".running_mean") for k in tensors if k.endswith(".running_mean")]:
+                tensors[norm + ".num_batches_tracked"] = np.array(0)
+        weights = self.encoder(edit, own)
+        coarse = self.rng.integers(0, 256, size=(4, 3, 8, 8)).astype(np.uint8)
+        large = coarse.repeat(2, axis=2).repeat(2, axis=3)
+        wide = np.concatenate([large, large[:, :, :, :6]], axis=3)
+
+        def embed(x, *more):
+            done = dinf("embed", "--weights", weights, "--device", "ref", "--images", self.save("x.npy", x), "--out",
+                        self.path("r.npy"), *more)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return np.load(self.path("r.npy"))
+        normal = lambda x: (x.astype(np.float32) / 255 - 0.5) / 0.25
+        for x, more in ((large, ()), (wide, ("--size", 8, "--crop", 8)), (wide, ("--crop", 8))):
+            a, b = embed(x, *more), embed(normal(x), *more)
+            self.assertLess(np.abs(a - b).max() / np.abs(b).max(), 1e-2, more)
+        cut = wide[:, :, 4:12, 7:15]  # of 16 x 22 the central 8 x 8
+        np.testing.assert_array_equal(embed(wide, "--crop", 8), embed(cut))
+        self.refused("embed", "--weights", weights, "--device", "ref", "--images", self.save("x.npy", wide), "--out",
+                     self.path("r.npy"), says="images of 16 x 22 pixels, an encoder takes square ones")
 
     def test_compare_explains_a_negative_mutual_information(self):
         a, b = self.rng.normal(size=(2, 400, 30))
@@ -570,8 +634,8 @@ class Commands(unittest.TestCase):
 
     # ---- embed ----
 
-    def write_safetensors(self, path, tensors):
-        header, offset, blobs = {}, 0, []
+    def write_safetensors(self, path, tensors, metadata=None):
+        header, offset, blobs = {"__metadata__": metadata} if metadata else {}, 0, []
         for name, x in tensors.items():
             blob = x.tobytes()
             header[name] = {"dtype": {"float32": "F32", "int64": "I64"}[str(x.dtype)], "shape": list(x.shape),

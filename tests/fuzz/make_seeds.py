@@ -36,7 +36,9 @@ def tensor(kind, shape, begin, end):
 record = bytes(range(256)) * 12
 put("cifar", [b"\0" + b"\3" + record, b"\1" + b"\3\4" + record, b"\2" + (b"\3\5" + record)[:-1], b"\0\x0b" + record,
               b"\4" + (b"\xff" + record) * 2])
-put("npy", [npy(np.arange(6, dtype=t).reshape(2, 3)) for t in ("<f4", "<f8", "u1", "<i8", ">f4", "<i4")] +
+put("npy", [npy(np.arange(6, dtype=t).reshape(2, 3))
+            for t in ("<f4", "<f8", "u1", "<i8", ">f4", "<i4", "<f2", ">i2", "<u8", "i1")] +
+    [npy(np.ones((2, 3), bool)), npy(np.asfortranarray(np.arange(24, dtype=">u4").reshape(2, 3, 4)), (3, 0))] +
     [npy(np.asfortranarray(np.ones((3, 2)))), npy(np.zeros((0, 4))), npy(np.array(1.0)), npy(np.ones(3), (2, 0)),
      npy(np.ones((1, 1, 1, 1, 2))), npy(np.ones((4, 4)))[:-5]])
 put("safetensors", [

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Compares `dinf embed` with torchvision's randomly initialised ResNets.
+"""Compares `dinf embed` with torchvision's randomly initialised ResNets and its Resize and CenterCrop.
 
     check_torchvision.py DINF [DEVICE]
 
-Representations must agree within 1e-4 of their largest magnitude. Running statistics are first
+Representations must agree within 1e-4 of their largest magnitude, those of resized float images within 1e-5. Running statistics are first
 moved off their initial 0 and 1 by a few batches in training mode. Exit 77 without torchvision."""
 import os
 import subprocess
@@ -33,18 +33,56 @@ def model_of(arch, stem):
     return model
 
 
-def compare(dinf, device, arch, stem, size, n, folder):
+def network(arch, stem, x):
+    """The state and the encoder in double precision."""
     torch.manual_seed(0)
-    pixels = np.random.default_rng(0).integers(0, 256, (n, 3, size, size), dtype=np.uint8)
-    x = (torch.tensor(pixels).float() / 255 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
     model = model_of(arch, stem)
     with torch.no_grad():
         for _ in range(3):
             model.train()(x)
         model.eval()
         state = {k: v.numpy().copy() for k, v in model.state_dict().items()}
-        model.fc = torch.nn.Identity()
-        want = model.double()(x.double()).numpy()
+    model.fc = torch.nn.Identity()
+    return state, model.double()
+
+
+def normalised(pixels):
+    return (pixels.float() / 255 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+
+
+def resized(dinf, device, shape, size, crop, folder):
+    """Bytes and floats of one image, resized and cut by torchvision and by dinf, channels first and last."""
+    pixels = torch.tensor(np.random.default_rng(1).integers(0, 256, (3, 3, *shape), dtype=np.uint8))
+    steps = [torchvision.transforms.Resize(size if crop else (size, size), antialias=True)] if size else []
+    steps += [torchvision.transforms.CenterCrop(crop)] if crop else []
+    cut = torch.nn.Sequential(*steps)
+    state, model = network("resnet18", "cifar", normalised(cut(pixels)))
+    weights, images, out = (os.path.join(folder, name) for name in ("w.safetensors", "x.npy", "r.npy"))
+    write_safetensors(weights, state)
+    good = True
+    floats = normalised(pixels)
+    # where a resized byte lies midway between two, torchvision rounds to even
+    for name, x, want, tolerance in (("floats", floats, cut(floats), 1e-5),
+                                     ("bytes", pixels, normalised(cut(pixels)), 1e-2 if size else 1e-4)):
+        with torch.no_grad():
+            want = model(want.double()).numpy()
+        for given in (x.numpy(), x.numpy().transpose(0, 2, 3, 1)) if crop == 32 else (x.numpy(),):  # which is in no order
+            np.save(images, given)
+            subprocess.run([dinf, "embed", "--weights", weights, "--arch", "resnet18", "--images", images, "--out", out,
+                            "--device", device, "--size", str(size), "--crop", str(crop)], check=True,
+                           stdout=subprocess.DEVNULL)
+            worst = float(np.abs(np.load(out) - want).max() / np.abs(want).max())
+            good = good and worst < tolerance
+        print(f"{name} {shape[0]}x{shape[1]}, size {size}, crop {crop}: largest difference {worst:.1e} of the largest")
+    return good
+
+
+def compare(dinf, device, arch, stem, size, n, folder):
+    pixels = np.random.default_rng(0).integers(0, 256, (n, 3, size, size), dtype=np.uint8)
+    x = normalised(torch.tensor(pixels))
+    state, model = network(arch, stem, x)
+    with torch.no_grad():
+        want = model(x.double()).numpy()
     weights, images, out = (os.path.join(folder, name) for name in ("w.safetensors", "x.npy", "r.npy"))
     write_safetensors(weights, state)
     worst = 0.0
@@ -70,6 +108,9 @@ def main():
         cases = [("resnet18", "cifar", 32, 5), ("resnet18", "imagenet", 96, 5), ("resnet50", "cifar", 32, 3),
                  ("resnet50", "imagenet", 96, 3)]
         good = [compare(dinf, device, *case, folder) for case in cases]
+        good += [resized(dinf, device, *case, folder) for case in
+                 (((48, 64), 40, 32), ((65, 47), 36, 31), ((30, 41), 44, 32), ((64, 48), 0, 33), ((48, 48), 32, 0),
+                  ((20, 20), 32, 0))]
     print(f"torchvision {torchvision.__version__}, PyTorch {torch.__version__}")
     sys.exit(0 if all(good) else 1)
 

@@ -184,6 +184,20 @@ static void test_rows_golden(void **state)
     FREE(x, dy, y, inverse, dx, logits, loss);
 }
 
+/* A row's own column does not count, however large it is: not for what is taken out of the exponentials either. */
+static void test_own_column(void **state)
+{
+    (void)state;
+    float logits[] = { 1000, -1000, -1000, 1e30f, 3, 3 }, loss[2];
+    const float want[] = { 0, -0.5f, 0.5f, 0, -0.5f, 0.5f };
+    const int32_t positive[] = { 1, 1 }, row_group[] = { 0, 0 }, group[] = { 0, 1, 2 };
+    struct err err;
+    assert_int_equal(ops->contrastive_rows(dev, 2, 3, logits, positive, row_group, group, 1, loss, &err), 0);
+    for (int i = 0; i < 6; i++)
+        assert_true(logits[i] == want[i]);
+    assert_true(fabs((double)loss[0] - log(2)) < 1e-6 && fabs((double)loss[1] - log(2)) < 1e-6);
+}
+
 /* -- finite differences: a scalar f(x) = r . y(x), and its claimed gradient -- */
 
 typedef double scalar_fn(const float *x);
@@ -484,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_pool_golden),   cmocka_unit_test(test_adam_golden),
         cmocka_unit_test(test_rows_golden),   cmocka_unit_test(test_batch_norm_gradient),
         cmocka_unit_test(test_conv_gradient), cmocka_unit_test(test_row_gradients),
+        cmocka_unit_test(test_own_column),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -269,6 +269,37 @@ static void test_bad_metadata(void **state)
     encoder_destroy(e);
 }
 
+/* A channel that is the same everywhere is not scaled: nothing is divided by its deviation of 0. */
+static void test_constant_channel(void **state)
+{
+    (void)state;
+    const size_t area = 8 * 8;
+    struct images im = make_images(8, 8);
+    for (size_t i = 0; i < 8; i++)
+        memset(im.pixels + (3 * i + 2) * area, 77, area);
+    cJSON *block = json("{\"arch\": \"resnet8\", \"width\": 0.0625, \"augment\": \"none\", \"loss\": \"infonce\", "
+                        "\"batch\": 8, \"epochs\": 2, \"projector_dim\": 8}");
+    const char *path = scratch("constant.safetensors");
+    struct train_request request = { .block = block, .data = &im, .out = path, .checkpoint = scratch("checkpoint") };
+    struct train_result result = { 0 };
+    ok(train_run(dev, &request, &result, &the_err));
+    assert_true(result.epochs == 2 && isfinite(result.loss[0]) && isfinite(result.loss[1]));
+    struct encoder *e = encoder_load(dev, path, &the_err);
+    made(e);
+    float m[3], s[3];
+    encoder_moments(e, m, s);
+    assert_true(s[2] == 1 && s[0] < 1 && s[1] < 1);
+    assert_float_equal(m[2], 77 / 255.0, 1e-6);
+    float *x = embed(e, &im, 8);
+    for (int i = 0; i < 8 * encoder_dim(e); i++)
+        assert_true(isfinite(x[i]));
+    mem_free(x);
+    encoder_destroy(e);
+    train_result_fini(&result);
+    cJSON_Delete(block);
+    mem_free(im.pixels);
+}
+
 static int open_device(void **state)
 {
     (void)state;
@@ -285,9 +316,10 @@ static int close_device(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_roundtrip),      cmocka_unit_test(test_batches),
-                                        cmocka_unit_test(test_resizes),        cmocka_unit_test(test_answers),
-                                        cmocka_unit_test(test_answers_prefix), cmocka_unit_test(test_strict),
-                                        cmocka_unit_test(test_import),         cmocka_unit_test(test_bad_metadata) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_roundtrip),       cmocka_unit_test(test_batches),
+                                        cmocka_unit_test(test_resizes),         cmocka_unit_test(test_answers),
+                                        cmocka_unit_test(test_answers_prefix),  cmocka_unit_test(test_strict),
+                                        cmocka_unit_test(test_import),          cmocka_unit_test(test_bad_metadata),
+                                        cmocka_unit_test(test_constant_channel) };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
