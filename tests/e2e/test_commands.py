@@ -246,6 +246,15 @@ class Commands(unittest.TestCase):
         self.assertIn("50 and 60", got["warnings"][1])
         self.assertEqual(self.audit_rows(*(self.rng.normal(size=(3, 200, 4))), "--components", 2)["warnings"], [])
 
+    def test_audit_warns_of_what_it_accepts(self):
+        sets = list(self.rng.normal(size=(3, 400, 4)))
+        for k, name in enumerate(("rows to fit", "members", "held-out rows")):
+            repeated = [np.concatenate((x, x[:3])) if i == k else x for i, x in enumerate(sets)]
+            self.assertEqual(self.audit_rows(*repeated, "--components", 1)["warnings"],
+                             [f"3 of the {name} repeat other rows of the same set"])
+        self.assertEqual(self.audit_rows(*sets, "--components", 3, "--max-iterations", 2)["warnings"],
+                         ["1 of 1 mixtures stopped before they converged (--max-iterations)"])
+
     def test_audit_always_says_what_it_assumes(self):
         for shift in (0.0, 0.3):
             (f, m, h), _ = self.three(shift=shift)

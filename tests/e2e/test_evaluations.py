@@ -182,6 +182,7 @@ class Evaluations(unittest.TestCase):
                 np.testing.assert_array_equal(g[f"representations/reseller/{s}"][:],
                                               np.load(f"{folder}/reseller-{s}.npy"))
                 self.assertEqual(g[f"representations/api/{s}"].dtype, np.float32)
+                self.assertEqual(g[f"representations/reseller/{s}"].dtype, np.float64)  # kept as they came
             tasks = g["tasks"][:]
             embedded = tasks["name"][tasks["kind"] == b"embed"]
             self.assertFalse([t for t in embedded if t.startswith((b"embed:api", b"embed:reseller"))])

@@ -16,7 +16,7 @@ TOKEN = re.compile(
     re.X | re.S)
 # What is said, and what is given back at the end: neither is a matter of these tests.
 SILENT = re.compile(r"err_set|err_errno|err_prefix|log_(line|info|warn|error|set_name)|(static_|_Static_)?assert|"
-                    r"f?printf|perror|\w*(free|close|destroy|release|Free|Destroy)")
+                    r"f?printf|perror|\w*(free|close|destroy|release|Free|Destroy|Delete)")
 TYPES = set("struct enum union const static int char double float bool size_t ssize_t void unsigned long short FILE "
             "signed extern inline typedef goto return case default".split())
 CONTROL = set("if for while switch return sizeof do else case".split())
@@ -109,6 +109,8 @@ def places(text):
         if t.text in SWAPS and binary:
             out += [("relation", t.begin, t.end, s) for s in SWAPS[t.text]]
         elif t.text in ("&&", "||"):
+            if t.text == "||" and before.text == "NULL" and ts[i - 2].text == "==" and out_of_memory(ts, i):
+                continue
             out.append(("logic", t.begin, t.end, "||" if t.text == "&&" else "&&"))
         elif t.text in ("+", "-", "*", "/", "%") and binary and depth:
             sure = t.text != "*" or not declaration or round_depth or "=" in (x.text for x in ts[max(0, i - 12) : i])
@@ -144,6 +146,12 @@ def places(text):
                 and i in pair and depth and i not in silent:
             arguments(ts, pair, i, out, text)
     return sorted(set(out))
+
+
+def out_of_memory(ts, i):
+    """Does another `== NULL` follow at once? Allocations are checked so; no test runs out of memory in just one."""
+    words = [t.text for t in ts[i + 1 : i + 12]] + [""]
+    return "==" in words and words[words.index("==") + 1] == "NULL" and not {"||", "&&", "("} & set(words[: words.index("==")])
 
 
 def statement(ts, pair, i, out, blank):

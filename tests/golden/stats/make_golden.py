@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Golden values for the room stats, from scikit-learn, SciPy, mpmath and NumPy.
 
-Writes gmm.json, tests.json, similarity.json, logistic.json, starts.json, learned.json and ranks.json beside itself.
+Writes gmm.json, tests.json, similarity.json, logistic.json, starts.json, learned.json,
+ranks.json and images.json beside itself.
 Everything is seeded; run it again and the files do not change."""
 import json
 import os
@@ -305,6 +306,36 @@ def ranks():
                                                       (1e-300, 1e-9, 0.025, 0.2, 0.5, 0.8, 0.975, 1 - 1e-9)]})
 
 
+def image_features(x):
+    """Of each channel mean, deviation, least, largest, differences of neighbours to the left and above."""
+    x = x.astype(float)
+    edges = np.abs(np.diff(x, axis=3)).sum((2, 3)) + np.abs(np.diff(x, axis=2)).sum((2, 3))
+    f = [x.mean((2, 3)), x.std((2, 3)), x.min((2, 3)), x.max((2, 3)), edges / x[0, 0].size]
+    return np.stack(f, axis=2).reshape(len(x), -1)
+
+
+def images():
+    """Two sets of images told apart by a regression on one half that ranks the other, both ways."""
+    rng = np.random.default_rng(9)
+    seed, purpose = 21, 50
+    a = rng.integers(0, 256, (41, 3, 6, 5))
+    b = np.floor(0.98 * rng.integers(0, 256, (30, 3, 6, 5))).astype(int)
+    x = np.vstack([image_features(a), image_features(b)])
+    x = (x - x.mean(0)) / x.std(0)
+    half, of_a = np.zeros(len(x), dtype=int), np.arange(len(x)) < len(a)
+    for which, (first, n) in enumerate(((0, len(a)), (len(a), len(b)))):
+        half[first + np.array(Draws(seed, SPLIT, purpose + which).permutation(n))] = np.arange(n) % 2
+    tests = []
+    for learn in (0, 1):
+        model = LogisticRegression(C=1.0, tol=1e-14, max_iter=100000, solver="newton-cholesky")
+        model.fit(x[half == learn], of_a[half == learn])
+        score, label = model.decision_function(x[half != learn]), of_a[half != learn]
+        w = scipy.stats.mannwhitneyu(score[label], score[~label], alternative="greater", method="asymptotic")
+        tests.append((w.statistic / label.sum() / (~label).sum(), w.pvalue))
+    save("images.json", {"seed": seed, "n_a": len(a), "n_b": len(b), "c": 3, "h": 6, "w": 5, "a": a, "b": b,
+                         "auc": np.mean([t[0] for t in tests]), "p": min(1, 2 * min(t[1] for t in tests))})
+
+
 if __name__ == "__main__":
     gmm()
     tests()
@@ -313,3 +344,4 @@ if __name__ == "__main__":
     starts()
     learned()
     ranks()
+    images()

@@ -277,6 +277,22 @@ static void errors_are_put_together(void **state)
     assert_int_equal(err_errno(&err, "cannot open x"), -1);
     assert_string_equal(err.text, "cannot open x: No such file or directory");
     assert_int_equal(err_set(NULL, "ignored"), -1);
+    /* what is too long is cut at the end, and the beginning stays */
+    enum { ROOM = sizeof err.text - 1 };
+    char text[ROOM + 2] = "", want[2 * ROOM + 8];
+    for (int n = ROOM - 4; n <= ROOM + 1; n++) {
+        memset(text, 'a', (size_t)n);
+        err_set(&err, "bcdefgh");
+        err_prefix(&err, "%s", text);
+        assert_int_equal(snprintf(want, sizeof want, "%.*s: bcdefgh", ROOM, text), (n < ROOM ? n : ROOM) + 9);
+        want[n < ROOM - 1 ? ROOM : n < ROOM ? n : ROOM] = '\0';
+        assert_string_equal(err.text, want);
+        err_set(&err, "%s", text);
+        err_prefix(&err, "bcd");
+        snprintf(want, sizeof want, "bcd: %s", text);
+        want[ROOM] = '\0';
+        assert_string_equal(err.text, want);
+    }
 }
 
 static void durations_are_readable(void **state)

@@ -425,6 +425,45 @@ static void whole_campaign(void **state)
     plan_destroy(p);
 }
 
+/* For scripts: every task with what it needs, on as few as one rank. */
+static void plan_for_scripts(void **state)
+{
+    (void)state;
+    struct plan *p = build(BASE EVALUATE);
+    struct err err = { "" };
+    for (int ranks = 0; ranks < 4; ranks++) {
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+        assert_int_equal(plan_print_json(f, p, ranks, 0, &err), ranks == 0 ? -1 : 0);
+        fclose(f);
+        cJSON *all = cJSON_Parse(text);
+        free(text);
+        if (ranks == 0) {
+            assert_string_equal(err.text, "the number of ranks must be at least 1, not 0");
+            assert_null(all);
+            continue;
+        }
+        const cJSON *tasks = cJSON_GetObjectItem(all, "tasks"), *o;
+        assert_int_equal(cJSON_GetArraySize(tasks), p->n_tasks);
+        int i = 0;
+        cJSON_ArrayForEach(o, tasks)
+        {
+            const struct plan_task *t = &p->tasks[i++];
+            const cJSON *inputs = cJSON_GetObjectItem(o, "inputs");
+            assert_string_equal(cJSON_GetObjectItem(o, "id")->valuestring, t->id);
+            assert_string_equal(cJSON_GetObjectItem(o, "name")->valuestring, t->name);
+            assert_true(cJSON_Compare(cJSON_GetObjectItem(o, "params"), t->params, true));
+            assert_true(cJSON_Compare(cJSON_GetObjectItem(o, "labels"), t->labels, true));
+            assert_int_equal(cJSON_GetArraySize(inputs), t->n_inputs);
+            for (int k = 0; k < t->n_inputs; k++)
+                assert_string_equal(cJSON_GetObjectItem(inputs, t->inputs[k].role)->valuestring, t->inputs[k].id);
+        }
+        cJSON_Delete(all);
+    }
+    plan_destroy(p);
+}
+
 /* Evaluations of one trial share a seed, whatever the encoder, method and options; trials
  * and campaigns do not; what is written in the config is taken. */
 static void evaluation_seeds(void **state)
@@ -734,6 +773,7 @@ int main(void)
                                         cmocka_unit_test(sweeps_and_trials),  cmocka_unit_test(thefts_of_a_sweep),
                                         cmocka_unit_test(two_victims),        cmocka_unit_test(imported),
                                         cmocka_unit_test(every_device),       cmocka_unit_test(many_mocks),
-                                        cmocka_unit_test(evaluation_seeds),   cmocka_unit_test(costs) };
+                                        cmocka_unit_test(evaluation_seeds),   cmocka_unit_test(costs),
+                                        cmocka_unit_test(plan_for_scripts) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -141,8 +141,15 @@ static void torn_lines(void **state)
         assert_int_equal(journal_replay(path, p, NULL, NULL, NULL, &err), 0);
         assert_int_equal(fs_read(path, &data, &bytes, &err), 0);
         int lines = 0;
-        for (size_t i = 0; i < bytes; i++)
-            lines += data[i] == '\n';
+        for (char *line = data, *end; line < data + bytes; line = end + 1, lines++) {
+            end = memchr(line, '\n', (size_t)(data + bytes - line));
+            assert_non_null(end);
+            *end = 0;
+            cJSON *event = cJSON_ParseWithOpts(line, NULL, true);
+            if (event == NULL)
+                fail_msg("cut after %d bytes: %s", cut, line);
+            cJSON_Delete(event);
+        }
         assert_int_equal(lines, 1 + (cut >= (int)strlen(begun)) + (cut == n));
         mem_free(data);
     }

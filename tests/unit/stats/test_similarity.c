@@ -1,6 +1,7 @@
 /* Similarities against NumPy and SciPy; obfuscations by what they must leave alone. */
 #include "common.h"
 
+#include "stats/image_shift.h"
 #include "stats/similarity.h"
 
 static void check_estimate(const cJSON *root, const char *name, struct estimate e)
@@ -42,6 +43,52 @@ static void test_golden(void **state)
     mem_free(c);
     mem_free(b);
     mem_free(a);
+    cJSON_Delete(root);
+}
+
+/* (n, c, h, w) of the golden file as bytes or floats, channels first or last. */
+static struct pixels golden_pixels(const cJSON *root, const char *name, int64_t n, bool floats, bool last)
+{
+    struct pixels im = { .n = n,
+                         .c = (int64_t)golden_number(root, "c"),
+                         .h = (int64_t)golden_number(root, "h"),
+                         .w = (int64_t)golden_number(root, "w"),
+                         .channels_last = last };
+    const int64_t area = im.h * im.w, all = n * im.c * area;
+    double *x = golden_array(root, name, all);
+    uint8_t *bytes = mem_alloc((size_t)all, 1, NULL);
+    float *values = mem_alloc((size_t)all, sizeof *values, NULL);
+    for (int64_t i = 0; i < all; i++) {
+        const int64_t image = i / (im.c * area), c = i / area % im.c, at = i % area;
+        const int64_t to = last ? (image * area + at) * im.c + c : i;
+        bytes[to] = (uint8_t)x[i];
+        values[to] = (float)x[i];
+    }
+    mem_free(x);
+    mem_free(floats ? (void *)bytes : (void *)values);
+    im.bytes = floats ? NULL : bytes;
+    im.floats = floats ? values : NULL;
+    return im;
+}
+
+static void test_images_are_told_apart(void **state)
+{
+    (void)state;
+    cJSON *root = golden("images.json");
+    for (int way = 0; way < 4; way++) {
+        const bool floats = way % 2 != 0, last = way / 2 != 0;
+        struct pixels a = golden_pixels(root, "a", (int64_t)golden_number(root, "n_a"), floats, last),
+                      b = golden_pixels(root, "b", (int64_t)golden_number(root, "n_b"), floats, last);
+        struct image_shift shift;
+        assert_int_equal(
+            image_shift_test(both_devices[way % 2], &a, &b, (uint64_t)golden_number(root, "seed"), &shift, NULL), 0);
+        check_near(shift.auc, golden_number(root, "auc"), 1e-12, 0.0);
+        check_near(shift.p, golden_number(root, "p"), 1e-9, 0.0);
+        mem_free((void *)(uintptr_t)a.bytes);
+        mem_free((void *)(uintptr_t)a.floats);
+        mem_free((void *)(uintptr_t)b.bytes);
+        mem_free((void *)(uintptr_t)b.floats);
+    }
     cJSON_Delete(root);
 }
 
@@ -207,10 +254,15 @@ static void test_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),    cmocka_unit_test(test_independent),
-        cmocka_unit_test(test_score),     cmocka_unit_test(test_obfuscations),
-        cmocka_unit_test(test_bad),       cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_collapsed), cmocka_unit_test(test_duplicate_limit),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_images_are_told_apart),
+        cmocka_unit_test(test_independent),
+        cmocka_unit_test(test_score),
+        cmocka_unit_test(test_obfuscations),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_collapsed),
+        cmocka_unit_test(test_duplicate_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

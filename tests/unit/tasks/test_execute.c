@@ -211,13 +211,13 @@ static void test_whole_array(void **state)
     assert_non_null(strstr(err.text, " cannot be read"));
 }
 
-/* The query set has images of 16 x 16 pixels, the victim takes 8 x 8: so does the thief. */
+/* The query set has images of 16 x 16 pixels, the victim takes 8 x 8: so does the thief, of all that was asked. */
 static void test_theft_size(void **state)
 {
     (void)state;
     const struct task_input answers = { .role = "answers", .id = QUERY };
     if (run_task("steal", THEFT, &answers, 4,
-                 "\"budget\": 4, \"seed\": 1, \"query\": {\"augment\": \"none\", \"views\": 1, \"seed\": 3},"
+                 "\"budget\": 5, \"seed\": 1, \"query\": {\"augment\": \"none\", \"views\": 1, \"seed\": 3},"
                  "\"arch\": \"resnet8\", \"width\": 0.0625, \"loss\": \"mse\", \"epochs\": 1, \"batch\": 4") != 0)
         fail_msg("%s", err.text);
     struct device *dev = device_open("ref", 1, &err);
