@@ -112,7 +112,8 @@ def stop_cont(i):
 @kind("frozen worker")
 def frozen_worker(i):
     i.c.options += ["--silence", "5"]
-    a = i.c.start(ranks=3)
+    i.c.ranks = 3
+    a = i.c.start()
     when = i.c.moment(i.rng, a)
     target = send(i, a, "worker", signal.SIGSTOP)[0]
     i.c.wait(a)
@@ -353,6 +354,7 @@ def data_changed(i):
         put(other)
         i.c.wait(a)
     else:
+        i.unfinished = True
         when = i.interrupted()
         put(other)
         i.c.run()
@@ -389,8 +391,12 @@ def moved(i):
         time.sleep(i.rng.random())
     else:
         i.c.wait(a)
-    shutil.rmtree(i.c.dir, ignore_errors=True)
-    os.rename(f"{i.c.folder}/elsewhere", i.c.dir)
+    while os.path.exists(f"{i.c.folder}/elsewhere"):
+        shutil.rmtree(i.c.dir, ignore_errors=True)
+        try:
+            os.rename(f"{i.c.folder}/elsewhere", i.c.dir)
+        except OSError:  # the run has made it anew
+            time.sleep(0.01)
     i.c.wait(a)
     return when
 
