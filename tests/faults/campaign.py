@@ -82,11 +82,11 @@ class Campaign:
     def command(self, config, options):
         return [self.setup.dinf, "run", f"{config or self.config}.cfg", "--out", self.dir, *self.options, *options]
 
-    def start(self, environment=None, config=None, options=(), launched=True, before=None, ranks=None, **popen):
-        """The campaign's command; `environment` for dinf's processes alone, `before` runs in the new process."""
+    def start(self, environment=None, config=None, options=(), launched=True, before=None, ranks=None, prefix=(), **popen):
+        """The campaign's command; `environment` and `prefix` for dinf alone, `before` runs in the new process."""
         n = len(self.attempts)
         log = f"{self.folder}/{n}.err"
-        command, ranks = self.command(config, options), ranks or self.ranks
+        command, ranks = [*prefix, *self.command(config, options)], ranks or self.ranks
         env = self.environment()
         if launched and ranks > 1:
             exports = [w for k, v in (environment or {}).items() for w in ("-x", f"{k}={v}")]
@@ -122,9 +122,9 @@ class Campaign:
         except OSError:
             return -1
 
-    def moment(self, rng, attempt):
-        """Waits for a random moment of the run: a random line of its journal, and a little more."""
-        line = rng.randrange(-1, max(1, self.lines - 1))
+    def moment(self, rng, attempt, part=1):
+        """Waits for a random moment of the run, or its first part: a random line of its journal, and a little more."""
+        line = rng.randrange(-1, max(1, int(part * (self.lines - 1))))
         pause = rng.random() * 2 * self.seconds / max(1, self.lines)
         end = time.monotonic() + self.limit
         while attempt.running() and self.written() < line and time.monotonic() < end:

@@ -41,10 +41,10 @@ class Injection:
         self.clean = False      # it failed clearly while the cause was there
         self.bad = []
 
-    def interrupted(self, seen=lambda: True):
-        """A run that was killed at a random moment, though not before `seen` is there."""
+    def interrupted(self, seen=lambda: True, part=1):
+        """A run that was killed at a random moment (of its first part), though not before `seen` is there."""
         a = self.c.start()
-        when = self.c.moment(self.rng, a)
+        when = self.c.moment(self.rng, a, part)
         while a.running() and not (seen() and os.path.exists(f"{self.c.dir}/plan.json")):
             time.sleep(0.005)
         self.c.kill(a)

@@ -112,7 +112,8 @@ def stop_cont(i):
 @kind("frozen worker")
 def frozen_worker(i):
     i.c.options += ["--silence", "5"]
-    a = i.c.start(ranks=3)
+    i.c.ranks = 3
+    a = i.c.start()
     when = i.c.moment(i.rng, a)
     target = send(i, a, "worker", signal.SIGSTOP)[0]
     i.c.wait(a)
@@ -195,21 +196,16 @@ def read_only_start(i):
     return "the run directory is mounted read-only"
 
 
-def limited(what, value):
-    return lambda: resource.setrlimit(what, (value, value))
-
-
-@kind("ulimit -f", what=resource.RLIMIT_FSIZE, values=(4 << 10, 16 << 10, 64 << 10, 128 << 10, 256 << 10))
-@kind("ulimit -v", what=resource.RLIMIT_AS, values=(100 << 20, 200 << 20, 300 << 20, 400 << 20, 800 << 20))
-@kind("ulimit -n", what=resource.RLIMIT_NOFILE, values=(4, 8, 12, 16, 24, 32))
+@kind("ulimit -f", what="fsize", values=(4 << 10, 16 << 10, 64 << 10, 128 << 10, 256 << 10))
+@kind("ulimit -v", what="as", values=(100 << 20, 200 << 20, 300 << 20, 400 << 20, 800 << 20))
+@kind("ulimit -n", what="nofile", values=(4, 8, 12, 16, 24, 32))
 def limits(i, what, values):
-    """mpirun is subject to them, too, and has its own ways to end. What could not be loaded for want of memory is not
-    named in results.h5, so that the command is always given again."""
+    """MPI within the ranks is subject to them, too, and has its own ways to end. What could not be loaded for want of
+    memory is not named in results.h5, so that the command is always given again."""
     value = i.rng.choice(values)
     i.signalled = i.unfinished = True
-    launched = i.rng.random() < 0.5
-    i.c.run(before=limited(what, value), launched=launched)
-    return f"{value} {'for mpirun' if launched else 'without mpirun'}"
+    i.c.run(prefix=("prlimit", f"--{what}={value}", "--"))
+    return f"{value}"
 
 
 @kind("child out of memory", configs=DATA)
@@ -247,7 +243,7 @@ def failing_call(i, call):
     if error == errno.EINTR:  # no signal comes for ever: to try again is right
         count = min(count, 20)
     a = i.c.start(environment=page.environment)
-    when = i.c.moment(i.rng, a)
+    when = i.c.moment(i.rng, a, 0.5 if call == "mmap" else 1)
     page.fail(error, page.get("seen") + 1, count)
     i.c.wait(a)
     if page.get("hits") == 0:
@@ -256,7 +252,7 @@ def failing_call(i, call):
 
 
 for _name in CALLS:
-    kind(f"{_name} fails", call=_name)(failing_call)
+    kind(f"{_name} fails", DATA if _name == "mmap" else ALL, call=_name)(failing_call)
 
 
 @kind("clock jumps")
@@ -304,7 +300,7 @@ def damaged(i, pattern, ways, most=1):
 
 @kind("checkpoint", configs=("checkpoints",))
 def checkpoint(i):
-    where = i.interrupted(lambda: glob.glob(f"{i.c.dir}/work/*/*.safetensors"))
+    where = i.interrupted(lambda: glob.glob(f"{i.c.dir}/work/*/*.safetensors"), 0.4)
     return f"{spoil(i, 'work/*/*.safetensors', CONTENT + ('a folder',), 2)}, {where}"
 
 
@@ -358,6 +354,7 @@ def data_changed(i):
         put(other)
         i.c.wait(a)
     else:
+        i.unfinished = True
         when = i.interrupted()
         put(other)
         i.c.run()
@@ -394,8 +391,12 @@ def moved(i):
         time.sleep(i.rng.random())
     else:
         i.c.wait(a)
-    shutil.rmtree(i.c.dir, ignore_errors=True)
-    os.rename(f"{i.c.folder}/elsewhere", i.c.dir)
+    while os.path.exists(f"{i.c.folder}/elsewhere"):
+        shutil.rmtree(i.c.dir, ignore_errors=True)
+        try:
+            os.rename(f"{i.c.folder}/elsewhere", i.c.dir)
+        except OSError:  # the run has made it anew
+            time.sleep(0.01)
     i.c.wait(a)
     return when
 
