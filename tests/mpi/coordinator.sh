@@ -159,6 +159,31 @@ case_frozen() { # a rank that is frozen is noticed, the others save, and the run
     [ "$(count z '"event":"stopped"')" = 1 ] || fail "the other rank's task is not saved"
 }
 
+case_saved() { # a task that cannot go on where it was stopped has saved nothing, whatever it had reported
+    local pid got=0
+    cat >embed.cfg <<'CFG'
+campaign = { name = "embed"; seed = 0; threads = 1; device = "cpu"; };
+datasets = ( { name = "all"; format = "procedural"; classes = 4; count = 12000; size = 32; },
+             { name = "members"; of = "all"; begin = 0; count = 8000; },
+             { name = "heldout"; of = "all"; begin = 8000; count = 4000; } );
+encoders = ( { name = "victim"; role = "victim"; heldout = "heldout";
+               train = { dataset = "members"; loss = "infonce"; arch = "resnet18"; width = 0.25; epochs = 1; batch = 16; max_steps = 2; }; } );
+evaluate = { dataset_inference = { components = 2; }; };
+CFG
+    "$DINF" run embed.cfg --out o 2>embed.err &
+    pid=$!
+    for i in $(seq 600); do
+        ! grep -Eq '"fraction":0[.][0-9]+[^}]*"task":"embed:' o/status.json 2>/dev/null || break
+        kill -0 $pid 2>/dev/null || fail "the run has ended"
+        sleep 0.1
+    done
+    kill -USR1 $pid
+    wait $pid || got=$?
+    [ $got = 75 ] || fail "status $got after SIGUSR1"
+    [ "$(count o '"event":"stopped"')" = 1 ] || fail "no task was stopped"
+    grep '"event":"stopped"' o/journal.jsonl | grep -Eq '"saved":0[,}]' || fail "$(grep stopped o/journal.jsonl)"
+}
+
 children_are_gone() { # DIR
     local i
     for i in $(seq 100); do
@@ -553,7 +578,7 @@ case_binding() { # every task knows which of its machine's ranks started it: it 
     fi
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence retries aside elsewhere files messages lock status changed leftovers crowd usage task binding
+[ $# -gt 0 ] || set -- ranks failures limit stop saved frozen silence retries aside elsewhere files messages lock status changed leftovers crowd usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"
