@@ -177,8 +177,10 @@ CFG
         kill -0 $pid 2>/dev/null || fail "the run has ended"
         sleep 0.1
     done
+    cp o/status.json reported.json
     kill -USR1 $pid
     wait $pid || got=$?
+    grep -Eq '"fraction":0[.][0-9]+[^}]*"task":"embed:' reported.json || fail "no task reported a share: $(cat reported.json)"
     [ $got = 75 ] || fail "status $got after SIGUSR1"
     [ "$(count o '"event":"stopped"')" = 1 ] || fail "no task was stopped"
     grep '"event":"stopped"' o/journal.jsonl | grep -Eq '"saved":0[,}]' || fail "$(grep stopped o/journal.jsonl)"
@@ -200,6 +202,7 @@ case_silence() { # rank 0 hangs: the others save and end the run; an idle rank h
     pid=$!
     started y 2
     sleep 7 # longer than the silence, and nothing happens: rank 0 gives signs
+    kill -0 $pid && ! grep "has said nothing" silence.err || fail "rank 0 was silent"
     ranks=$(pgrep -P $pid | sort -n)
     kill -STOP "$(head -n 1 <<<"$ranks")"
     wait $pid || got=$?
@@ -482,6 +485,16 @@ case_leftovers() { # what killed processes left goes, also where nothing is left
     run 0 1 graph.cfg --out n
     [ "$(find n -name '*.tmp.*')" = "$kept" ] || fail "temporary files: $(find n -name '*.tmp.*')"
     ! ls n/work | grep -q . || fail "work folders are left behind: $(ls n/work)"
+    # at the start, too
+    touch -d '1 hour ago' n/tasks/y.h5.tmp.1
+    mkdir n/work/left
+    "$DINF" run graph.cfg --set mock.c.seconds=60 --out n 2>last.err &
+    local pid=$!
+    started n 17
+    [ ! -e n/tasks/y.h5.tmp.1 ] && [ ! -e n/work/left ] || fail "what is left over stays while the run goes on"
+    kill -TERM $pid
+    wait $pid || true
+    run 0 1 graph.cfg --out n
     # a task that is not done keeps its state, without the half of it
     local task=$(ls n/tasks/*.h5 | head -n 1)
     rm "$task" "$kept"
