@@ -173,14 +173,14 @@ CFG
     "$DINF" run embed.cfg --out o 2>embed.err &
     pid=$!
     for i in $(seq 600); do
-        ! grep -Eq '"fraction":0[.][0-9]+[^}]*"task":"embed:' o/status.json 2>/dev/null || break
+        ! grep -Eq '"attempt":1,"fraction":0[.][0-9]+[^}]*"task":"embed:' o/status.json 2>/dev/null || break
         kill -0 $pid 2>/dev/null || fail "the run has ended"
         sleep 0.1
     done
     cp o/status.json reported.json
     kill -USR1 $pid
     wait $pid || got=$?
-    grep -Eq '"fraction":0[.][0-9]+[^}]*"task":"embed:' reported.json || fail "no task reported a share: $(cat reported.json)"
+    grep -Eq '"attempt":1,"fraction":0[.][0-9]+[^}]*"task":"embed:' reported.json || fail "no task reported a share: $(cat reported.json)"
     [ $got = 75 ] || fail "status $got after SIGUSR1"
     [ "$(count o '"event":"stopped"')" = 1 ] || fail "no task was stopped"
     grep '"event":"stopped"' o/journal.jsonl | grep -Eq '"saved":0[,}]' || fail "$(grep stopped o/journal.jsonl)"
