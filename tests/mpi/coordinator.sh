@@ -160,6 +160,33 @@ case_frozen() { # a rank that is frozen is noticed, the others save, and the run
     [ "$(count z '"event":"stopped"')" = 1 ] || fail "the other rank's task is not saved"
 }
 
+case_saved() { # a task that cannot go on where it was stopped has saved nothing, whatever it had reported
+    local pid got=0
+    cat >embed.cfg <<'CFG'
+campaign = { name = "embed"; seed = 0; threads = 1; device = "cpu"; };
+datasets = ( { name = "all"; format = "procedural"; classes = 4; count = 12000; size = 32; },
+             { name = "members"; of = "all"; begin = 0; count = 8000; },
+             { name = "heldout"; of = "all"; begin = 8000; count = 4000; } );
+encoders = ( { name = "victim"; role = "victim"; heldout = "heldout";
+               train = { dataset = "members"; loss = "infonce"; arch = "resnet18"; width = 0.25; epochs = 1; batch = 16; max_steps = 2; }; } );
+evaluate = { dataset_inference = { components = 2; }; };
+CFG
+    "$DINF" run embed.cfg --out o 2>embed.err &
+    pid=$!
+    for i in $(seq 600); do
+        ! grep -Eq '"attempt":1,"fraction":0[.][0-9]+[^}]*"task":"embed:' o/status.json 2>/dev/null || break
+        kill -0 $pid 2>/dev/null || fail "the run has ended"
+        sleep 0.1
+    done
+    cp o/status.json reported.json
+    kill -USR1 $pid
+    wait $pid || got=$?
+    grep -Eq '"attempt":1,"fraction":0[.][0-9]+[^}]*"task":"embed:' reported.json || fail "no task reported a share: $(cat reported.json)"
+    [ $got = 75 ] || fail "status $got after SIGUSR1"
+    [ "$(count o '"event":"stopped"')" = 1 ] || fail "no task was stopped"
+    grep '"event":"stopped"' o/journal.jsonl | grep -Eq '"saved":0[,}]' || fail "$(grep stopped o/journal.jsonl)"
+}
+
 children_are_gone() { # DIR
     local i
     for i in $(seq 100); do
@@ -176,6 +203,7 @@ case_silence() { # rank 0 hangs: the others save and end the run; an idle rank h
     pid=$!
     started y 2
     sleep 7 # longer than the silence, and nothing happens: rank 0 gives signs
+    kill -0 $pid && ! grep "has said nothing" silence.err || fail "rank 0 was silent"
     ranks=$(pgrep -P $pid | sort -n)
     kill -STOP "$(head -n 1 <<<"$ranks")"
     wait $pid || got=$?
@@ -458,6 +486,16 @@ case_leftovers() { # what killed processes left goes, also where nothing is left
     run 0 1 graph.cfg --out n
     [ "$(find n -name '*.tmp.*')" = "$kept" ] || fail "temporary files: $(find n -name '*.tmp.*')"
     ! ls n/work | grep -q . || fail "work folders are left behind: $(ls n/work)"
+    # at the start, too
+    touch -d '1 hour ago' n/tasks/y.h5.tmp.1
+    mkdir n/work/left
+    "$DINF" run graph.cfg --set mock.c.seconds=60 --out n 2>last.err &
+    local pid=$!
+    started n 17
+    [ ! -e n/tasks/y.h5.tmp.1 ] && [ ! -e n/work/left ] || fail "what is left over stays while the run goes on"
+    kill -TERM $pid
+    wait $pid || true
+    run 0 1 graph.cfg --out n
     # a task that is not done keeps its state, without the half of it
     local task=$(ls n/tasks/*.h5 | head -n 1)
     rm "$task" "$kept"
@@ -554,7 +592,7 @@ case_binding() { # every task knows which of its machine's ranks started it: it 
     fi
 }
 
-[ $# -gt 0 ] || set -- ranks failures limit stop frozen silence retries aside elsewhere files messages lock status changed leftovers crowd usage task binding
+[ $# -gt 0 ] || set -- ranks failures limit stop saved frozen silence retries aside elsewhere files messages lock status changed leftovers crowd usage task binding
 for c in "$@"; do
     case_$c
     echo "ok $c"
