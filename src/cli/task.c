@@ -157,7 +157,7 @@ static int take_over(struct task_context *ctx, bool *taken, struct err *err)
     int rc = guard_run(g, check_result, ctx);
     *taken = rc == 0;
     if (rc == -1)
-        log_warn("%s: the task is done again (what is there is kept as tasks/%s.*.damaged)", g->err.text, ctx->id);
+        log_warn("%s: the task is done again (kept: tasks/%s.*.damaged)", g->err.text, ctx->id);
     guard_destroy(g);
     if (!*taken)
         return rc == STOPPED ? STOPPED : 0;
