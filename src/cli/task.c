@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "coord/failure.h"
 #include "coord/guard.h"
 #include "coord/process.h"
 #include "coord/report.h"
@@ -156,11 +157,14 @@ static int take_over(struct task_context *ctx, bool *taken, struct err *err)
         return -1;
     int rc = guard_run(g, check_result, ctx);
     *taken = rc == 0;
-    if (rc == -1)
-        log_warn("%s: the task is done again (what is there is kept as tasks/%s.*.damaged)", g->err.text, ctx->id);
+    bool unsaid = rc == -1 && ctx->attempt == 1 && failure_of_system(g->err.text); /* the next attempt may say more */
+    if (unsaid)
+        *err = g->err;
+    else if (rc == -1)
+        log_warn("%s: the task is done again (kept: tasks/%s.*.damaged)", g->err.text, ctx->id);
     guard_destroy(g);
     if (!*taken)
-        return rc == STOPPED ? STOPPED : 0;
+        return rc == STOPPED ? STOPPED : unsaid ? -1 : 0;
     log_info("%s was there, whole, and is taken over", path);
     return fs_path(work, sizeof work, err, "%s/work/%s", ctx->dir, ctx->id) != 0 ? -1 : fs_remove_tree(work, err);
 }

@@ -62,11 +62,20 @@ static int compare(const struct contents *c, const struct plan_task *t, char *wh
     return strcmp(result, t->result) != 0 || strcmp(weights, t->weights) != 0;
 }
 
+static bool is_there(const struct contents *c, const char *id, const char *suffix)
+{
+    char path[PATH_MAX];
+    return task_path(c->dir, id, suffix, path, NULL) == 0 && fs_exists(path);
+}
+
 /* Files aside, a line in the journal and one for people. The state is the caller's. */
 static int reopen(struct contents *c, int task, const char *why, struct err *err)
 {
     struct plan_task *t = &c->plan->tasks[task];
-    log_warn("%s: %s is done again (what is there is kept as tasks/%s.*.damaged)", why, t->name, t->id);
+    char kept[64] = "";
+    if (is_there(c, t->id, ".h5") || is_there(c, t->id, ".safetensors"))
+        snprintf(kept, sizeof kept, " (kept: tasks/%s.*.damaged)", t->id);
+    log_warn("%s: %s is done again%s", why, t->name, kept);
     t->result[0] = t->weights[0] = '\0';
     c->reopened[task]++;
     return task_files_set_aside(c->dir, t->id, err) != 0 ? -1 : journal_reopened(c->journal, t, why, err);
@@ -77,7 +86,7 @@ int contents_verify(struct contents *c, struct err *err)
     int unknown = 0;
     for (int i = 0; i < c->plan->n_tasks && !stop_requested(); i++) {
         struct plan_task *t = &c->plan->tasks[i];
-        char path[PATH_MAX], why[256];
+        char why[256];
         struct err unreadable;
         if (t->result[0] != '\0') {
             int wrong = compare(c, t, why, sizeof why, &unreadable);
@@ -86,9 +95,7 @@ int contents_verify(struct contents *c, struct err *err)
             if (reopen(c, i, wrong < 0 ? unreadable.text : why, err) != 0)
                 return -1;
         } else {
-            if (task_path(c->dir, t->id, ".h5", path, err) != 0)
-                return -1;
-            unknown += fs_exists(path);
+            unknown += is_there(c, t->id, ".h5");
         }
         t->state = TASK_WAITING;
         t->attempts = 0;

@@ -77,7 +77,7 @@ bool failure_passes(const char *error)
 bool failure_of_system(const char *error)
 {
     for (int number = 1; number < 134; number++) /* Linux has no more */
-        if (strstr(error, strerror(number)) != NULL)
+        if (number != ENOENT && strstr(error, strerror(number)) != NULL)
             return true;
-    return failure_passes(error);
+    return failure_passes(error) || strstr(error, "out of memory") != NULL;
 }

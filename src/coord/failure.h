@@ -12,7 +12,8 @@ bool failure_lasts(const char *error, const char *before);
 /* The machine had not enough of something, a file system hiccuped, or another process
  * held a file: it may have passed in a minute. */
 bool failure_passes(const char *error);
-/* A system call failed: it says nothing of what a file holds. */
+/* A system call failed, or memory was short: it says nothing of what a file holds. Of files that are not there: false.
+ */
 bool failure_of_system(const char *error);
 
 #endif

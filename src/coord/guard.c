@@ -80,9 +80,13 @@ int guard_run(struct guard *g, int (*body)(void *arg, struct guard *g), void *ar
         return 0;
     if (stopped)
         return STOPPED;
-    if (WIFSIGNALED(status))
-        return WTERMSIG(status) == SIGXCPU ? err_set(&g->err, "reading it does not come to an end")
-                                           : err_set(&g->err, "reading it ends in signal %d (%s)", WTERMSIG(status),
-                                                     strsignal(WTERMSIG(status)));
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (number == SIGKILL || number == SIGTERM) { /* of somebody, or of the system that is short of memory */
+        g->at = -1;
+        return err_set(&g->err, "the child process was killed");
+    }
+    if (number != 0)
+        return number == SIGXCPU ? err_set(&g->err, "reading it does not come to an end")
+                                 : err_set(&g->err, "reading it ends in signal %d (%s)", number, strsignal(number));
     return g->err.text[0] != '\0' ? -1 : err_set(&g->err, "reading it fails without a message");
 }

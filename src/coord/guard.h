@@ -9,7 +9,7 @@
 
 /* Shared with the child. */
 struct guard {
-    int at;         /* what the child was at last, as guard_at said; -1: nothing in particular */
+    int at;         /* what the child was at last, as guard_at said; -1: nothing in particular, or it was killed */
     struct err err; /* why it failed */
     bool done;      /* body returned 0 */
 };

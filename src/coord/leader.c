@@ -153,8 +153,8 @@ static double pause_after(const struct leader *l, int attempts)
 static int take_back(struct leader *l, int rank, int task, double seconds, const char *error, struct err *err)
 {
     struct plan_task *t = task_of(l, task);
-    progress_failure(l->board.progress, "rank %d on %s FAILED %s (it waits for its inputs, which are made anew): %s",
-                     rank, l->seats.v[rank].host, t->name, error);
+    progress_failure(l->board.progress, "rank %d on %s cannot do %s before its inputs are made anew: %s", rank,
+                     l->seats.v[rank].host, t->name, error);
     t->seconds = seconds;
     int rc = journal_stopped(l->journal, t, err);
     schedule_requeue(l->schedule, task);

@@ -125,9 +125,11 @@ static int write_what_can_be_read(struct collection *c, enum left_out *left_out,
 {
     for (;;) {
         int rc = guard_run(c->guard, write_tables, c), at = c->guard->at;
-        if (rc == 0)
-            return fs_commit(c->tmp, c->out, err);
+        if (rc == 0 && fs_commit(c->tmp, c->out, err) == 0)
+            return 0;
         unlink(c->tmp);
+        if (rc == 0)
+            return -1;
         if (rc == STOPPED)
             return err_set(err, "a stop was asked for");
         if (at < 0 || failure_of_system(c->guard->err.text)) {

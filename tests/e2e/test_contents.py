@@ -337,16 +337,22 @@ class Contents(unittest.TestCase):
                 e.pop("result", None), e.pop("weights", None)
                 f.write(json.dumps(e) + "\n")
         draw = random.Random(6)
+        bad = None
         files = sorted(glob.glob("run/tasks/*.h5"))
         for _ in range(60):
             path = draw.choice(files)
             bit = draw.randrange(8 * min(6000, os.path.getsize(path)))
             flip(path, bit)
-            done = dinf("collect", "run", timeout=40)
+            done = dinf("collect", "run", timeout=300)
             self.assertIn(done.returncode, (0, 1), (path, bit, done.stderr))
             if done.returncode == 1:
                 self.assertIn(path, done.stderr)
+                bad = (path, bit)
             flip(path, bit)
+        flip(*bad)
+        self.resume()
+        self.assertEqual(glob.glob("run/tasks/*.damaged"), [bad[0] + ".damaged"])
+        self.same()
 
     def test_kill_and_damage(self):
         draw = random.Random(int(os.environ.get("SEED", "7")))
