@@ -325,6 +325,8 @@ part_demo() {
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     set -euo pipefail
     cd "$ROOT"
+    # a step that is not recorded would be slower and say nothing; nn-feed provokes it
+    [ "$1" = nn-feed ] || export DINF_RECORD=required
     case $1 in
     bench-*) gpu_state before; trap 'gpu_state after' EXIT ;;
     ranks* | kill) export DINF_CUDA_CHOICES=$WORK/choices ;; # measured anew, other algorithms would be other bits
