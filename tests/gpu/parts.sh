@@ -22,6 +22,8 @@ bench-step-bf16 300 150 - the training step beside PyTorch, bf16
 bench-thefts 420 280 - 16 thefts by 1, 4, 8, 2 workers
 bench-gmm 240 100 - mixtures beside scikit-learn or NumPy
 bench-chip 90 30 - rates of the chip, for the floors
+bench-device 90 20 device_bench rates of single operations
+profile 200 90 - a training step by kernel: time, bytes
 curves 200 60 - the same training on cpu and cuda
 nn-gradient 150 20 nn_test_gradient gradients of whole networks against ref's
 ranks 300 120 - one, two and four worker ranks on the GPU: bit for bit
@@ -287,10 +289,13 @@ part_kill() {
     keep broken
 }
 
+# Under the sanitizer every plan that is measured takes minutes: the command chooses them beforehand, without it.
 sanitize() { # TOOL COMMAND...
     local tool=$1 code=0
     shift
+    export DINF_CUDA_CHOICES=$WORK/choices-of-${1##*/}
     command -v compute-sanitizer >/dev/null || missing "no compute-sanitizer"
+    "$@" >"$WORK/out" 2>&1 || { tail -n 15 "$WORK/out"; fail "without the sanitizer, too"; }
     show compute-sanitizer --tool "$tool" --target-processes all --error-exitcode 3 "$@" || code=$?
     [ $code = 0 ] || fail "status $code of $tool"
 }
