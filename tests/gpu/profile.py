@@ -7,6 +7,7 @@ FILE is what `ncu --csv --metrics gpu__time_duration.sum,dram__bytes_read.sum,dr
 status 1 if there is no kernel in it.
 """
 import csv
+import re
 import sys
 
 SCALE = {"ns": 1e-9, "nsecond": 1e-9, "us": 1e-6, "usecond": 1e-6, "ms": 1e-3, "msecond": 1e-3, "s": 1, "second": 1,
@@ -18,7 +19,7 @@ def kernels(lines):
     """{name: [launches, {metric: sum}]} in SI units; lines that are not of the table are passed over."""
     out, seen = {}, set()
     for row in csv.DictReader(line for line in lines if line.startswith('"')):
-        kernel = out.setdefault(row["Kernel Name"].split("(")[0], [0, {TIME: 0.0, READ: 0.0, WRITE: 0.0}])
+        kernel = out.setdefault(re.sub(r"\([^()]*\)$", "", row["Kernel Name"]), [0, {TIME: 0.0, READ: 0.0, WRITE: 0.0}])
         if row["ID"] not in seen:
             seen.add(row["ID"])
             kernel[0] += 1
