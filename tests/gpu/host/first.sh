@@ -9,7 +9,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/dinf-first-test.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/tmp" "$work/gpu"
 export TMPDIR=$work/tmp
-cp "$build/dinf" "$build/tests/device/device_compare" "$build/tests/nn_test_feed" "$work/gpu/"
+cp "$build/dinf" "$build/tests/nn_test_feed" "$work/gpu/"
 cp "$module" "$work/gpu/libdinf_cuda.so"
 ln -s libdinf_cuda.so "$work/gpu/libcuda.so.1" # a driver, as far as anybody asks for one
 
