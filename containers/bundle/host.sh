@@ -37,26 +37,29 @@ host_last() {
         /run/opengl-driver/lib
 }
 
-# host_in NAME: prints the first NAME in the folders of standard input
+# host_in NAME...: prints the first NAME in the first of the folders of standard input that has every NAME
 host_in() {
     while read -r folder; do
-        if host_is "$folder/$1"; then
-            printf '%s\n' "$folder/$1"
-            return 0
-        fi
+        for host_each; do
+            host_is "$folder/$host_each" || continue 2
+        done
+        printf '%s\n' "$folder/$1"
+        return 0
     done
     return 1
 }
 
-# host_find NAME: sets host_file to where the host's library NAME is.
+# host_cached NAME: the folder that the loader's cache tells; the cache may be older than what it names
+host_cached() { printf '%s\n' "$host_cache" | sed -n "s|^$1 \(.*\)/[^/]*$|\1|p" | head -n 1; }
+
+# host_find NAME...: sets host_file to where the first of the host's libraries NAME is, with the others beside it.
 host_find() {
-    host_file=$(host_first | host_in "$1") && return 0
-    host_file=$(printf '%s\n' "$host_cache" | sed -n "s|^$1 ||p" | head -n 1)
-    [ ! -e "$host_file" ] || return 0 # the cache may be older than what it names
-    host_file=$(host_last | host_in "$1") && return 0
+    host_file=$(host_first | host_in "$@") && return 0
+    host_file=$(host_cached "$1" | host_in "$@") && return 0
+    host_file=$(host_last | host_in "$@") && return 0
     case $1 in libcuda.so.1) return 1 ;; esac # the driver's
     host_packages >/dev/null
-    host_file=$(host_packages | host_in "$1")
+    host_file=$(host_packages | host_in "$@")
 }
 
 # host_links FOLDER: prints a private folder of links to NVIDIA's libraries in FOLDER.
@@ -76,9 +79,9 @@ host_links() (
     printf '%s\n' "$links"
 )
 
-# host_add NAME: its folder, or one of links to it, joins host_path.
+# host_add NAME...: their folder, or one of links to it, joins host_path.
 host_add() {
-    host_find "$1" || return 1
+    host_find "$@" || return 1
     host_folder=${host_file%/*}
     case :$host_seen: in *:"$host_folder":*) return 0 ;; esac
     host_seen=$host_seen:$host_folder
@@ -96,7 +99,14 @@ host_libraries() {
             -e 's/^[[:space:]]*\(libnv[^ ]*\) (libc6,x86-64.*) => /\1 /p')
     host_add libcuda.so.1 || :
     [ -e "$1/libexec/host-libraries" ] || return 0
+    # cuBLAS's libraries call each other by what only one version of them has, cuSOLVER calls both: of one folder if
+    # there is one (pip may have put cuSOLVER into another), which is searched first
+    # shellcheck disable=SC2046 # names without blanks
+    host_add $(grep -E '^lib(cublas|cusolver)' "$1/libexec/host-libraries") ||
+        host_add $(grep '^libcublas' "$1/libexec/host-libraries") ||
+        host_say "warning: no folder has both libraries of cuBLAS: they may not fit each other"
     while read -r host_name; do
+        ! printf '%s\n' "$host_seen" | tr : '\n' | grep . | host_in "$host_name" >/dev/null || continue
         host_add "$host_name" || : # the device, which is loaded on demand, says what it lacks
     done <"$1/libexec/host-libraries"
 }

@@ -89,6 +89,8 @@ static void print_object(cJSON *j, bool json)
     for (const cJSON *item = j->child; item != NULL; item = item->next) {
         if (cJSON_IsString(item))
             printf("%-24s%s\n", item->string, item->valuestring);
+        else if (cJSON_IsBool(item))
+            printf("%-24s%s\n", item->string, cJSON_IsTrue(item) ? "yes" : "no");
         else
             printf("%-24s%.6g\n", item->string, cJSON_IsNumber(item) ? item->valuedouble : NAN);
     }
@@ -127,6 +129,7 @@ static int bench_train(struct device *dev, const struct bench_options *o, struct
     json_add_number(j, "seconds_per_step", r.seconds_per_step);
     cJSON_AddNumberToObject(j, "parameters", (double)r.parameters);
     json_add_number(j, "loss", r.loss);
+    cJSON_AddBoolToObject(j, "recorded", r.recorded);
     print_object(j, o->json);
     return 0;
 }

@@ -55,6 +55,7 @@ int train_bench(struct device *dev, const cJSON *block, int size, int batch, int
     result->loss /= steps;
     result->seconds_per_step = (clock_monotonic() - begin) / steps;
     result->images_per_second = (double)t->images * t->views / result->seconds_per_step;
+    result->recorded = t->recording != NULL;
     result->parameters = network_encoder_parameters(t->net);
     rc = 0;
 out:

@@ -194,6 +194,7 @@ struct train_bench_result {
     double images_per_second, seconds_per_step; /* views: two per image */
     double loss;                                /* mean of the timed steps */
     int64_t parameters;
+    bool recorded; /* the timed steps were replayed from a recording (a CUDA graph) */
 };
 int train_bench(struct device *dev, const cJSON *block, int size, int batch, int steps, int warmup,
                 struct train_bench_result *result, struct err *err);

@@ -64,3 +64,27 @@ part_bench-chip() {
     show "$PYTHON" tests/bench/gpu/floor.py --device "$DEVICE" --json "$WORK/json/bench-chip.json" \
         ${sizes[@]+"${sizes[@]}"}
 }
+
+part_bench-device() { needs device_bench; show "$found" "$DEVICE" 1; }
+
+# find_ncu: its folder is not always on PATH
+find_ncu() { command -v ncu || ls /usr/local/cuda/bin/ncu /opt/nvidia/nsight-compute/*/ncu 2>/dev/null | tail -n 1; }
+
+# One of two steps of ResNet-34, the kernels one by one; what was measured before is not measured under the profiler.
+part_profile() {
+    of_gpu
+    export DINF_CUDA_CHOICES=${DINF_CUDA_CHOICES:-$WORK/choices} DINF_CUDA_GRAPHS=0
+    local ncu train=("$DINF" bench train --device cuda --arch resnet34 --batch 256 --precision bf16 --steps 2 --warmup 1)
+    local log=${KEEP_RESULTS:-$WORK}/ncu.csv
+    show "${train[@]}"
+    mkdir -p "${log%/*}"
+    ncu=$(find_ncu) || true
+    if [ -n "$ncu" ]; then
+        show "$ncu" --target-processes all --clock-control none --cache-control none --csv --log-file "$log" \
+            --metrics gpu__time_duration.sum,dram__bytes_read.sum,dram__bytes_write.sum \
+            --launch-skip 460 --launch-count 480 "${train[@]}" && "$PYTHON" tests/gpu/profile.py "$log" && return 0
+        tail -n 5 "$log" || true
+    fi
+    command -v nsys >/dev/null || missing "no profile by kernel: ${ncu:-no ncu}${ncu:+ failed}, no nsys"
+    show nsys profile --trace cuda --stats true --force-overwrite true --output "$WORK/nsys" "${train[@]}"
+}

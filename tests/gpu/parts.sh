@@ -12,18 +12,20 @@ device 60 10 - device, driver, versions
 table-fp32 150 20 device_compare every operation against ref, fp32
 table-bf16 150 20 device_compare every operation against ref, bf16
 table-tf32 150 20 device_compare every operation against ref, tf32
-large-fp32 150 30 device_compare the shapes of ResNet-34 and 512 views against ref, fp32
-large-bf16 150 30 device_compare the shapes of ResNet-34 and 512 views against ref, bf16
-nn-golden 150 20 nn_test_golden networks, losses, training steps against PyTorch's stored values
-nn-feed 200 20 nn_test_feed recorded steps against eager, streamed data against resident, precisions
-nn-resume 200 20 nn_test_resume stopped at any step and taken up again: bit for bit
+large-fp32 240 60 device_compare the shapes of ResNet-34 and 512 views against ref, fp32
+large-bf16 240 60 device_compare the shapes of ResNet-34 and 512 views against ref, bf16
+nn-golden 240 60 nn_test_golden networks, losses, training steps against PyTorch's stored values
+nn-feed 240 60 nn_test_feed recorded steps against eager, streamed data against resident, precisions
+nn-resume 300 90 nn_test_resume stopped at any step and taken up again: bit for bit
 linalg 100 15 gpu_linalg double precision against ref
 bench-step-bf16 300 150 - the training step beside PyTorch, bf16
 bench-thefts 420 280 - 16 thefts by 1, 4, 8, 2 workers
 bench-gmm 240 100 - mixtures beside scikit-learn or NumPy
 bench-chip 90 30 - rates of the chip, for the floors
+bench-device 90 20 device_bench rates of single operations
+profile 200 90 - a training step by kernel: time, bytes
 curves 200 60 - the same training on cpu and cuda
-nn-gradient 150 20 nn_test_gradient gradients of whole networks against ref's
+nn-gradient 240 60 nn_test_gradient gradients of whole networks against ref's
 ranks 300 120 - one, two and four worker ranks on the GPU: bit for bit
 ranks-bf16 200 60 - ResNet-18 in bf16 by one and by four worker ranks: bit for bit
 bench-step-tf32 240 100 - the training step beside PyTorch, tf32
@@ -287,10 +289,13 @@ part_kill() {
     keep broken
 }
 
+# Under the sanitizer every plan that is measured takes minutes: the command chooses them beforehand, without it.
 sanitize() { # TOOL COMMAND...
     local tool=$1 code=0
     shift
+    export DINF_CUDA_CHOICES=$WORK/choices-of-${1##*/}
     command -v compute-sanitizer >/dev/null || missing "no compute-sanitizer"
+    "$@" >"$WORK/out" 2>&1 || { tail -n 15 "$WORK/out"; fail "without the sanitizer, too"; }
     show compute-sanitizer --tool "$tool" --target-processes all --error-exitcode 3 "$@" || code=$?
     [ $code = 0 ] || fail "status $code of $tool"
 }
@@ -304,6 +309,7 @@ two_steps() {
 # a table's operations in one precision: the whole would take hours
 part_memcheck() { of_gpu; two_steps memcheck; needs device_compare; sanitize memcheck "$found" cuda 1 bf16; }
 part_racecheck() { of_gpu; needs device_compare; sanitize racecheck "$found" cuda 1 bf16; }
+# (cuDNN's own kernels may read working memory that they did not write: the report says whose kernel it was.)
 part_initcheck() { of_gpu; two_steps initcheck; }
 
 part_demo() {
@@ -325,9 +331,11 @@ part_demo() {
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     set -euo pipefail
     cd "$ROOT"
+    # a step that is not recorded would be slower and say nothing; nn-feed provokes it
+    [ "$1" = nn-feed ] || export DINF_RECORD=required
     case $1 in
     bench-*) gpu_state before; trap 'gpu_state after' EXIT ;;
-    ranks* | kill) export DINF_CUDA_CHOICES=$WORK/choices ;; # measured anew, other algorithms would be other bits
+    ranks* | kill | nn-*) export DINF_CUDA_CHOICES=$WORK/choices ;; # measured anew, other algorithms would be other bits
     esac
     "part_$1"
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh on a machine with a time limit, of which only the files in $OUT are kept.
 #   OUT=DIR tests/gpu/remote.sh [--bundle ARCHIVE] [--limit SECONDS] [options of run.sh]
-# --bundle  an archive of containers/bundle.sh; otherwise the folder build, or run.sh's --build
+# --bundle  an archive, or the unpacked folder, of containers/bundle.sh; otherwise the folder build, or run.sh's --build
 # --limit   seconds (600), counted from the start of this script
 # Reports of the same revision in tests/gpu/reports are gone on with: copy there what came back in $OUT, and call again.
 set -euo pipefail
@@ -20,7 +20,10 @@ while [ $# -gt 0 ]; do
     esac
 done
 dinf=$place/dinf
-if [ -n "$archive" ]; then
+if [ -d "$archive" ]; then
+    place=$archive dinf=$archive/bin/dinf
+    options+=(--bundle "$place")
+elif [ -n "$archive" ]; then
     folder=$(mktemp -d "${TMPDIR:-/tmp}/dinf-bundle.XXXXXX")
     trap 'rm -rf "$folder"' EXIT
     tar -C "$folder" -xf "$archive"
@@ -30,7 +33,7 @@ if [ -n "$archive" ]; then
 fi
 revision=$("$dinf" --version | sed -n 's/.*(\(.*\)).*/\1/p')
 for report in "$root"/tests/gpu/reports/"$revision"-*.md; do
-    [ ! -f "$report" ] || cp "$report" "$OUT/"
+    [ ! -f "$report" ] || [ -e "$OUT/${report##*/}" ] || cp "$report" "$OUT/"
 done
 budget=$((limit - (SECONDS - begin) - margin))
 "$root/tests/gpu/run.sh" --reports "$OUT" --budget $((budget > 0 ? budget : 0)) ${options[@]+"${options[@]}"}

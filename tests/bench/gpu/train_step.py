@@ -163,8 +163,7 @@ class Dinf:
                    "--batch", str(a.batch), "--size", str(a.size), "--precision", precision, "--steps", str(a.steps),
                    "--warmup", str(a.warmup)] + (["--threads", str(a.threads)] if a.threads else [])
         extra = {"DINF_CUDA_CHOICES": os.path.join(self.folder, "choices")}
-        if not graphs:
-            extra["DINF_CUDA_GRAPHS"] = "0"
+        extra["DINF_RECORD" if graphs else "DINF_CUDA_GRAPHS"] = "required" if graphs else "0"
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               env={**os.environ, **extra})
         if done.returncode != 0:
@@ -172,6 +171,7 @@ class Dinf:
         out = json.loads(done.stdout)
         self.losses.setdefault(precision, []).append(out["loss"])
         return {"runs": [out["seconds_per_step"]], "loss": out["loss"], "description": out["description"],
+                "recorded": out["recorded"],
                 "parameters": out["parameters"], "command": ("" if graphs else "DINF_CUDA_GRAPHS=0 ")
                 + shlex.join(command)}
 

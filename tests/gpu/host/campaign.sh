@@ -28,6 +28,14 @@ same one four
 run 0 3 "$tiny" --set 'encoders.victim.train.precision="bf16"' --device auto --out bf16
 ! "$DINF_PYTHON" "$here/compare.py" one bf16 >/dev/null 2>&1 || fail "bf16 gives the bits of fp32"
 
+# Whether steps are replayed is said; a refusal is an error where that is wished.
+bench() { "$DINF" bench train --device cuda --json --arch resnet8 --width 0.125 --size 8 --batch 4 --steps 2 --warmup 2; }
+bench | grep -q '"recorded": *true' || fail "steps were not recorded"
+DINF_CUDA_GRAPHS=0 bench | grep -q '"recorded": *false' || fail "steps were recorded"
+HOST_GPU_FAULT="no recording" bench 2>/dev/null | grep -q '"recorded": *false' || fail "a refused recording is none"
+! HOST_GPU_FAULT="no recording" DINF_RECORD=required bench >last.out 2>&1 || fail "a refused recording is an error"
+says last.out "could not be recorded"
+
 # A GPU that is lost fails the attempts, in a sentence, and hangs nobody.
 HOST_GPU_FAULT=lost run 1 2 "$tiny" --device cuda --set campaign.retries=1 --out lost
 says last.err "the GPU is lost to this process"

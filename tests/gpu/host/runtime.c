@@ -208,6 +208,16 @@ void host_spend(double ms)
     milliseconds += ms;
 }
 
+/* The stream was waited for, and is idle until the next product. */
+static bool idle;
+
+bool host_was_idle(void)
+{
+    const bool was = idle;
+    idle = false;
+    return was;
+}
+
 struct CUevent_st {
     double at; /* < 0: never recorded */
 };
@@ -241,6 +251,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     if (capture_going_on())
         return cudaErrorStreamCaptureUnsupported;
+    idle = true;
     return event != NULL ? cudaSuccess : cudaErrorInvalidResourceHandle;
 }
 
