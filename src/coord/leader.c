@@ -123,8 +123,8 @@ static void moan(struct leader *l, const struct err *err)
     progress_say(l->progress, "warning: the status could not be written, and the run goes on: %s", err->text);
 }
 
-/* Now and then; how often follows from what it costs. Not more seldom than twice a
- * minute: silence means death to `dinf status`. */
+/* Writes status.json from time to time: the rarer, the longer writing takes, but at least twice
+ * a minute, because `dinf status` takes a silent run for dead. */
 static void show(struct leader *l, bool now)
 {
     double start = clock_monotonic();
