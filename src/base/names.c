@@ -56,13 +56,29 @@ void names_join(const char *const *names, size_t n, char *out, size_t size)
     }
 }
 
-void names_hint(const char *name, const char *const *candidates, size_t n, char out[NAMES_HINT])
+const char *names_suggest(const char *name, const char *const *candidates, size_t n, char out[NAMES_HINT])
 {
     const char *nearest = names_nearest(name, candidates, n);
-    if (nearest != NULL) {
+    out[0] = 0;
+    if (nearest != NULL)
         snprintf(out, NAMES_HINT, "; did you mean \"%s\"?", nearest);
+    return out;
+}
+
+int names_find(const char *what, const char *name, const char *const *names, struct err *err)
+{
+    size_t n = 0;
+    char hint[NAMES_HINT];
+    for (; names[n] != NULL; n++)
+        if (strcmp(names[n], name) == 0)
+            return (int)n;
+    return err_set(err, "there is no %s \"%.100s\"%s", what, name, names_suggest(name, names, n, hint));
+}
+
+void names_hint(const char *name, const char *const *candidates, size_t n, char out[NAMES_HINT])
+{
+    if (names_suggest(name, candidates, n, out)[0] != 0)
         return;
-    }
     size_t used = (size_t)snprintf(out, NAMES_HINT, "; it is one of ");
     names_join(candidates, n, out + used, NAMES_HINT - used);
 }

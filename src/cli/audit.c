@@ -19,7 +19,7 @@ static const struct option own_options[] = {
     OPTION(statistic, OPTION_CHOICE, "gap", 0, 0, statistic_names,
            "gap: the paper's: one mixture on `fit`, are members likelier? learned: a score learned on `fit` and a part "
            "of `heldout`, so that a gap of either sign counts"),
-    { "seed", OPTION_INT, offsetof(struct audit_options, inference.seed), "0", 0, 9007199254740992.0, NULL, NULL,
+    { "seed", OPTION_INT, offsetof(struct audit_options, inference.seed), "0", 0, OPTION_INT_MAX, NULL, NULL,
       "of cuts and of the mixtures' starts" },
     OPTION(normalize, OPTION_CHOICE, "l2", 0, 0, rows_preparations,
            "of the files' rows: l2, as a campaign does; standardize each dimension and then l2; none (as they are)"),

@@ -35,7 +35,7 @@ static const char *const covariances[] = { "full", "diag", NULL };
 static const struct option common_options[] = {
     OPTION(device, OPTION_STRING, "auto", 0, 0, NULL, NULL, "see `dinf list devices`"),
     OPTION(threads, OPTION_INT, "0", 0, 4096, NULL, NULL, "0: all processors"),
-    OPTION(seed, OPTION_INT, "0", 0, 4294967295.0, NULL, NULL, "of the synthetic data"),
+    OPTION(seed, OPTION_INT, "0", 0, OPTION_SEED_MAX, NULL, NULL, "of the synthetic data"),
     OPTION(json, OPTION_BOOL, "false", 0, 0, NULL, NULL, "one JSON object on standard output"),
     OPTION_END,
 };

@@ -42,9 +42,9 @@ static bool add_bounds(cJSON *o, const struct option *option)
     bool words = option->type == OPTION_STRING || option->type == OPTION_CHOICE || option->type == OPTION_STRINGS;
     if (words || option->type == OPTION_BOOL)
         return true;
-    if (option->min > -9e15 && cJSON_AddNumberToObject(o, "min", option->min) == NULL)
+    if (option->min > -OPTION_INT_MAX && cJSON_AddNumberToObject(o, "min", option->min) == NULL)
         return false;
-    return option->max >= 9e15 || cJSON_AddNumberToObject(o, "max", option->max) != NULL;
+    return option->max >= OPTION_INT_MAX || cJSON_AddNumberToObject(o, "max", option->max) != NULL;
 }
 
 static bool add_choices(cJSON *o, const struct option *option)

@@ -36,11 +36,8 @@ static void unknown(struct conf *conf, const struct conf_node *child, const stru
     for (int i = 0; i < n_tables; i++)
         for (const struct option *o = tables[i]; o->name != NULL && n < NAMES_MAX; o++)
             names[n++] = o->name;
-    const char *nearest = names_nearest(child->name, names, n);
-    if (nearest != NULL)
-        conf_error(conf, child, "unknown option \"%s\"; did you mean \"%s\"?", child->name, nearest);
-    else
-        conf_error(conf, child, "unknown option \"%s\"", child->name);
+    char hint[NAMES_HINT];
+    conf_error(conf, child, "unknown option \"%s\"%s", child->name, names_suggest(child->name, names, n, hint));
 }
 
 union any_value {

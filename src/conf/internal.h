@@ -20,6 +20,8 @@ struct source {
  * -1 only if out of memory. */
 int source_read(struct conf *conf, const char *path, struct source *out, struct err *err);
 void source_fini(struct source *s);
+/* Where line `n` of the text came from; without a source, `file` and no line. */
+struct source_line source_origin(const struct source *source, const char *file, int n);
 
 /* Finds integer literals that do not fit (libconfig 1.5 wraps them silently) in
  * one value given by --set; problems go to the errors at `node`. */
@@ -37,6 +39,10 @@ int conf_mark(struct conf *conf, const char *file, int line, int column, uint32_
 struct conf_node *node_create(enum conf_type type, const char *name, const char *file, int line, struct err *err);
 void node_destroy(struct conf_node *node);
 int node_append(struct conf_node *parent, struct conf_node *child, struct err *err);
+/* Deep copy of a setting of libconfig; NULL: out of memory. */
+struct config_setting_t;
+struct conf_node *node_convert(const struct config_setting_t *s, const struct source *source, const char *file,
+                               struct err *err);
 /* Deep copy of what parsing `text` as the value of a setting gives; a string of
  * `text` itself if it is no libconfig value. NULL: out of memory. */
 struct conf_node *node_parse_value(const char *name, const char *text, const char *file, struct err *err);

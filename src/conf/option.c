@@ -107,7 +107,7 @@ static int check_bounds(const struct option *o, double value, struct err *err)
     bound_text(value, v);
     bound_text(o->min, lo);
     bound_text(o->max, hi);
-    if (o->max >= 9e15 || isinf(o->max))
+    if (o->max >= OPTION_INT_MAX || isinf(o->max))
         return err_set(err, "%s = %s is out of bounds: it must be at least %s", o->name, v, lo);
     return err_set(err, "%s = %s is out of bounds: it must lie in %s .. %s", o->name, v, lo, hi);
 }
@@ -118,7 +118,7 @@ static int store_int(const struct option *o, double value, int64_t *out, struct 
     bound_text(value, v);
     if (!isfinite(value) || value != floor(value))
         return err_set(err, "%s must be an integer, not %s", o->name, v);
-    if (fabs(value) > 0x1p53)
+    if (fabs(value) > OPTION_INT_MAX)
         return err_set(err, "%s = %s is too large an integer: at most 2^53", o->name, v);
     if (check_bounds(o, value, err) != 0)
         return -1;
@@ -444,10 +444,8 @@ int options_set_text(const struct option *table, const char *name, const char *v
     size_t n = 0;
     for (o = table; o->name != NULL && n < NAMES_MAX; o++)
         names[n++] = o->name;
-    const char *nearest = names_nearest(key, names, n);
-    if (nearest == NULL)
-        return err_set(err, "there is no option \"%.100s\"", name);
-    return err_set(err, "there is no option \"%.100s\"; did you mean \"%s\"?", name, nearest);
+    char hint[NAMES_HINT];
+    return err_set(err, "there is no option \"%.100s\"%s", name, names_suggest(key, names, n, hint));
 }
 
 void options_print(const struct option *table, const char *indent, const char *prefix)
@@ -466,9 +464,9 @@ void options_print(const struct option *table, const char *indent, const char *p
         if (!words && o->type != OPTION_BOOL && n < sizeof text) {
             bound_text(o->min, lo);
             bound_text(o->max, hi);
-            if (o->max < 9e15)
+            if (o->max < OPTION_INT_MAX)
                 n += (size_t)snprintf(text + n, sizeof text - n, "; %s .. %s", lo, hi);
-            else if (o->min > -9e15)
+            else if (o->min > -OPTION_INT_MAX)
                 n += (size_t)snprintf(text + n, sizeof text - n, "; at least %s", lo);
         }
         if (n < sizeof text)

@@ -56,6 +56,10 @@ struct option {
 /* clang-format off */
 #define OPTION_OF(of, name, type, preset, min, max, choices, unit, help) \
     { #name, type, offsetof(of, name), preset, min, max, choices, unit, help }
+/* Bounds that several tables share: of a seed that campaigns derive others from or pass on (32 bits), and of an
+ * integer that has no bound of its own (what a double holds exactly; messages and lists leave it out). */
+#define OPTION_SEED_MAX 4294967295.0
+#define OPTION_INT_MAX 0x1p53
 #define OPTION_END { NULL, OPTION_INT, 0, NULL, 0, 0, NULL, NULL, NULL }
 /* clang-format on */
 

@@ -75,11 +75,8 @@ static void not_there(struct conf *conf, const struct conf_node *at, const struc
         if (name != NULL)
             names[n++] = name;
     }
-    const char *nearest = names_nearest(part, names, n);
-    if (nearest != NULL)
-        conf_error(conf, at, "there is no \"%s\"; did you mean \"%s\"?", part, nearest);
-    else
-        conf_error(conf, at, "there is no \"%s\"", part);
+    char hint[NAMES_HINT];
+    conf_error(conf, at, "there is no \"%s\"%s", part, names_suggest(part, names, n, hint));
 }
 
 static int store(struct conf *conf, struct conf_node *parent, int i, const char *name, const char *value,

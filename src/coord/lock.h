@@ -22,8 +22,8 @@ struct lock_holder {
 /* Takes DIR/lock, waiting at most `wait` seconds for a holder that is about to
  * die (ranks outlive a killed launcher by a moment). NULL and a sentence that
  * says who holds it (host, process). Uses flock; on a file system without it,
- * exclusive creation of DIR/lock.held, where a holder on this host that is dead
- * is noticed and one on another host is believed. */
+ * DIR/lock.held is created exclusively. Such a file is stale if its holder ran on this host and
+ * is dead; a holder on another host cannot be asked, and counts as alive. */
 struct run_lock *lock_take(const char *dir, double wait, struct err *err);
 void lock_release(struct run_lock *lock); /* NULL-safe */
 

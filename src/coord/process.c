@@ -85,8 +85,8 @@ static int lift(int fd)
     return high;
 }
 
-/* DINF_PROGRAM: what the children are, where this executable cannot tell: run by
- * a loader of its own (containers/bundle/launch.sh), its executable is the loader. */
+/* The program that children run. DINF_PROGRAM names it where this process's executable is a
+ * loader that runs dinf (containers/bundle/launch.sh). */
 static const char *find_program(void)
 {
     const char *program = getenv("DINF_PROGRAM");

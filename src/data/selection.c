@@ -28,7 +28,7 @@ struct subset_options {
 };
 
 static const struct option subset_options[] = {
-    { "seed", OPTION_INT, offsetof(struct subset_options, seed), "-1", -1, 0x1p53, NULL, NULL,
+    { "seed", OPTION_INT, offsetof(struct subset_options, seed), "-1", -1, OPTION_INT_MAX, NULL, NULL,
       "seed of the random order; -1: stored order" },
     { "begin", OPTION_INT, offsetof(struct subset_options, begin), "0", 0, 0x1p40, NULL, "images",
       "first item in that order" },
@@ -54,10 +54,9 @@ static int check_members(const cJSON *spec, const char *const *fixed, const stru
             known = known || strcmp(names[i], m->string) == 0;
         if (known)
             continue;
-        const char *nearest = names_nearest(m->string, names, n);
-        if (nearest == NULL)
-            return err_set(err, "a data set has no option \"%.100s\"", m->string);
-        return err_set(err, "a data set has no option \"%.100s\"; did you mean \"%s\"?", m->string, nearest);
+        char hint[NAMES_HINT];
+        return err_set(err, "a data set has no option \"%.100s\"%s", m->string,
+                       names_suggest(m->string, names, n, hint));
     }
     return 0;
 }
@@ -71,9 +70,8 @@ static const struct dataset_format *find_format(const char *name, struct err *er
             return *f;
         names[n++] = (*f)->name;
     }
-    const char *nearest = names_nearest(name, names, n);
-    err_set(err, "there is no data format \"%.100s\"%s%s%s", name, nearest != NULL ? "; did you mean \"" : "",
-            nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
+    char hint[NAMES_HINT];
+    err_set(err, "there is no data format \"%.100s\"%s", name, names_suggest(name, names, n, hint));
     return NULL;
 }
 

@@ -32,9 +32,8 @@ static const struct device_kind *find(const char *name, struct err *err)
         if (strcmp(name, device_kinds[i]->name) == 0)
             return device_kinds[i];
     }
-    const char *near = names_nearest(name, names, DEVICE_KINDS + 1);
-    err_set(err, "there is no device \"%s\"%s%s%s", name, near != NULL ? "; did you mean \"" : "",
-            near != NULL ? near : "", near != NULL ? "\"?" : "");
+    char hint[NAMES_HINT];
+    err_set(err, "there is no device \"%s\"%s", name, names_suggest(name, names, DEVICE_KINDS + 1, hint));
     return NULL;
 }
 

@@ -2,6 +2,26 @@
 #include "nn/augment.h"
 
 #include <stddef.h>
+#include <string.h>
+
+#include "base/names.h"
+
+#define AUGMENT(id) extern const struct augment_kind augment_kind_##id;
+#include "nn/augments.def"
+#undef AUGMENT
+
+const struct augment_kind *const augment_kinds[] = {
+#define AUGMENT(id) &augment_kind_##id,
+#include "nn/augments.def"
+#undef AUGMENT
+    NULL,
+};
+const char *const augment_names[] = {
+#define AUGMENT(id) #id,
+#include "nn/augments.def"
+#undef AUGMENT
+    NULL,
+};
 
 #define STRENGTH(field, preset, low, high, unit, text)                                                                 \
     {                                                                                                                  \
@@ -38,6 +58,20 @@ static const struct option weak_options[] = STRENGTHS("0.8", "0.5", "0.5", "0.2"
 ROW(none, "the whole image, unchanged", none_options)
 ROW(simclr, "SimCLR's: resized crop, flip, strong colour jitter, greyscale, blur", simclr_options)
 ROW(weak, "large crops, flip, light colour jitter", weak_options)
+
+const struct augment_kind *augment_find(const char *name, struct err *err)
+{
+    int i = names_find("augmentation", name, augment_names, err);
+    return i < 0 ? NULL : augment_kinds[i];
+}
+
+bool augment_takes(const char *option)
+{
+    bool takes = strcmp(option, "augment") == 0;
+    for (int i = 0; augment_kinds[i] != NULL; i++)
+        takes = takes || option_find(augment_kinds[i]->row.options, option) != NULL;
+    return takes;
+}
 
 int augment_parse(const cJSON *object, const char *preset, struct augment_strength *strength, struct err *err)
 {

@@ -38,13 +38,7 @@ static void check_loss(enum training way, const cJSON *block, int64_t images, co
 /* Length of the representation; 0: not known. */
 static int dim_of(const cJSON *block)
 {
-    struct err ignored;
-    struct encoder_config config;
-    if (string_of(block, "arch") == NULL || !cJSON_HasObjectItem(block, "width") ||
-        encoder_config_parse(block, &config, &ignored) != 0)
-        return 0;
-    const struct arch_kind *arch = arch_find(config.arch, &ignored);
-    return arch->dim(arch, &config);
+    return string_of(block, "arch") == NULL || !cJSON_HasObjectItem(block, "width") ? 0 : encoder_dim_of(block);
 }
 
 static void check_answers(const cJSON *block, const cJSON *victim, const struct complaints *to)

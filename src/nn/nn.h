@@ -68,6 +68,10 @@ extern const char *const arch_names[], *const stem_names[], *const augment_names
 /* Options of an encoder: arch, stem (cifar|imagenet), width multiplier, ... */
 extern const struct option encoder_options[];
 
+/* Length of the representations of the encoder that `block` describes; what it does not say has
+ * its default. 0: an option is out of bounds. */
+int encoder_dim_of(const cJSON *block);
+
 enum training { TRAINING_SELF /* self-supervised */, TRAINING_THEFT };
 /* Options of any training besides those of its loss and optimiser: epochs, batch,
  * lr, schedule (cosine with hold), init, shuffle, max_steps, checkpoint_seconds ...
@@ -77,9 +81,9 @@ extern const struct option train_options[];
 extern const struct option self_options[], theft_options[];
 
 /* All option tables that apply to a training described by `block`, which may name
- * loss, optimizer, arch and, if self-supervised, augment. A name that is missing
- * takes its default, an unknown one the nearest or else its default: binding the
- * block to the tables reports it. block NULL: only the tables that no name chooses.
+ * loss, optimizer, arch and, if self-supervised, augment. A missing name stands for
+ * its default, and an unknown name for the nearest one or else for its default: whoever binds
+ * the block to the tables reports the unknown name. block NULL: only the tables that no name chooses.
  * At most `max` tables are written, their number returned; -1 if there are more. */
 int train_option_tables(enum training way, const cJSON *block, const struct option **tables, int max, struct err *err);
 

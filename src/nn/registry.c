@@ -16,9 +16,6 @@
 #define OPTIMIZER(id) extern const struct optim_kind optim_kind_##id;
 #include "nn/optimizers.def"
 #undef OPTIMIZER
-#define AUGMENT(id) extern const struct augment_kind augment_kind_##id;
-#include "nn/augments.def"
-#undef AUGMENT
 
 const struct arch_kind *const arch_kinds[] = {
 #define ARCH(id) &arch_kind_##id,
@@ -38,12 +35,6 @@ const struct optim_kind *const optim_kinds[] = {
 #undef OPTIMIZER
     NULL,
 };
-const struct augment_kind *const augment_kinds[] = {
-#define AUGMENT(id) &augment_kind_##id,
-#include "nn/augments.def"
-#undef AUGMENT
-    NULL,
-};
 
 const char *const arch_names[] = {
 #define ARCH(id) #id,
@@ -61,12 +52,6 @@ static const char *const optim_names[] = {
 #define OPTIMIZER(id) #id,
 #include "nn/optimizers.def"
 #undef OPTIMIZER
-    NULL,
-};
-const char *const augment_names[] = {
-#define AUGMENT(id) #id,
-#include "nn/augments.def"
-#undef AUGMENT
     NULL,
 };
 const char *const stem_names[] = { "cifar", "imagenet", NULL };
@@ -120,45 +105,37 @@ const struct option theft_options[] = {
 };
 #undef FIELD
 
-/* Index of `name` in the NULL-terminated `names`; -1 with a message. */
-static int find(const char *what, const char *name, const char *const *names, struct err *err)
-{
-    size_t n = 0;
-    for (; names[n] != NULL; n++)
-        if (strcmp(names[n], name) == 0)
-            return (int)n;
-    const char *near = names_nearest(name, names, n);
-    return err_set(err, "there is no %s \"%.100s\"%s%s%s", what, name, near != NULL ? "; did you mean \"" : "",
-                   near != NULL ? near : "", near != NULL ? "\"?" : "");
-}
-
 const struct arch_kind *arch_find(const char *name, struct err *err)
 {
-    int i = find("architecture", name, arch_names, err);
+    int i = names_find("architecture", name, arch_names, err);
     return i < 0 ? NULL : arch_kinds[i];
 }
 
 const struct loss_kind *loss_find(const char *name, struct err *err)
 {
-    int i = find("loss", name, loss_names, err);
+    int i = names_find("loss", name, loss_names, err);
     return i < 0 ? NULL : loss_kinds[i];
 }
 
 const struct optim_kind *optim_find(const char *name, struct err *err)
 {
-    int i = find("optimizer", name, optim_names, err);
+    int i = names_find("optimizer", name, optim_names, err);
     return i < 0 ? NULL : optim_kinds[i];
-}
-
-const struct augment_kind *augment_find(const char *name, struct err *err)
-{
-    int i = find("augmentation", name, augment_names, err);
-    return i < 0 ? NULL : augment_kinds[i];
 }
 
 int encoder_config_parse(const cJSON *block, struct encoder_config *config, struct err *err)
 {
     return options_from_json(encoder_options, block, config, err);
+}
+
+int encoder_dim_of(const cJSON *block)
+{
+    struct err ignored;
+    struct encoder_config config;
+    if (encoder_config_parse(block, &config, &ignored) != 0)
+        return 0;
+    const struct arch_kind *arch = arch_find(config.arch, &ignored);
+    return arch == NULL ? 0 : arch->dim(arch, &config);
 }
 
 static int index_of(const char *name, const char *const *names)
@@ -215,14 +192,6 @@ int query_view_tables(const cJSON *block, const struct option **tables, int max,
         return err_set(err, "no room for the augmentation's options");
     tables[0] = augment_kinds[chosen(block, "augment", "none", augment_names)]->row.options;
     return 1;
-}
-
-bool augment_takes(const char *option)
-{
-    bool takes = strcmp(option, "augment") == 0;
-    for (int i = 0; augment_kinds[i] != NULL; i++)
-        takes = takes || option_find(augment_kinds[i]->row.options, option) != NULL;
-    return takes;
 }
 
 static void *row_options(const struct nn_row *row, const cJSON *block, struct err *err)

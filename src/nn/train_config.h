@@ -7,7 +7,8 @@
 #include "nn/loss.h"
 #include "nn/optim.h"
 
-/* train_options, self_options and theft_options, filled; what is not the training's is preset. */
+/* train_options, self_options and theft_options, filled; options that do not apply to the training have their presets.
+ */
 struct train_options {
     char loss[OPTION_NAME], optimizer[OPTION_NAME], augment[OPTION_NAME], schedule[OPTION_NAME];
     char projector[OPTION_NAME], head[OPTION_NAME], precision[OPTION_NAME], init[OPTION_TEXT];

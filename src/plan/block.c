@@ -12,11 +12,8 @@ enum { TABLES_MAX = 16, KEEP_MAX = 128 };
 void unknown_name(struct builder *b, const struct conf_node *node, const char *what, const char *name,
                   const char *const *names, int n)
 {
-    const char *nearest = names_nearest(name, names, (size_t)n);
-    if (nearest != NULL)
-        conf_error(b->conf, node, "there is no %s \"%s\"; did you mean \"%s\"?", what, name, nearest);
-    else
-        conf_error(b->conf, node, "there is no %s \"%s\"", what, name);
+    char hint[NAMES_HINT];
+    conf_error(b->conf, node, "there is no %s \"%s\"%s", what, name, names_suggest(name, names, (size_t)n, hint));
 }
 
 const char *group_string(struct builder *b, const struct conf_node *group, const char *key, bool required)

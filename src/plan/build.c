@@ -13,7 +13,7 @@ static const char *const devices[] = { "auto", "cpu", "cuda", "ref", NULL };
 #define AT(member) offsetof(struct campaign, member)
 const struct option campaign_options[] = {
     { "name", OPTION_CHOICE, AT(name), NULL, 0, 0, NULL, NULL, "of the campaign; names the run directory" },
-    { "seed", OPTION_INT, AT(seed), "0", 0, 4294967295.0, NULL, NULL, "from which all others are derived" },
+    { "seed", OPTION_INT, AT(seed), "0", 0, OPTION_SEED_MAX, NULL, NULL, "from which all others are derived" },
     { "trials", OPTION_INT, AT(trials), "1", 1, 10000, NULL, NULL,
       "repetitions, each with its own victims, thefts and independents" },
     { "threads", OPTION_INT, AT(threads), "1", 1, 1024, NULL, NULL,

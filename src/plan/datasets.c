@@ -11,7 +11,7 @@ struct subset_options {
     int64_t seed, begin, count;
 };
 const struct option subset_options[] = {
-    { "seed", OPTION_INT, offsetof(struct subset_options, seed), "-2", -2, 4294967295.0, NULL, NULL,
+    { "seed", OPTION_INT, offsetof(struct subset_options, seed), "-2", -2, OPTION_SEED_MAX, NULL, NULL,
       "of the random order; -1: stored order; default: the campaign's" },
     { "begin", OPTION_INT, offsetof(struct subset_options, begin), "0", 0, 1e12, NULL, "images",
       "first item of the order" },

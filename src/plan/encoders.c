@@ -80,7 +80,7 @@ static const char *role_name(const char *role)
 }
 
 /* Adds the task and the encoder; two encoders that are one experiment are an error. */
-static int add_encoder(struct builder *b, const struct entry *entry, struct task_spec *spec, const char *suffix,
+static int add_encoder(struct builder *b, const struct entry *entry, struct task_draft *draft, const char *suffix,
                        int trial, int members)
 {
     int task;
@@ -90,16 +90,16 @@ static int add_encoder(struct builder *b, const struct entry *entry, struct task
         snprintf(trial_suffix, sizeof trial_suffix, ".t%d", trial);
     char *name = mem_printf(b->err, "%s%s%s", entry->name, suffix, trial_suffix);
     if (name == NULL) {
-        cJSON_Delete(spec->params);
+        cJSON_Delete(draft->params);
         return -1;
     }
-    spec->name = name;
-    spec->labels = encoder_labels(name, entry->role, spec->params,
-                                  spec->set >= 0 ? b->sets[spec->set].name
-                                  : members >= 0 ? b->sets[members].name
-                                                 : "",
-                                  trial);
-    if (graph_add(b, spec, &task, &fresh) != 0) {
+    draft->name = name;
+    draft->labels = encoder_labels(name, entry->role, draft->params,
+                                   draft->set >= 0 ? b->sets[draft->set].name
+                                   : members >= 0  ? b->sets[members].name
+                                                   : "",
+                                   trial);
+    if (graph_add(b, draft, &task, &fresh) != 0) {
         mem_free(name);
         return -1;
     }
@@ -169,15 +169,15 @@ static int add_trained(struct builder *b, const struct entry *entry, const struc
         if (strcmp(entry->role, "victim") == 0)
             rc = check_disjoint(b, entry->node, set, entry->heldout, "held-out images must not be trained on");
         for (int trial = 0; rc == 0 && trial < b->plan->campaign.trials; trial++) {
-            struct task_spec spec = { .kind = kind,
-                                      .params = cJSON_Duplicate(e->params, true),
-                                      .set = set,
-                                      .file_key = "init",
-                                      .trial = trial,
-                                      .seeded = true,
-                                      .node = e->group };
-            rc = spec.params == NULL ? err_set(b->err, "out of memory")
-                                     : add_encoder(b, entry, &spec, e->suffix, trial, set);
+            struct task_draft draft = { .kind = kind,
+                                        .params = cJSON_Duplicate(e->params, true),
+                                        .set = set,
+                                        .file_key = "init",
+                                        .trial = trial,
+                                        .seeded = true,
+                                        .node = e->group };
+            rc = draft.params == NULL ? err_set(b->err, "out of memory")
+                                      : add_encoder(b, entry, &draft, e->suffix, trial, set);
         }
     }
     expansions_fini(&x);
@@ -202,9 +202,11 @@ static int add_imported(struct builder *b, const struct entry *entry)
             /* an option that came later: without it an experiment keeps its identity */
             cJSON_DeleteItemFromObjectCaseSensitive(params, "rename");
         }
-        struct task_spec spec = { .kind = kind, .params = params, .set = -1, .file_key = "weights", .node = e->group };
+        struct task_draft draft = {
+            .kind = kind, .params = params, .set = -1, .file_key = "weights", .node = e->group
+        };
         if (rc == 0)
-            rc = add_encoder(b, entry, &spec, e->suffix, -1, entry->members);
+            rc = add_encoder(b, entry, &draft, e->suffix, -1, entry->members);
     }
     expansions_fini(&x);
     return rc;

@@ -30,14 +30,14 @@ static int add_embed(struct builder *b, int encoder_task, const char *encoder, i
         mem_free(name);
         return err_set(b->err, "out of memory");
     }
-    struct task_spec spec = { .kind = kind,
-                              .name = name,
-                              .params = kind_params(kind, NULL, b->err),
-                              .labels = labels,
-                              .set = set,
-                              .n_inputs = 1,
-                              .inputs = { { "encoder", encoder_task } } };
-    int rc = graph_add(b, &spec, task, NULL);
+    struct task_draft draft = { .kind = kind,
+                                .name = name,
+                                .params = kind_params(kind, NULL, b->err),
+                                .labels = labels,
+                                .set = set,
+                                .n_inputs = 1,
+                                .inputs = { { "encoder", encoder_task } } };
+    int rc = graph_add(b, &draft, task, NULL);
     mem_free(name);
     return rc;
 }
@@ -65,22 +65,22 @@ static int random_task(struct builder *b, int victim, int *task)
     bool labelled = name != NULL && labels != NULL && replace_label(labels, "name", name) &&
                     replace_label(labels, "role", "random") && replace_label(labels, "dataset", "") &&
                     replace_label(labels, "loss", "");
-    struct task_spec spec = { .kind = kind,
-                              .name = name,
-                              .params = kind_params(kind, t->params, b->err),
-                              .labels = labels,
-                              .set = -1,
-                              .trial = v->trial < 0 ? 0 : v->trial,
-                              .seeded = true,
-                              .n_inputs = 1,
-                              .inputs = { { "victim", v->task } } };
-    if (!labelled || spec.params == NULL) {
-        cJSON_Delete(spec.params);
+    struct task_draft draft = { .kind = kind,
+                                .name = name,
+                                .params = kind_params(kind, t->params, b->err),
+                                .labels = labels,
+                                .set = -1,
+                                .trial = v->trial < 0 ? 0 : v->trial,
+                                .seeded = true,
+                                .n_inputs = 1,
+                                .inputs = { { "victim", v->task } } };
+    if (!labelled || draft.params == NULL) {
+        cJSON_Delete(draft.params);
         cJSON_Delete(labels);
         mem_free(name);
         return err_set(b->err, "out of memory");
     }
-    int rc = graph_add(b, &spec, task, NULL);
+    int rc = graph_add(b, &draft, task, NULL);
     if (rc == 0) {
         b->encoders[victim].random = *task;
         label_seed(b, *task);
@@ -148,32 +148,32 @@ static int evaluate_pair(struct builder *b, const struct task_kind *kind, const 
                          int victim)
 {
     bool complete = true;
-    struct task_spec spec = { .kind = kind, .set = -1, .node = e->group };
+    struct task_draft draft = { .kind = kind, .set = -1, .node = e->group };
     for (const struct task_need *need = kind->needs; need->role != NULL; need++) {
         int task;
         if (need_task(b, need, suspect, victim, &task) != 0)
             return -1;
         complete = complete && task >= 0;
-        spec.inputs[spec.n_inputs].role = need->role;
-        spec.inputs[spec.n_inputs++].task = task;
+        draft.inputs[draft.n_inputs].role = need->role;
+        draft.inputs[draft.n_inputs++].task = task;
     }
     if (!complete) /* said, and the plan will not be */
         return 0;
     char *name = mem_printf(b->err, "%s@%s%s", b->encoders[suspect].name, b->encoders[victim].name, e->suffix);
     if (name == NULL)
         return -1;
-    spec.name = name;
-    spec.params = cJSON_Duplicate(e->params, true);
-    spec.labels = evaluation_labels(b, suspect, victim);
+    draft.name = name;
+    draft.params = cJSON_Duplicate(e->params, true);
+    draft.labels = evaluation_labels(b, suspect, victim);
     /* Against two victims with the same training set a test is the same computation,
      * but each pair has a row of its own. */
-    if (spec.params != NULL &&
-        (graph_trial_seed(b, trial_of(b, suspect, victim), spec.params) != 0 ||
-         cJSON_AddStringToObject(spec.params, "victim", b->plan->tasks[b->encoders[victim].task].id) == NULL)) {
-        cJSON_Delete(spec.params);
-        spec.params = NULL; /* graph_add reports it */
+    if (draft.params != NULL &&
+        (graph_trial_seed(b, trial_of(b, suspect, victim), draft.params) != 0 ||
+         cJSON_AddStringToObject(draft.params, "victim", b->plan->tasks[b->encoders[victim].task].id) == NULL)) {
+        cJSON_Delete(draft.params);
+        draft.params = NULL; /* graph_add reports it */
     }
-    int task, rc = graph_add(b, &spec, &task, NULL);
+    int task, rc = graph_add(b, &draft, &task, NULL);
     mem_free(name);
     return rc;
 }

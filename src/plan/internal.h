@@ -67,7 +67,7 @@ struct builder {
 };
 
 /* One task to be added. params and labels are taken over (also on failure). */
-struct task_spec {
+struct task_draft {
     const struct task_kind *kind;
     const char *name; /* without the kind */
     cJSON *params, *labels;
@@ -89,9 +89,9 @@ struct task_spec {
  * is added to the config's errors, and the result is marked as missing (-1). */
 
 /* *task: index of the new task, or of the equal one that was there (*fresh = false). */
-int graph_add(struct builder *b, struct task_spec *spec, int *task, bool *fresh);
-/* The identity that the spec would have, and its derived seed put into params. */
-int graph_identity(struct builder *b, struct task_spec *spec, struct identity *identity, char id[TASK_ID]);
+int graph_add(struct builder *b, struct task_draft *draft, int *task, bool *fresh);
+/* The identity that the draft would have, and its derived seed put into params. */
+int graph_identity(struct builder *b, struct task_draft *draft, struct identity *identity, char id[TASK_ID]);
 
 /* A `seed` below 0 in params becomes one of campaign seed and trial alone: every
  * evaluation of a trial, whatever its encoder and method, has the same. */

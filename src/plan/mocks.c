@@ -58,27 +58,27 @@ static int add_tasks(struct builder *b, const struct expansion *e, const struct 
 {
     for (int i = 0; i < mock->count; i++) {
         char name[OPTION_NAME + 64];
-        struct task_spec spec = { .kind = task_kind_find("mock"),
-                                  .name = name,
-                                  .params = cJSON_Duplicate(e->params, true),
-                                  .labels = cJSON_CreateObject(),
-                                  .set = -1,
-                                  .node = e->group };
+        struct task_draft draft = { .kind = task_kind_find("mock"),
+                                    .name = name,
+                                    .params = cJSON_Duplicate(e->params, true),
+                                    .labels = cJSON_CreateObject(),
+                                    .set = -1,
+                                    .node = e->group };
         snprintf(name, sizeof name, "%s%.60s/%d", mock->name, e->suffix, i);
-        cJSON_DeleteItemFromObjectCaseSensitive(spec.params, "index");
-        if (spec.labels == NULL || cJSON_AddNumberToObject(spec.params, "index", i) == NULL ||
-            cJSON_AddStringToObject(spec.params, "block", mock->name) == NULL ||
-            cJSON_AddStringToObject(spec.labels, "mock", name) == NULL) {
-            cJSON_Delete(spec.params);
-            cJSON_Delete(spec.labels);
+        cJSON_DeleteItemFromObjectCaseSensitive(draft.params, "index");
+        if (draft.labels == NULL || cJSON_AddNumberToObject(draft.params, "index", i) == NULL ||
+            cJSON_AddStringToObject(draft.params, "block", mock->name) == NULL ||
+            cJSON_AddStringToObject(draft.labels, "mock", name) == NULL) {
+            cJSON_Delete(draft.params);
+            cJSON_Delete(draft.labels);
             return err_set(b->err, "out of memory");
         }
         for (int k = 0; k < n_after; k++) {
-            spec.inputs[spec.n_inputs].role = "after";
-            spec.inputs[spec.n_inputs++].task = after[k]->first + i % after[k]->count;
+            draft.inputs[draft.n_inputs].role = "after";
+            draft.inputs[draft.n_inputs++].task = after[k]->first + i % after[k]->count;
         }
         int task;
-        if (graph_add(b, &spec, &task, NULL) != 0)
+        if (graph_add(b, &draft, &task, NULL) != 0)
             return -1;
     }
     return 0;

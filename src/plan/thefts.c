@@ -75,16 +75,16 @@ static int want_query(struct thefts *t, const struct combination *c, cJSON *para
     struct builder *b = t->b;
     struct identity identity;
     char id[TASK_ID];
-    struct task_spec spec = { .kind = task_kind_find("query"),
-                              .params = params,
-                              .set = set,
-                              .budget_free = "budget",
-                              .trial = b->encoders[victim].trial < 0 ? 0 : b->encoders[victim].trial,
-                              .seeded = true,
-                              .n_inputs = 1,
-                              .inputs = { { "victim", b->encoders[victim].task } },
-                              .node = c->node };
-    struct query *queries = graph_identity(b, &spec, &identity, id) != 0
+    struct task_draft draft = { .kind = task_kind_find("query"),
+                                .params = params,
+                                .set = set,
+                                .budget_free = "budget",
+                                .trial = b->encoders[victim].trial < 0 ? 0 : b->encoders[victim].trial,
+                                .seeded = true,
+                                .n_inputs = 1,
+                                .inputs = { { "victim", b->encoders[victim].task } },
+                                .node = c->node };
+    struct query *queries = graph_identity(b, &draft, &identity, id) != 0
                                 ? NULL
                                 : with_room(t->queries, t->n_queries, &t->max_queries, sizeof *t->queries, b->err);
     if (queries == NULL) {
@@ -353,17 +353,17 @@ static int add_query_task(struct thefts *t, struct query *q)
         mem_free(name);
         return -1;
     }
-    struct task_spec spec = { .kind = task_kind_find("query"),
-                              .name = name,
-                              .params = q->params,
-                              .labels = labels,
-                              .set = q->set,
-                              .budget_free = "budget",
-                              .n_inputs = 1,
-                              .inputs = { { "victim", v->task } },
-                              .node = q->node };
+    struct task_draft draft = { .kind = task_kind_find("query"),
+                                .name = name,
+                                .params = q->params,
+                                .labels = labels,
+                                .set = q->set,
+                                .budget_free = "budget",
+                                .n_inputs = 1,
+                                .inputs = { { "victim", v->task } },
+                                .node = q->node };
     q->params = NULL;
-    int rc = graph_add(b, &spec, &q->task, NULL);
+    int rc = graph_add(b, &draft, &q->task, NULL);
     mem_free(name);
     return rc;
 }
@@ -427,19 +427,19 @@ static int add_theft_task(struct thefts *t, struct theft *item, struct table *na
     cJSON *labels = theft_labels(t, item);
     if (labels == NULL)
         return -1;
-    struct task_spec spec = { .kind = task_kind_find("steal"),
-                              .name = item->name,
-                              .params = item->params,
-                              .labels = labels,
-                              .set = q->set,
-                              .file_key = "init",
-                              .trial = b->encoders[q->victim].trial < 0 ? 0 : b->encoders[q->victim].trial,
-                              .seeded = true,
-                              .n_inputs = 1,
-                              .inputs = { { "answers", q->task } },
-                              .node = item->node };
+    struct task_draft draft = { .kind = task_kind_find("steal"),
+                                .name = item->name,
+                                .params = item->params,
+                                .labels = labels,
+                                .set = q->set,
+                                .file_key = "init",
+                                .trial = b->encoders[q->victim].trial < 0 ? 0 : b->encoders[q->victim].trial,
+                                .seeded = true,
+                                .n_inputs = 1,
+                                .inputs = { { "answers", q->task } },
+                                .node = item->node };
     item->params = NULL;
-    if (graph_add(b, &spec, &task, &fresh) != 0)
+    if (graph_add(b, &draft, &task, &fresh) != 0)
         return -1;
     if (!fresh)
         return 0; /* two blocks ask for the same theft */

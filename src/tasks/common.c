@@ -157,7 +157,7 @@ static void report_training(void *arg, const struct train_progress *t)
 
 /* Not nn's: what a seed of -1 becomes is the plan's to say. Read by task_integer. */
 static const struct option seed_options[] = {
-    { "seed", OPTION_INT, 0, "-1", -1, 4294967295.0, NULL, NULL,
+    { "seed", OPTION_INT, 0, "-1", -1, OPTION_SEED_MAX, NULL, NULL,
       "of initialisation, order and augmentation; -1: derived from the campaign's" },
     OPTION_END,
 };

@@ -49,8 +49,8 @@ int task_encoder_result(const struct task_context *ctx, const struct train_resul
  * take what another task was promised; the task has it all at its first report. */
 int task_reserve(struct task_context *ctx, size_t bytes, struct err *err);
 
-/* The same for a task that takes its memory and gives it back again and again: it is not
- * kept for it meanwhile. */
+/* The same for a task that takes memory and gives it back several times: other tasks may take
+ * the memory between two of its turns. */
 int task_await(struct task_context *ctx, size_t bytes, struct err *err);
 
 /* Reports a fraction; usable as the callback of encoder_embed (arg: the context). */
@@ -59,9 +59,6 @@ void task_report_fraction(void *ctx, double fraction);
 /* Estimated seconds: one image forward through the encoder that `block`
  * describes, at this input size. */
 double task_forward_seconds(const cJSON *block, int size);
-
-/* Length of that encoder's representations. */
-int task_encoder_dim(const cJSON *block);
 
 /* Fills the extent of a task that makes the encoder that `block` describes. */
 void task_encoder_extent(const cJSON *block, int size, struct task_extent *out);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "conf/json.h"
+#include "nn/nn.h"
 #include "tasks/common.h"
 
 /* Small convolutions in fp32; with fewer channels than a vector has lanes they cost
@@ -28,17 +29,9 @@ static int layers_of(const cJSON *block)
     return sscanf(json_text(block, "arch", "resnet18"), "resnet%d", &layers) == 1 && layers >= 3 ? layers : 18;
 }
 
-/* Bottleneck blocks have representations four times as long; resnet8 lacks the last stage. */
 static bool has_bottlenecks(int layers)
 {
     return layers == 26 || layers >= 50;
-}
-
-int task_encoder_dim(const cJSON *block)
-{
-    int layers = layers_of(block);
-    int last = (int)lround((layers == 8 ? 256 : 512) * json_number(block, "width", 1));
-    return has_bottlenecks(layers) ? 4 * last : last;
 }
 
 /* In a ResNet every 3x3 convolution costs about the same: 64 x 64 x 9 products at
@@ -70,7 +63,7 @@ double task_array_seconds(int64_t rows, int64_t columns)
 
 void task_encoder_extent(const cJSON *block, int size, struct task_extent *out)
 {
-    out->dim = task_encoder_dim(block);
+    out->dim = encoder_dim_of(block);
     out->size = size;
     out->image_seconds = task_forward_seconds(block, size);
 }

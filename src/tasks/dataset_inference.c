@@ -18,7 +18,7 @@ struct own_options {
 static const struct option own_options[] = {
     { "statistics", OPTION_STRINGS, offsetof(struct own_options, statistics), "gap,learned", 0, 0, statistic_names,
       NULL, "test statistics, each with a row of its own" },
-    { "seed", OPTION_INT, offsetof(struct own_options, seed), "-1", -1, 9007199254740000.0, NULL, NULL,
+    { "seed", OPTION_INT, offsetof(struct own_options, seed), "-1", -1, OPTION_INT_MAX, NULL, NULL,
       "first seed of the splits and of the mixtures' starts; -1: derived from the campaign's and the trial, the same "
       "for all encoders" },
     { "seeds", OPTION_INT, offsetof(struct own_options, seeds), "1", 1, 1000, NULL, NULL,

@@ -31,7 +31,7 @@ static const struct option query_options[] = {
     { "augment", OPTION_CHOICE, offsetof(struct query_options, augment), "none", 0, 0, augment_names, NULL,
       "augmentation of the queries; its options go beside it" },
     { "batch", OPTION_INT, offsetof(struct query_options, batch), "256", 1, 65536, NULL, "images", "images at a time" },
-    { "seed", OPTION_INT, offsetof(struct query_options, seed), "-1", -1, 4294967295.0, NULL, NULL,
+    { "seed", OPTION_INT, offsetof(struct query_options, seed), "-1", -1, OPTION_SEED_MAX, NULL, NULL,
       "choice of the images and their views; -1: derived from the campaign's" },
     OPTION_END,
 };

@@ -17,7 +17,7 @@ struct similarity_options {
 static const struct option similarity_options[] = {
     { "sample", OPTION_INT, offsetof(struct similarity_options, sample), "20000", 2, 1000000, NULL, "images",
       "at most this many of the victim's training images, chosen by the seed" },
-    { "seed", OPTION_INT, offsetof(struct similarity_options, seed), "-1", -1, 4294967295.0, NULL, NULL,
+    { "seed", OPTION_INT, offsetof(struct similarity_options, seed), "-1", -1, OPTION_SEED_MAX, NULL, NULL,
       "of the sample and of the obfuscations; -1: derived from the campaign's and the trial, the same for all "
       "encoders" },
     { "obfuscations", OPTION_STRINGS, offsetof(struct similarity_options, obfuscations), "none,shuffle,pad,transform",

@@ -99,11 +99,11 @@ struct task_kind {
      * block NULL: those that always apply. Names that are unknown are no error here.
      * Returns their number or -1. NULL: just `options`. */
     int (*tables)(const cJSON *block, const struct option **tables, int max, struct err *err);
-    /* Contradictions that no single option has. May be asked several times, the more
-     * is known. NULL: there are none. */
+    /* Finds contradictions between options that are each valid. The plan calls it again when more
+     * of the facts is known. NULL: no such contradictions exist. */
     void (*check)(const struct task_facts *, const struct complaints *);
-    /* Where an option belongs that is in none of the tables, as a sentence; NULL: it
-     * is just unknown. A NULL function: so are all. */
+    /* A sentence that says where an option belongs which is in none of the tables; NULL for an
+     * option that no table has. A kind without the function knows no such option. */
     const char *(*elsewhere)(const char *option);
     const struct task_need *needs; /* NULL: not an evaluation kind */
     bool needs_device;             /* ctx->device is opened before run */

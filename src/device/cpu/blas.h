@@ -5,7 +5,12 @@
  * is not linked but loaded, and loaded again with OPENBLAS_CORETYPE where it chose
  * kernels that are older than the processor's vector units. A user's own
  * OPENBLAS_CORETYPE is obeyed. Nothing that dinf is linked to may be linked to
- * OpenBLAS: it would be loaded before, with the wrong kernels. */
+ * OpenBLAS: it would be loaded before, with the wrong kernels.
+ *
+ * No other library makes this mistake: oneDNN (onednn_vectors) and the C library ask the processor
+ * for features and look at no table of models, and so does OpenSSL, whose SHA-256 looks at the vendor
+ * only to choose between two codes of about the same speed. `dinf --version` and `dinf list devices` say
+ * what oneDNN and OpenBLAS have chosen; every result holds it, too. */
 #ifndef DINF_DEVICE_BLAS_H
 #define DINF_DEVICE_BLAS_H
 
