@@ -16,7 +16,7 @@ TOKEN = re.compile(
     re.X | re.S)
 # What is said, and what is given back at the end: neither is a matter of these tests.
 SILENT = re.compile(r"err_set|err_errno|err_prefix|log_(line|info|warn|error|set_name)|(static_|_Static_)?assert|"
-                    r"f?printf|perror|\w*(free|close|destroy|release|Free|Destroy|Delete)")
+                    r"f?printf|perror|\w*(free|fini|close|destroy|release|Free|Destroy|Delete)")
 TYPES = set("struct enum union const static int char double float bool size_t ssize_t void unsigned long short FILE "
             "signed extern inline typedef goto return case default".split())
 CONTROL = set("if for while switch return sizeof do else case".split())

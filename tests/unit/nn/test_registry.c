@@ -173,6 +173,37 @@ static void test_dimensions(void **state)
     device_close(dev);
 }
 
+/* Depth is what the name says (the layers of a ResNet with its classifier), blocks a stage what the help says. */
+static void test_depths(void **state)
+{
+    (void)state;
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    for (int a = 0; arch_kinds[a] != NULL; a++) {
+        const struct nn_row *row = &arch_kinds[a]->row;
+        struct encoder_config config = { .stem = "cifar", .width = 0.015625 };
+        snprintf(config.arch, sizeof config.arch, "%s", row->name);
+        struct network *net = network_build(dev, &config, 0, &the_err);
+        made(net);
+        int depth = 1, blocks[5] = { 0 };
+        for (int i = 0; i < net->n_parameters; i++) {
+            const struct parameter *p = &net->parameters[i];
+            int stage;
+            char part[PARAMETER_NAME];
+            depth += p->rank == 4 && strstr(p->name, "downsample") == NULL;
+            if (sscanf(p->name, "layer%d.%*d.%95s", &stage, part) == 2 && strcmp(part, "conv1.weight") == 0)
+                blocks[stage]++;
+        }
+        char name[32], help[64];
+        snprintf(name, sizeof name, "resnet%d", depth);
+        assert_string_equal(row->name, name);
+        snprintf(help, sizeof help, " %d-%d-%d-%d", blocks[1], blocks[2], blocks[3], blocks[4]);
+        assert_true(ends_with(row->help, blocks[4] > 0 ? help : "three stages of one basic block"));
+        network_destroy(net);
+    }
+    device_close(dev);
+}
+
 /* torchvision's resnet18 and resnet50 without classifier: 11,689,512 - 513,000 and
  * 25,557,032 - 2,049,000 parameters. */
 static void test_parameter_counts(void **state)
@@ -294,6 +325,7 @@ int main(void)
                                         cmocka_unit_test(test_schedule),
                                         cmocka_unit_test(test_parameter_counts),
                                         cmocka_unit_test(test_initial_weights),
+                                        cmocka_unit_test(test_depths),
                                         cmocka_unit_test(test_contradictions),
                                         cmocka_unit_test(test_dimensions),
                                         cmocka_unit_test(test_refused_trainings) };

@@ -158,6 +158,26 @@ static void torn_lines(void **state)
     plan_destroy(p);
 }
 
+/* A second attempt begins at nothing: what is running has no duration yet. */
+static void running_again(void **state)
+{
+    (void)state;
+    struct err err;
+    struct plan *p = three();
+    char text[1024];
+    snprintf(text, sizeof text,
+             "%s{\"t\":2,\"event\":\"start\",\"id\":\"" ID0 "\",\"attempt\":1,\"rank\":1}\n"
+             "{\"t\":9,\"event\":\"failed\",\"id\":\"" ID0
+             "\",\"attempt\":1,\"rank\":1,\"seconds\":7,\"error\":\"x\"}\n"
+             "{\"t\":10,\"event\":\"start\",\"id\":\"" ID0 "\",\"attempt\":2,\"rank\":3}\n",
+             begun);
+    put(text);
+    assert_int_equal(journal_replay(path, p, NULL, NULL, NULL, &err), 0);
+    const struct plan_task *t = &p->tasks[0];
+    assert_true(t->state == TASK_RUNNING && t->attempts == 2 && t->rank == 3 && t->start == 10 && t->seconds == 0);
+    plan_destroy(p);
+}
+
 /* Whatever stands between them, the lines that are whole count, and the digests are in them. */
 static void damaged_lines(void **state)
 {
@@ -240,8 +260,9 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(round_trip), cmocka_unit_test(interrupted_and_failed),
-                                        cmocka_unit_test(torn_lines), cmocka_unit_test(damaged_lines),
-                                        cmocka_unit_test(no_journal), cmocka_unit_test(plan_file) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(round_trip),    cmocka_unit_test(interrupted_and_failed),
+                                        cmocka_unit_test(torn_lines),    cmocka_unit_test(running_again),
+                                        cmocka_unit_test(damaged_lines), cmocka_unit_test(no_journal),
+                                        cmocka_unit_test(plan_file) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
