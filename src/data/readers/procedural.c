@@ -29,7 +29,7 @@ static int read_images(const void *in, const int64_t *wanted, int64_t n, struct 
     }
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < out->n; i++) {
-        uint32_t index = (uint32_t)(o->begin + (wanted ? wanted[i] : i));
+        uint32_t index = (uint32_t)(o->begin + (wanted != NULL ? wanted[i] : i));
         procedural_render(o, index, out->pixels + i * PROCEDURAL_PIXELS);
         out->labels[i] = procedural_label(o, index);
     }

@@ -241,8 +241,9 @@ int cpu_batch_norm_backward(struct batch_norm *bn, const void *x_act, const void
                 memcpy(mean, save_mean + k * bn->block, (size_t)channels_of(bn, k) * sizeof *mean);
                 for (int i = first; i < last; i++) {
                     const size_t at = plane(bn, i, k);
-                    bn->kernels->add_products(bn->area, x + at, d->relu ? y + at : NULL, dy + at, dy2 ? dy2 + at : NULL,
-                                              mean, d->add ? dresidual + at : NULL, mine.first, mine.second);
+                    bn->kernels->add_products(bn->area, x + at, d->relu ? y + at : NULL, dy + at,
+                                              dy2 != NULL ? dy2 + at : NULL, mean, d->add ? dresidual + at : NULL,
+                                              mine.first, mine.second);
                 }
                 bn->partials[(size_t)k * bn->threads + t] = mine;
             }
@@ -268,7 +269,7 @@ int cpu_batch_norm_backward(struct batch_norm *bn, const void *x_act, const void
                         bn->kernels->input_gradient(bn->area, x + at, NULL, dresidual + at, NULL, &constants, dx + at);
                     else
                         bn->kernels->input_gradient(bn->area, x + at, d->relu ? y + at : NULL, dy + at,
-                                                    dy2 ? dy2 + at : NULL, &constants, dx + at);
+                                                    dy2 != NULL ? dy2 + at : NULL, &constants, dx + at);
                 }
             }
         }

@@ -127,8 +127,8 @@ static inline __attribute__((always_inline)) void BLOCKED(input_gradient_as)(int
 #pragma omp simd
         for (int l = 0; l < BLOCK; l++) {
             size_t j = (size_t)p * BLOCK + l;
-            float g = dy2 ? dy[j] + dy2[j] : dy[j];
-            if (y)
+            float g = dy2 != NULL ? dy[j] + dy2[j] : dy[j];
+            if (y != NULL)
                 g = kernel_relu_backward(y[j], g);
             dx[j] = kernel_batch_norm_backward(g, x[j], own.mean[l], own.scale[l], own.slope[l], own.offset[l]);
         }

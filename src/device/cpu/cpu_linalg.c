@@ -208,7 +208,7 @@ static int cpu_nearest_rows(struct device *dev, int64_t n, int d, const double *
                 nearest_update(&best[i], best[t * n + i].distance, best[t * n + i].index);
             bool found = best[i].index != INT64_MAX;
             distance[i] = found ? square_distance(d, x + i * d, x + best[i].index * d) : NAN;
-            if (index)
+            if (index != NULL)
                 index[i] = found ? best[i].index : i;
         }
     }

@@ -161,8 +161,8 @@ int cpu_gmm_diag_pass(struct device *dev, int64_t n, int d, int k, const double 
         for (int64_t b = 0; b < blocks; b++) {
             int64_t first = b * rows;
             block_pass((int)(n - first < rows ? n - first : rows), d, k, x + first * d, linear, curve, offset,
-                       squares + me * rows * d, resps + me * rows * k, loglik + first, count ? counts + me * k : NULL,
-                       sums + (size_t)me * 2 * kd);
+                       squares + me * rows * d, resps + me * rows * k, loglik + first,
+                       count != NULL ? counts + me * k : NULL, sums + (size_t)me * 2 * kd);
         }
     }
     cpu_blas_end(dev);

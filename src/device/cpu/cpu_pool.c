@@ -37,6 +37,7 @@ static void max_plane(int b, int h, int w, const float *x, float *y, int32_t *wh
                 for (int iy = y0; iy <= y1; iy++)
                     for (int ix = x0; ix <= x1; ix++) {
                         const lanes value = *(const lanes *)(x + (size_t)(iy * w + ix) * b + part);
+                        /* not a number wins, too. NOLINTNEXTLINE(misc-redundant-expression) */
                         const masks better = (masks)(value > best) | (masks)(value != value);
                         best = (lanes)(((masks)value & better) | ((masks)best & ~better));
                         at = (better & (iy * w + ix)) | (at & ~better);
@@ -106,7 +107,7 @@ int cpu_max_pool_backward(struct device *dev, int n, int c, int h, int w, const 
         memset(plane, 0, in * sizeof *plane);
         for (size_t j = 0; j < out; j++) {
             size_t p = i * out + j;
-            plane[(size_t)where[p] * b + j % b] += dy[p] + (dy2 ? dy2[p] : 0);
+            plane[(size_t)where[p] * b + j % b] += dy[p] + (dy2 != NULL ? dy2[p] : 0);
         }
     }
     return 0;

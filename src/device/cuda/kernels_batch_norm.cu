@@ -177,10 +177,11 @@ static __global__ void apply(size_t rows, int c, const void *x, const void *resi
     if (column >= c)
         return;
     const group<S::V> m = parameters<S::V>(mean, column), shift = parameters<S::V>(beta, column);
-    const group<S::V> deviation = parameters<S::V>(invstd ? invstd : variance, column);
+    const group<S::V> deviation = parameters<S::V>(invstd != nullptr ? invstd : variance, column);
     group<S::V> scale = parameters<S::V>(gamma, column);
     for (int l = 0; l < S::V; l++)
-        scale.v[l] = invstd ? scale.v[l] * deviation.v[l] : (float)(scale.v[l] / sqrt(deviation.v[l] + epsilon));
+        scale.v[l] =
+            invstd != nullptr ? scale.v[l] * deviation.v[l] : (float)(scale.v[l] / sqrt(deviation.v[l] + epsilon));
     for (size_t row = blockIdx.y * blockDim.y + threadIdx.y; row < rows; row += (size_t)gridDim.y * blockDim.y) {
         const size_t at = row * c + column;
         const packet<S> in = fetch<S>(x, at);
@@ -222,7 +223,7 @@ template <class S> static inline __device__ row_packets<S> fetch_row(const struc
     in.dy = fetch<S>(o.dy, at);
     if (o.side == OUTPUT)
         in.y = fetch<S>(o.y, at);
-    if (o.dy2)
+    if (o.dy2 != nullptr)
         in.dy2 = fetch<S>(o.dy2, at);
     return in;
 }
@@ -251,7 +252,7 @@ static inline __device__ group<S::V> gradient(const struct operands &o, const ch
                                               const row_packets<S> &in, const group<S::V> &x)
 {
     group<S::V> g = widen<S>(in.dy);
-    if (o.dy2) {
+    if (o.dy2 != nullptr) {
         const group<S::V> more = widen<S>(in.dy2);
         for (int l = 0; l < S::V; l++)
             g.v[l] += more.v[l];

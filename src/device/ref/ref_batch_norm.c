@@ -122,14 +122,14 @@ int ref_batch_norm_backward(struct batch_norm *bn, const void *x_act, const void
         for (int i = 0; i < d->n; i++)
             for (int p = 0; p < d->h * d->w; p++) {
                 size_t j = at(d, i, c, p);
-                double g = d->relu && y[j] <= 0 ? 0 : (double)dy[j] + (dy2 ? dy2[j] : 0);
+                double g = d->relu && y[j] <= 0 ? 0 : (double)dy[j] + (dy2 != NULL ? dy2[j] : 0);
                 sum += g;
                 product += g * (x[j] - mean) * invstd;
             }
         for (int i = 0; i < d->n; i++)
             for (int p = 0; p < d->h * d->w; p++) {
                 size_t j = at(d, i, c, p);
-                double g = d->relu && y[j] <= 0 ? 0 : (double)dy[j] + (dy2 ? dy2[j] : 0);
+                double g = d->relu && y[j] <= 0 ? 0 : (double)dy[j] + (dy2 != NULL ? dy2[j] : 0);
                 double normalised = (x[j] - mean) * invstd;
                 if (d->add)
                     dresidual[j] = (float)g;
