@@ -163,7 +163,7 @@ for release; do
     [ -s "$root/tmp/tiny/results.h5" ] || fail "no results.h5"
     loaded >"$work/libraries"
     [ "$(awk '{ n += $1 } END { print n }' "$work/libraries")" -gt 3000 ] || fail "the loader's account is not whole"
-    for library in libc.so libmpi.so mca_btl_tcp mca_pmix_ext3x pmix_mca; do
+    for library in libc.so libmpi.so libopenblas.so mca_btl_tcp mca_pmix_ext3x pmix_mca; do
         grep -q "$place/$version/lib/.*/$library" "$work/libraries" || fail "$library: not loaded"
     done
     awk -v bundle="$place/$version/" '{ $1 = ""; sub(/^ /, "") } index($0, bundle) != 1' "$work/libraries" |
