@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "cli/audit.h"
-#include "cli/table.h"
+#include "cli/merge.h"
 #include "store/matrix_file.h"
 
 #define OPTION(name, type, preset, min, max, choices, help)                                                            \

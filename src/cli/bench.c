@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 #include "cli/help.h"
 #include "cli/json.h"
-#include "cli/table.h"
+#include "cli/merge.h"
 #include "device/augment_body.h"
 #include "device/device.h"
 #include "nn/nn.h"

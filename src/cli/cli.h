@@ -45,4 +45,7 @@ int cli_parse_given(int argc, char **argv, const char *usage, const char *help, 
 int cli_check_unused(const struct option *table, const bool *given, const char *const *names, const char *why,
                      struct err *err);
 
+/* 0 means all processors that this process may run on, or that its control group grants. */
+int cli_threads(int64_t wanted);
+
 #endif

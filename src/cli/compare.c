@@ -7,7 +7,6 @@
 #include "cli/cli.h"
 #include "cli/inputs.h"
 #include "cli/json.h"
-#include "cli/table.h"
 #include "device/device.h"
 #include "stats/similarity.h"
 #include "store/matrix_file.h"

@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/embed_images.h"
-#include "cli/table.h"
 #include "data/dataset.h"
 #include "device/device.h"
 #include "nn/embed_plain.h"

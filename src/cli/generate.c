@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
-#include "cli/table.h"
+#include "cli/merge.h"
 #include "data/procedural/procedural.h"
 
 struct generate_options {

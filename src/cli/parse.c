@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "base/processors.h"
 #include "cli/help.h"
-#include "cli/table.h"
+#include "cli/merge.h"
 
 int cli_error(const struct err *err)
 {
@@ -108,4 +109,13 @@ int cli_parse_given(int argc, char **argv, const char *usage, const char *help, 
     }
     *n_operands = n;
     return check_required(table, given, err);
+}
+
+int cli_threads(int64_t wanted)
+{
+    cpu_set_t set;
+    if (wanted > 0)
+        return (int)wanted;
+    processors_allowed(&set);
+    return processors_count(&set);
 }

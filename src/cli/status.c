@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "coord/frame.h"
+#include "coord/screen.h"
 #include "coord/lock.h"
 #include "coord/outline.h"
 #include "coord/rundir.h"
@@ -153,7 +153,7 @@ static void print_life(const struct view *v)
 static void print_text(const struct view *v, bool all)
 {
     char text[16384];
-    frame_render(&v->snapshot, 80, 60, text, sizeof text);
+    screen_render(&v->snapshot, 80, 60, text, sizeof text);
     fputs(text, stdout);
     print_life(v);
     print_failures(v->plan, all);

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "coord/frame.h"
+#include "coord/screen.h"
 
 enum { FEW_TASKS = 200, MANY_FAILURES = 50 };
 
@@ -155,7 +155,7 @@ static void redraw(struct progress *p, const struct snapshot *s)
     erase(p);
     /* one column less: a line that fills the last one wraps on some terminals;
      * one row less: the cursor stands below the block */
-    p->drawn = frame_render(s, columns - 1, rows - 1, p->block, sizeof p->block);
+    p->drawn = screen_render(s, columns - 1, rows - 1, p->block, sizeof p->block);
     put(p->block, strlen(p->block));
 }
 
@@ -168,7 +168,7 @@ void progress_update(struct progress *p, const struct snapshot *s)
     if (clock_monotonic() < p->next_summary)
         return;
     char line[256];
-    frame_summary(s, line, sizeof line);
+    screen_summary(s, line, sizeof line);
     log_info("%s", line);
     /* a day's run should not fill a log: 30 s, and later every tenth of the time */
     double tenth = s->elapsed / 10;

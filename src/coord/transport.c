@@ -25,7 +25,7 @@ struct transport {
     struct crowd crowd;
     pid_t launcher; /* 0: none: one rank, and MPI is not started */
     struct outgoing *outgoing;
-    int n_outgoing, room;
+    int n_outgoing, capacity;
 };
 
 struct transport *transport_open(int *argc, char ***argv, struct err *err)
@@ -108,13 +108,13 @@ int transport_send(struct transport *t, int to, const struct message *m, const c
     if (t->launcher == 0)
         return err_set(err, "there is no rank %d: this one runs alone", to);
     finish_sends(t);
-    if (t->n_outgoing == t->room) {
-        int room = t->room ? 2 * t->room : 16;
-        struct outgoing *grown = mem_grow(t->outgoing, (size_t)t->room, (size_t)room, sizeof *grown, err);
+    if (t->n_outgoing == t->capacity) {
+        int capacity = t->capacity ? 2 * t->capacity : 16;
+        struct outgoing *grown = mem_grow(t->outgoing, (size_t)t->capacity, (size_t)capacity, sizeof *grown, err);
         if (grown == NULL)
             return -1;
         t->outgoing = grown;
-        t->room = room;
+        t->capacity = capacity;
     }
     struct outgoing *o = &t->outgoing[t->n_outgoing];
     if (bytes > (size_t)INT32_MAX)

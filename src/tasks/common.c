@@ -8,7 +8,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "conf/json.h"
-#include "tasks/room.h"
+#include "tasks/gpu_share.h"
 
 int task_input_path(const struct task_context *ctx, const char *role, const char *suffix, char out[PATH_MAX],
                     struct err *err)
@@ -115,20 +115,20 @@ static int known_memory(void *arg, size_t *bytes, struct err *err)
 
 int task_reserve(struct task_context *ctx, size_t bytes, struct err *err)
 {
-    return room_reserve(ctx, ctx->room, known_memory, &bytes, err);
+    return gpu_share_reserve(ctx, ctx->gpu_share, known_memory, &bytes, err);
 }
 
 int task_await(struct task_context *ctx, size_t bytes, struct err *err)
 {
     int rc = task_reserve(ctx, bytes, err);
-    room_settled(ctx->room);
+    gpu_share_settled(ctx->gpu_share);
     return rc;
 }
 
 void task_report_fraction(void *arg, double fraction)
 {
     const struct task_context *ctx = arg;
-    room_settled(ctx->room);
+    gpu_share_settled(ctx->gpu_share);
     struct task_progress p = { .fraction = fraction, .loss = NAN, .rate = NAN, .unit = "images" };
     if (ctx->progress != NULL)
         ctx->progress(ctx, &p);
@@ -144,7 +144,7 @@ static int training_memory(void *arg, size_t *bytes, struct err *err)
 static void report_training(void *arg, const struct train_progress *t)
 {
     const struct task_context *ctx = arg;
-    room_settled(ctx->room); /* a step has run: all memory is there */
+    gpu_share_settled(ctx->gpu_share); /* a step has run: all memory is there */
     struct task_progress p = { .fraction = t->steps > 0 ? (double)t->step / (double)t->steps : 0,
                                .loss = t->loss,
                                .rate = t->images_per_second,
@@ -184,7 +184,7 @@ int task_train(struct task_context *ctx, struct train_request *request, struct e
     request->provenance = ctx->provenance;
     request->progress = report_training;
     request->arg = ctx;
-    int rc = room_reserve(ctx, ctx->room, training_memory, request, err);
+    int rc = gpu_share_reserve(ctx, ctx->gpu_share, training_memory, request, err);
     if (rc != 0)
         return rc;
     struct train_result trained = { 0 };

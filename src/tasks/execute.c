@@ -8,7 +8,7 @@
 #include "device/device.h"
 #include "tasks/files.h"
 #include "tasks/provenance.h"
-#include "tasks/room.h"
+#include "tasks/gpu_share.h"
 
 static int check_file(const char *path, const char *planned, const char *what, struct err *err)
 {
@@ -56,7 +56,7 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
     int rc = -1;
     struct device *dev = NULL;
     cJSON *provenance = NULL;
-    struct room room = { -1, -1, -1 };
+    struct gpu_share share = { -1, -1, -1 };
     char result[PATH_MAX], folder[PATH_MAX], choices[PATH_MAX];
     if (task_path(ctx->dir, ctx->id, ".h5", result, err) != 0 ||
         fs_path(folder, sizeof folder, err, "%s/tasks", ctx->dir) != 0 ||
@@ -82,12 +82,12 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
     if (provenance == NULL)
         goto out;
     ctx->device = dev;
-    ctx->room = &room;
+    ctx->gpu_share = &share;
     ctx->provenance = provenance;
-    rc = dev == NULL ? 0 : room_enter(ctx, &room, err);
+    rc = dev == NULL ? 0 : gpu_share_enter(ctx, &share, err);
     if (rc == 0)
         rc = kind->run(ctx, err);
-    ctx->room = NULL;
+    ctx->gpu_share = NULL;
     ctx->device = NULL;
     ctx->provenance = NULL;
     if (rc == 0 && !fs_exists(result))
@@ -101,6 +101,6 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
 out:
     cJSON_Delete(provenance);
     device_close(dev);
-    room_leave(&room);
+    gpu_share_leave(&share);
     return rc;
 }

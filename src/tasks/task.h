@@ -19,7 +19,7 @@ enum { TASK_ID = 33 }; /* 32 hexadecimal digits and NUL */
 enum { TASK_INPUTS_MAX = 8 };
 
 struct device;
-struct room;
+struct gpu_share;
 
 struct task_progress {
     double fraction;  /* 0 .. 1 */
@@ -46,10 +46,10 @@ struct task_context {
     int n_inputs;
     char work[PATH_MAX]; /* this task's own folder; survives failed attempts, removed when done */
     struct device *device;
-    struct room *room;       /* on the device, if that is shared: room.h */
-    int attempt;             /* from 1 */
-    int sharing;             /* tasks at a time on a GPU; 0: any number */
-    const cJSON *provenance; /* goes into every file */
+    struct gpu_share *gpu_share; /* of the device, if others work on it, too: gpu_share.h */
+    int attempt;                 /* from 1 */
+    int sharing;                 /* tasks at a time on a GPU; 0: any number */
+    const cJSON *provenance;     /* goes into every file */
     void (*progress)(const struct task_context *, const struct task_progress *);
 };
 

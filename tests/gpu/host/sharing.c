@@ -17,7 +17,7 @@
 #include "nn/trainer.h"
 #include "stats/gmm.h"
 #include "stats/similarity.h"
-#include "tasks/room.h"
+#include "tasks/gpu_share.h"
 
 static struct err err;
 
@@ -172,12 +172,12 @@ static int child(bool stop, int sharing, size_t bytes)
 {
     struct device *dev = device_open("cuda", 1, &err);
     struct task_context ctx = context(dev, sharing);
-    struct room room;
+    struct gpu_share share;
     if (stop)
         stop_request();
-    int rc = room_enter(&ctx, &room, &err);
+    int rc = gpu_share_enter(&ctx, &share, &err);
     if (rc == 0)
-        rc = room_reserve(&ctx, &room, constant, &bytes, &err);
+        rc = gpu_share_reserve(&ctx, &share, constant, &bytes, &err);
     device_close(dev);
     return rc == 0 ? 0 : rc == STOPPED ? EXIT_STOPPED : 1;
 }
@@ -190,16 +190,16 @@ static void test_turns(void **state)
     struct device *dev = device_open("cuda", 1, &err);
     assert_non_null(dev);
     struct task_context ctx = context(dev, 1);
-    struct room mine;
+    struct gpu_share mine;
     size_t bytes = 1 << 20, all = (size_t)384 << 20; /* all: with what a process takes anyway */
-    assert_int_equal(room_enter(&ctx, &mine, &err), 0);
-    assert_int_equal(room_reserve(&ctx, &mine, constant, &bytes, &err), 0);
+    assert_int_equal(gpu_share_enter(&ctx, &mine, &err), 0);
+    assert_int_equal(gpu_share_reserve(&ctx, &mine, constant, &bytes, &err), 0);
     assert_int_equal(another(2, true, bytes), EXIT_STOPPED); /* a place, but memory is being allocated */
-    room_settled(&mine);
+    gpu_share_settled(&mine);
     assert_int_equal(another(1, true, bytes), EXIT_STOPPED);
     assert_int_equal(another(2, false, bytes), 0);
     assert_int_equal(another(2, true, all), EXIT_STOPPED); /* the device has so much, but never all of it free */
-    room_leave(&mine);
+    gpu_share_leave(&mine);
     assert_int_equal(another(1, false, bytes), 0);
     assert_int_equal(another(1, false, all), 0); /* alone it may try */
     device_close(dev);
@@ -210,11 +210,11 @@ static void test_too_much(void **state)
     (void)state;
     struct device *dev = device_open("cuda", 1, &err);
     struct task_context ctx = context(dev, 0);
-    struct room room;
+    struct gpu_share share;
     size_t bytes = (size_t)5 << 30;
-    assert_int_equal(room_enter(&ctx, &room, &err), 0);
-    assert_int_equal(room_reserve(&ctx, &room, constant, &bytes, &err), -1);
-    room_leave(&room);
+    assert_int_equal(gpu_share_enter(&ctx, &share, &err), 0);
+    assert_int_equal(gpu_share_reserve(&ctx, &share, constant, &bytes, &err), -1);
+    gpu_share_leave(&share);
     assert_non_null(strstr(err.text, "needs about 5120 MiB of GPU memory, the GPU has 1024 MiB"));
     device_close(dev);
 }

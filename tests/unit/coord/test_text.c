@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "coord/frame.h"
+#include "coord/screen.h"
 #include "coord/snapshot.h"
 #include "coord/spec.h"
 
@@ -204,7 +204,7 @@ static void frames_fit(void **state)
         for (int rows = 1; rows <= 40; rows += 3)
             for (size_t k = 0; k < sizeof n_workers / sizeof n_workers[0]; k++) {
                 struct snapshot s = example(workers, n_workers[k]);
-                int lines = frame_render(&s, columns, rows, out, sizeof out), seen = 0;
+                int lines = screen_render(&s, columns, rows, out, sizeof out), seen = 0;
                 assert_true(lines <= rows);
                 for (char *line = out; *line != '\0'; seen++) {
                     char *end = strchr(line, '\n');
@@ -225,17 +225,17 @@ static void frames_say(void **state)
     struct snapshot_worker workers[9];
     char out[4096];
     struct snapshot s = example(workers, 9);
-    assert_int_equal(frame_render(&s, 100, 6, out, sizeof out), 6);
+    assert_int_equal(screen_render(&s, 100, 6, out, sizeof out), 6);
     assert_non_null(strstr(out, " 47%"));
     assert_non_null(strstr(out, "12 of 40 done, 1 failed, 0 skipped, 9 running, 20 remaining, 3 min 10 s left"));
     assert_non_null(strstr(out, "epoch 2/150  loss 3.25  640 images/s"));
     assert_non_null(strstr(out, "and 6 more workers"));
     s.fraction = 0.9999; /* 100 only when it is over */
-    frame_render(&s, 100, 6, out, sizeof out);
+    screen_render(&s, 100, 6, out, sizeof out);
     assert_non_null(strstr(out, " 99%"));
     s.left = NAN;
     s.fraction = NAN;
-    frame_render(&s, 80, 24, out, sizeof out);
+    screen_render(&s, 80, 24, out, sizeof out);
     assert_null(strstr(out, "nan"));
 }
 
@@ -253,7 +253,7 @@ static void frames_keep_numbers(void **state)
         snprintf(workers[i].report.unit, sizeof workers[i].report.unit, "images");
     }
     for (int columns = 79; columns <= 80; columns++) {
-        frame_render(&s, columns, 24, out, sizeof out);
+        screen_render(&s, columns, 24, out, sizeof out);
         assert_non_null(strstr(out, " 62%  epoch 98/1000   loss 0.04321  61.3 images/s\n"));
         assert_non_null(strstr(out, " 62%  epoch 99/1000   loss 0.04321  12626 images/s\n"));
         assert_non_null(strstr(out, " 62%  epoch 100/1000  loss 0.04321  12626 images/s\n"));
@@ -261,7 +261,7 @@ static void frames_keep_numbers(void **state)
         assert_non_null(
             strstr(out, columns == 79 ? " 1001  steal:..rs.1 (try 2)   62%" : " 1001  steal:..ers.1 (try 2)   62%"));
     }
-    frame_render(&s, 200, 24, out, sizeof out); /* with room enough nothing is cut */
+    screen_render(&s, 200, 24, out, sizeof out); /* with room enough nothing is cut */
     assert_non_null(strstr(out, "  steal:victim.\xc3\xbc"
                                 "berlang.half.members.1 (try 2)  [####..]  62%  epoch"));
     assert_non_null(strstr(out, "12626 images/s  1 min 01 s\n"));

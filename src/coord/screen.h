@@ -1,6 +1,6 @@
 /* A snapshot as lines of text that fit a terminal. */
-#ifndef DINF_COORD_FRAME_H
-#define DINF_COORD_FRAME_H
+#ifndef DINF_COORD_SCREEN_H
+#define DINF_COORD_SCREEN_H
 
 #include <stddef.h>
 
@@ -11,9 +11,9 @@
  * 80 columns with its percentage, epoch, loss and rate: names are shortened);
  * where workers do not fit, a line says how many more there are. Returns the
  * number of lines. */
-int frame_render(const struct snapshot *s, int columns, int rows, char *out, size_t size);
+int screen_render(const struct snapshot *s, int columns, int rows, char *out, size_t size);
 
 /* The counts and the time left on one line, without a newline. */
-void frame_summary(const struct snapshot *s, char *out, size_t size);
+void screen_summary(const struct snapshot *s, char *out, size_t size);
 
 #endif

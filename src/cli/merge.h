@@ -1,6 +1,6 @@
 /* Option tables of commands that build on a module's table. */
-#ifndef DINF_CLI_TABLE_H
-#define DINF_CLI_TABLE_H
+#ifndef DINF_CLI_MERGE_H
+#define DINF_CLI_MERGE_H
 
 #include "conf/option.h"
 
@@ -8,8 +8,5 @@ enum { MERGED_OPTIONS = 128 };
 
 /* The rows of both tables, the end mark included; both describe one struct. */
 void options_merge(const struct option *first, const struct option *second, struct option out[MERGED_OPTIONS]);
-
-/* 0 means all processors this process may run on. */
-int cli_threads(int64_t wanted);
 
 #endif

@@ -1,8 +1,7 @@
-/* Option tables put together for one command. */
-#include "cli/table.h"
+/* A command has options of its own and those of the module that it is about. */
+#include "cli/merge.h"
 
 #include <assert.h>
-#include <sched.h>
 
 void options_merge(const struct option *first, const struct option *second, struct option out[MERGED_OPTIONS])
 {
@@ -16,12 +15,4 @@ void options_merge(const struct option *first, const struct option *second, stru
         out[n] = second[i];
     }
     out[n] = (struct option){ 0 };
-}
-
-int cli_threads(int64_t wanted)
-{
-    cpu_set_t set;
-    if (wanted > 0)
-        return (int)wanted;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }

@@ -1,5 +1,5 @@
-/* Locks and free memory, asked again and again until there is room. */
-#include "tasks/room.h"
+/* Locks and free memory, asked again and again until there is enough. */
+#include "tasks/gpu_share.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -81,25 +81,25 @@ static int wait_a_little(const struct task_context *ctx)
     return stop_requested() ? STOPPED : 0;
 }
 
-static bool take_slot(const struct task_context *ctx, struct room *room)
+static bool take_slot(const struct task_context *ctx, struct gpu_share *share)
 {
     for (int i = 0; i < ctx->sharing; i++) {
-        room->slot = open_lock(ctx->device, "slot", i);
-        if (try_lock(room->slot, LOCK_EX))
+        share->slot = open_lock(ctx->device, "slot", i);
+        if (try_lock(share->slot, LOCK_EX))
             return true;
-        drop(&room->slot);
+        drop(&share->slot);
     }
     return false;
 }
 
-int room_enter(const struct task_context *ctx, struct room *room, struct err *err)
+int gpu_share_enter(const struct task_context *ctx, struct gpu_share *share, struct err *err)
 {
     bool shared;
-    *room = (struct room){ -1, -1, -1 };
+    *share = (struct gpu_share){ -1, -1, -1 };
     if (is_shared(ctx->device, &shared, err) != 0)
         return -1;
     bool waited = false;
-    while (shared && ctx->sharing > 0 && !take_slot(ctx, room)) {
+    while (shared && ctx->sharing > 0 && !take_slot(ctx, share)) {
         waited = true;
         if (wait_a_little(ctx) != 0)
             return STOPPED;
@@ -110,7 +110,7 @@ int room_enter(const struct task_context *ctx, struct room *room, struct err *er
 }
 
 /* 1: the memory is there, or nobody else's; 0: not now. The lock is held. */
-static int enough(const struct task_context *ctx, struct room *room, size_t bytes, struct err *err)
+static int enough(const struct task_context *ctx, struct gpu_share *share, size_t bytes, struct err *err)
 {
     size_t free, total;
     if (ctx->device->ops->memory(ctx->device, &free, &total, err) != 0)
@@ -120,16 +120,16 @@ static int enough(const struct task_context *ctx, struct room *room, size_t byte
                        "this task needs about %zu MiB of GPU memory, the GPU has %zu MiB: use smaller batches or a "
                        "smaller encoder",
                        bytes >> 20, total >> 20);
-    room->user = open_lock(ctx->device, "user", 0);
-    bool alone = try_lock(room->user, LOCK_EX);
-    if ((bytes + overhead <= free || alone) && try_lock(room->user, LOCK_SH))
+    share->user = open_lock(ctx->device, "user", 0);
+    bool alone = try_lock(share->user, LOCK_EX);
+    if ((bytes + overhead <= free || alone) && try_lock(share->user, LOCK_SH))
         return 1;
-    drop(&room->user);
+    drop(&share->user);
     return 0;
 }
 
-int room_reserve(const struct task_context *ctx, struct room *room,
-                 int (*need)(void *arg, size_t *bytes, struct err *err), void *arg, struct err *err)
+int gpu_share_reserve(const struct task_context *ctx, struct gpu_share *share,
+                      int (*need)(void *arg, size_t *bytes, struct err *err), void *arg, struct err *err)
 {
     bool shared;
     if (is_shared(ctx->device, &shared, err) != 0)
@@ -137,15 +137,15 @@ int room_reserve(const struct task_context *ctx, struct room *room,
     bool waited = false;
     while (shared) {
         size_t bytes;
-        room->memory = open_lock(ctx->device, "memory", 0);
-        if (try_lock(room->memory, LOCK_EX)) {
-            int there = need(arg, &bytes, err) != 0 ? -1 : enough(ctx, room, bytes, err);
+        share->memory = open_lock(ctx->device, "memory", 0);
+        if (try_lock(share->memory, LOCK_EX)) {
+            int there = need(arg, &bytes, err) != 0 ? -1 : enough(ctx, share, bytes, err);
             if (there > 0 && waited)
                 report(ctx, false);
             if (there != 0)
                 return there < 0 ? -1 : 0;
         }
-        drop(&room->memory);
+        drop(&share->memory);
         waited = true;
         if (wait_a_little(ctx) != 0)
             return STOPPED;
@@ -153,14 +153,14 @@ int room_reserve(const struct task_context *ctx, struct room *room,
     return 0;
 }
 
-void room_settled(struct room *room)
+void gpu_share_settled(struct gpu_share *share)
 {
-    drop(&room->memory);
+    drop(&share->memory);
 }
 
-void room_leave(struct room *room)
+void gpu_share_leave(struct gpu_share *share)
 {
-    drop(&room->memory);
-    drop(&room->user);
-    drop(&room->slot);
+    drop(&share->memory);
+    drop(&share->user);
+    drop(&share->slot);
 }

@@ -1,5 +1,5 @@
 /* Text for people: a run's progress in whatever room there is. */
-#include "coord/frame.h"
+#include "coord/screen.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -67,7 +67,7 @@ static int percent(double fraction)
     return fraction >= 1 ? 100 : (int)(100 * fraction); /* 100 only when it is */
 }
 
-void frame_summary(const struct snapshot *s, char *out, size_t size)
+void screen_summary(const struct snapshot *s, char *out, size_t size)
 {
     char left[64] = "";
     int open = s->waiting + s->ready;
@@ -204,7 +204,7 @@ static void add_worker(struct text *t, const struct snapshot_worker *w, const st
     add_line(t, "%s", line);
 }
 
-int frame_render(const struct snapshot *s, int columns, int rows, char *out, size_t size)
+int screen_render(const struct snapshot *s, int columns, int rows, char *out, size_t size)
 {
     struct text t = { .out = out, .size = size, .columns = columns < 20 ? 20 : columns };
     char head[OPTION_NAME + 16], bar[128], tail[64], summary[256];
@@ -215,7 +215,7 @@ int frame_render(const struct snapshot *s, int columns, int rows, char *out, siz
     snprintf(tail, sizeof tail, " %3d%%", percent(s->fraction));
     int width = t.columns - (int)strlen(head) - (int)strlen(tail) - 2;
     draw_bar(s->fraction, width > 100 ? 100 : width, bar, sizeof bar);
-    frame_summary(s, summary, sizeof summary);
+    screen_summary(s, summary, sizeof summary);
     add_line(&t, "%s[%s]%s", head, bar, tail);
     if (rows >= 2)
         add_line(&t, "  %s", summary);
