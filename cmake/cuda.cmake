@@ -58,7 +58,9 @@ function(dinf_add_cuda)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/device/cuda/*.c ${CMAKE_SOURCE_DIR}/src/device/cuda/*.cu)
   add_library(dinf_cuda MODULE ${sources} ${CMAKE_SOURCE_DIR}/src/device/host.c ${CMAKE_SOURCE_DIR}/src/device/names.c)
   set_target_properties(dinf_cuda PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR} C_VISIBILITY_PRESET hidden
-                        CUDA_VISIBILITY_PRESET hidden INSTALL_RPATH "$ORIGIN")
+                        CUDA_VISIBILITY_PRESET hidden
+                        # one list everywhere, as for the program (install.cmake)
+                        BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN" INSTALL_RPATH_USE_LINK_PATH ON)
   target_include_directories(dinf_cuda PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_include_directories(dinf_cuda SYSTEM PRIVATE ${CUDNN_INCLUDE_DIR})
   target_link_options(dinf_cuda PRIVATE -Wl,--exclude-libs,ALL)

@@ -117,7 +117,8 @@ int result_check_whole(const char *path, const char *task, bool *encoder, char w
     if (file < 0)
         return -1;
     int rc = check_task(file, path, task, err);
-    err->text[0] = rc == 0 ? '\0' : err->text[0];
+    if (rc == 0)
+        err->text[0] = '\0';
     if (rc == 0 && H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, read_object, err, H5O_INFO_BASIC) < 0)
         rc = err->text[0] != '\0' ? err_prefix(err, "%s", path) : h5_fail(err, "cannot read %s", path);
     *encoder = rc == 0 && H5Lexists(file, "encoders", H5P_DEFAULT) > 0;

@@ -35,9 +35,7 @@ static void representations_check(const struct task_facts *facts, const struct c
     const char *path = json_text(facts->params, "file", "");
     if (path[0] == '\0')
         return;
-    if (npy_describe(path, &file, &why) != 0)
-        complain(to, "file", NULL, "%s", why.text);
-    else if (matrix_shape(&file, path, &why) != 0)
+    if (npy_describe(path, &file, &why) != 0 || matrix_shape(&file, path, &why) != 0)
         complain(to, "file", NULL, "%s", why.text);
     else if (facts->images > 0 && file.dims[0] != facts->images)
         complain(to, "file", NULL, "%s has %lld rows where the set has %lld images", path, (long long)file.dims[0],

@@ -15,6 +15,10 @@ for file in bin/dinf share/dinf/README.md share/dinf/jobs/local.sh share/dinf/jo
     share/dinf/configs/demo.cfg share/dinf/analysis/results.py; do
     [ -e "$root/$file" ] || fail "$file is not installed"
 done
+for file in "$build/dinf" "$root/bin/dinf" "$build"/libdinf_cuda.so "$root"/lib/libdinf_cuda.so; do
+    [ -e "$file" ] || continue # without CUDA
+    ! readelf -d "$file" | grep -E 'R(UN)?PATH.*(\[:|::|:\])' || fail "$file looks for libraries in the current folder"
+done
 ! find "$root" -name '*.pyc' | grep -q . || fail "compiled Python is installed"
 [ "$("$root/bin/dinf" --version)" = "$("$build/dinf" --version)" ] || fail "--version differs"
 "$root/bin/dinf" plan "$root/share/dinf/configs/demo.cfg" >plan.txt || fail "the demo's plan"

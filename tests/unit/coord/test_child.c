@@ -101,6 +101,8 @@ static int make_dir(void **state)
     setenv("PMI_RANK", "1", 1);
     setenv("KEPT", "1", 1);
     unsetenv("DINF_PROGRAM"); /* these tests may run inside a bundle */
+    for (int fd = 3; fd < 256; fd++)
+        close(fd); /* what a test was started with is not the children's to have */
     setenv("OMP_NUM_THREADS", "77", 1);
     setenv("OMP_THREAD_LIMIT", "1", 1);
     setenv("OMP_DYNAMIC", "true", 1);
