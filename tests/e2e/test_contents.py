@@ -39,10 +39,10 @@ steal = ( { victim = "victim"; queries = [ "outside" ]; budgets = [ 32 ]; loss =
 evaluate = { dataset_inference = { statistics = [ "gap" ]; seeds = 1; components = 1; covariance = "diag"; };
              similarity = { }; };
 """
-# `both` needs `first`, whose result is damaged while `slow` runs; nobody needs `leaf`
+# `both` needs `first`, whose result is damaged while `slow` runs; nobody needs `leaf`, which comes first by its length
 MOCK = """
 campaign = { name = "mock"; trials = 1; threads = 1; retries = 1; retry_seconds = 0.05; };
-mock = ( { name = "first"; }, { name = "leaf"; }, { name = "slow"; seconds = 1.5; after = [ "first", "leaf" ]; },
+mock = ( { name = "first"; }, { name = "leaf"; seconds = 1.5; }, { name = "slow"; seconds = 1.0; after = "first"; },
          { name = "both"; count = 2; after = [ "first", "slow" ]; } );
 """
 
