@@ -105,7 +105,7 @@ wait_state() { # JOB STATE SECONDS
 submit() { # NAME SCRIPT SBATCH OPTIONS...
     local name=$1 script=$2
     shift 2
-    (cd "$root" && DINF_OUT="$work/$name" sbatch --parsable --export=ALL --output="$work/job-$name.log" --time=10 "$@" \
+    (cd "$root" && DINF_OUT="$work/$name" sbatch --parsable --export=ALL --output="$work/job-$name.log" --time=10 --cpus-per-task=1 "$@" \
         "jobs/slurm/$script" "$config" --grace 10)
 }
 export DINF
@@ -143,7 +143,7 @@ for training in encoders.victim.train encoders.ind-other.train encoders.ind-disj
 done
 LAUNCH=mpirun
 demo=$(cd "$root" && DINF_OUT="$work/demo" sbatch --parsable --export=ALL --output="$work/job-demo.log" --time=30 \
-    --ntasks=3 jobs/slurm/one-node.sbatch configs/demo.cfg "${short[@]}")
+    --ntasks=3 --cpus-per-task=1 jobs/slurm/one-node.sbatch configs/demo.cfg "${short[@]}")
 wait_state "$demo" COMPLETED $((60 + epochs * 15))
 says job-demo.log "60 done, 0 failed, 0 skipped"
 [ -s demo/results.h5 ] || fail "the demo left no results"
