@@ -20,9 +20,21 @@ bool rundir_has_result(void *dir, const char *id)
     return task_path(dir, id, ".h5", path, NULL) == 0 && fs_exists(path);
 }
 
+/* What a run leaves where its directory was removed while it went on. */
+static bool is_remnant(const char *name)
+{
+    static const char *const names[] = { "status.json", "results.h5", "cuda-choices", "tasks",
+                                         "work",        "logs",       "encoders" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* A folder with files but without plan.json is somebody else's. A run that was
  * killed while it began has left its lock and temporary files at most: plan.json is
- * the first that is written. A journal says that it is a run directory whose plan.json was lost. */
+ * the first that is written. A journal says that it is a run directory whose plan.json was
+ * lost, and so does status.json where all else is a run's, too. */
 static int check_foreign(const char *dir, struct err *err)
 {
     char journal[PATH_MAX];
@@ -33,13 +45,18 @@ static int check_foreign(const char *dir, struct err *err)
     DIR *d = opendir(dir);
     if (d == NULL)
         return err_errno(err, "cannot open %s", dir);
-    int rc = 0;
-    for (const struct dirent *e; rc == 0 && (e = readdir(d)) != NULL;)
-        if (e->d_name[0] != '.' && !lock_is_file(e->d_name) && !fs_is_temporary(e->d_name))
-            rc =
-                err_set(err, "%s is no run directory (it has no plan.json), but is not empty: take another --out", dir);
+    bool status = false, remnant = false, foreign = false;
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+        if (e->d_name[0] == '.' || lock_is_file(e->d_name) || fs_is_temporary(e->d_name))
+            continue;
+        status |= strcmp(e->d_name, "status.json") == 0;
+        remnant |= is_remnant(e->d_name);
+        foreign |= !is_remnant(e->d_name);
+    }
     closedir(d);
-    return rc;
+    if (foreign || (remnant && !status))
+        return err_set(err, "%s is no run directory (it has no plan.json), but is not empty: take another --out", dir);
+    return 0;
 }
 
 static bool share_task(struct plan *before, const struct plan *plan)

@@ -106,9 +106,22 @@ static void half_made(void **state)
     open_run("d", tasks(0, 1), NULL);
 }
 
+/* Removed while it went on: what was written later is a run's, unless something else is there as well. */
+static void removed(void **state)
+{
+    (void)state;
+    assert_int_equal(fs_mkdirs(at("e/logs"), NULL), 0);
+    open_run("e", tasks(0, 1), "is no run directory (it has no plan.json), but is not empty");
+    put("e/status.json", "{}");
+    put("e/notes.txt", "mine");
+    open_run("e", tasks(0, 1), "is no run directory (it has no plan.json), but is not empty");
+    assert_int_equal(remove(at("e/notes.txt")), 0);
+    open_run("e", tasks(0, 1), NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = { cmocka_unit_test(grows_but_stays_itself), cmocka_unit_test(foreign_folders),
-                                        cmocka_unit_test(half_made) };
+                                        cmocka_unit_test(half_made), cmocka_unit_test(removed) };
     return cmocka_run_group_tests(cases, make_root, remove_root);
 }
