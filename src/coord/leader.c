@@ -543,7 +543,7 @@ static bool may_collect(const struct leader *l)
 /* Leads until all is done and collected. A failure to collect is told last, in *collected. */
 static int lead_and_collect(struct leader *l, struct err *collected, struct err *err)
 {
-    for (;;) {
+    for (int attempt = 1;; attempt++) {
         if (lead(l, err) != 0)
             return -1;
         if (!may_collect(l) || results_finish(&l->results, collected) != 0)
@@ -553,6 +553,10 @@ static int lead_and_collect(struct leader *l, struct err *collected, struct err 
         if (n < 0)
             return -1;
         if (n == 0) {
+            if (!whole && attempt < 4) { /* files that are whole again: a file system that was away */
+                clock_sleep(0.25 * attempt);
+                continue;
+            }
             if (!whole)
                 err_set(collected, "results.h5 lacks what cannot be read: %s/logs/collect.log", l->settings->dir);
             return 0;

@@ -117,7 +117,7 @@ static void leave_out(struct collect_task *t, const char *why)
     log_warn("%s and left out: `dinf run` does %s again", why, t->name);
     t->file = NULL;
     t->state = task_state_name(TASK_WAITING);
-    t->error = "its result file is damaged";
+    t->error = "its result file is damaged or missing";
 }
 
 /* Files that end the reading, by an error or a crash, are left out one by one. */
@@ -167,14 +167,16 @@ int results_collect(const char *dir, const struct plan *plan, bool pack, enum le
                                             .start = t->start,
                                             .seconds = t->seconds,
                                             .labels = t->labels };
-        if (t->state != TASK_DONE)
+        /* done, says the journal, but its file was not there when the journal was read */
+        const bool lost = t->state != TASK_DONE && t->state != TASK_RUNNING && t->result[0] != '\0';
+        if (t->state != TASK_DONE && !lost)
             continue;
         if (task_path(dir, t->id, ".h5", path, err) != 0 || (files[i] = mem_strdup(path, err)) == NULL)
             goto out;
         c.tasks[i].file = files[i];
-        if (is_whole(path, t))
+        if (!lost && is_whole(path, t))
             continue;
-        snprintf(why, sizeof why, "%s is damaged", path);
+        snprintf(why, sizeof why, "%s is %s", path, lost ? "missing" : "damaged");
         leave_out(&c.tasks[i], why);
         left_out[i] = LEFT_OUT_DAMAGED;
     }

@@ -42,8 +42,14 @@ PY
     run 0 2 graph.cfg --out r2
     same alone r2
     local task=$(ls r2/tasks/*.h5 | head -n 1)
-    : >"$task"
+    mv "$task" aside
     "$DINF" collect r2 2>last.err && fail "collect: status 0 without a task's file"
+    says last.err "$(basename "$task") is missing and left out"
+    mv aside "$task"
+    "$DINF" collect r2
+    same alone r2
+    : >"$task"
+    "$DINF" collect r2 2>last.err && fail "collect: status 0 with an empty file of a task"
     says last.err "$(basename "$task") is damaged and left out"
     run 0 0 graph.cfg --out r2 # what is damaged is computed again
     says last.err "tasks/$(basename "$task") is damaged or another task's: mock:.* is done again"
