@@ -13,7 +13,7 @@ void processors_allowed(cpu_set_t *set);
  * cpu.cfs_period_us). `groups`: as /proc/self/cgroup; `root`: as /sys/fs/cgroup. */
 double processors_granted(const char *groups, const char *root);
 
-/* Of `set` (0: not known), no more than what is granted to this process; at least 1. */
+/* Of `set` no more than what is granted to this process, at least 1; 0 for an empty set: not known. */
 int processors_count(const cpu_set_t *set);
 
 #endif

@@ -47,7 +47,7 @@ static const struct option train_bench_options[] = {
     OPTION(loss, OPTION_STRING, "infonce", 0, 0, NULL, NULL, "see `dinf list losses`"),
     OPTION(lr, OPTION_FLOAT, "0.0003", 0, 100, NULL, NULL, "learning rate of every step"),
     OPTION(augment, OPTION_STRING, "simclr", 0, 0, NULL, NULL, "see `dinf list augments`"),
-    OPTION(size, OPTION_INT, "32", 1, 4096, NULL, "pixels", "input size"),
+    OPTION(size, OPTION_INT, "32", 1, IMAGE_SIDE_MAX, NULL, "pixels", "input size"),
     OPTION(batch, OPTION_INT, "64", 2, 65536, NULL, "images", "images in a step, each in two views"),
     OPTION(steps, OPTION_INT, "5", 1, 1e6, NULL, NULL, "timed steps"),
     OPTION(warmup, OPTION_INT, "2", 0, 1e6, NULL, NULL, "steps before these, not timed"),
@@ -64,7 +64,7 @@ static const struct option gmm_bench_options[] = {
     OPTION_END,
 };
 static const struct option augment_bench_options[] = {
-    OPTION(size, OPTION_INT, "32", 1, 4096, NULL, "pixels", "image size, in and out"),
+    OPTION(size, OPTION_INT, "32", 1, IMAGE_SIDE_MAX, NULL, "pixels", "image size, in and out"),
     OPTION(batch, OPTION_INT, "512", 1, 1e6, NULL, "images", "views at a time"),
     OPTION(steps, OPTION_INT, "20", 1, 1e6, NULL, NULL, "timed batches"),
     OPTION_END,

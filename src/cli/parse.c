@@ -117,5 +117,6 @@ int cli_threads(int64_t wanted)
     if (wanted > 0)
         return (int)wanted;
     processors_allowed(&set);
-    return processors_count(&set);
+    const int n = processors_count(&set);
+    return n > 0 ? n : 1;
 }

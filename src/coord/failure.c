@@ -32,7 +32,7 @@ static const char *const marks[] = {
     "did you mean",
     /* files that hold something else than they should */
     "not a .npy file",
-    "is not supported (",
+    "is not supported",
     "not a safetensors file",
     "is no encoder written by dinf",
     "channels, but images have",

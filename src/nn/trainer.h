@@ -24,7 +24,7 @@ struct trainer {
     bool unrecorded;             /* the device has refused to */
 };
 
-/* Allocates and plans all that a training needs, and looks at no image, weight or file: the
+/* Allocates and plans all that a training needs, computes nothing from images and reads no file: the
  * values of weights and pipeline stay unset. The request and the device must outlive the trainer. */
 struct trainer *trainer_lay_out(struct device *dev, const struct train_request *request, struct err *err);
 /* The same with its values: the images' moments, and weights that are drawn or read. */

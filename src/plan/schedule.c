@@ -193,7 +193,7 @@ bool schedule_failed(struct schedule *s, int task, double seconds, const char *e
     set_error(t, error);
     if (t->attempts <= retries) {
         settle(s, task, &s->later, due);
-        return false;
+        return t->state == TASK_SKIPPED; /* an input that was to be made anew has failed */
     }
     set_state(s, task, TASK_FAILED);
     skip_dependants(s, task);

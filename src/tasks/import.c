@@ -19,7 +19,7 @@ static const struct option import_options[] = {
     OPTION_ROW_WIDTH(offsetof(struct import_options, width)),
     OPTION_ROW_STRIP(offsetof(struct import_options, strip)),
     OPTION_ROW_RENAME(offsetof(struct import_options, rename)),
-    { "size", OPTION_INT, offsetof(struct import_options, size), "32", 1, 4096, NULL, "pixels",
+    { "size", OPTION_INT, offsetof(struct import_options, size), "32", 1, IMAGE_SIDE_MAX, NULL, "pixels",
       "input size the encoder was trained with" },
     OPTION_ROW_MEAN(offsetof(struct import_options, mean)),
     OPTION_ROW_STD(offsetof(struct import_options, std)),
