@@ -106,11 +106,13 @@ dinf_none() {
     done
 }
 
-# True if the run in directory $1 came to its own end with nothing left to do. An
-# mpirun that could not start, or was told to end, also says 1; and one that had to end
-# a rank that hung, or that crashed at its own end, says anything.
+# dinf_ended DIR BYTES: true if a run in DIR came to its own end with nothing left to do,
+# and wrote so behind the first BYTES of the journal, which are former runs'. An mpirun
+# that could not start, or was told to end, also says 1; and one that had to end a rank
+# that hung, or that crashed at its own end, says anything.
 dinf_ended() {
-    tail -n 1 "$1/journal.jsonl" 2>/dev/null | grep -q '"event":"end"' && dinf_none "$1" waiting ready running
+    tail -c +$(($2 + 1)) "$1/journal.jsonl" 2>/dev/null | tail -n 1 | grep -q '"event":"end"' &&
+        dinf_none "$1" waiting ready running
 }
 
 # dinf_supervise DIR COMMAND...: runs the command, which runs a campaign in DIR,
@@ -119,9 +121,10 @@ dinf_ended() {
 # passed on as USR1, which mpirun and srun hand to every rank; TERM they would
 # answer by killing. Returns the run's status.
 dinf_supervise() {
-    local dir=$1 left=${DINF_RESTARTS:-3} pid status woken stop=
+    local dir=$1 left=${DINF_RESTARTS:-3} pid status woken before stop=
     shift
     while :; do
+        before=$(stat -c %s "$dir/journal.jsonl" 2>/dev/null) || before=0
         # in a terminal, a session of its own: a Ctrl-C then reaches this shell alone
         if [ -t 2 ]; then setsid "$@" </dev/null & else "$@" </dev/null & fi
         pid=$!
@@ -139,7 +142,7 @@ dinf_supervise() {
             [ -z "$stop" ] || return 3
             sleep "${DINF_PAUSE:-10}" ;;
         *)
-            if dinf_ended "$dir"; then
+            if dinf_ended "$dir" "$before"; then
                 dinf_none "$dir" failed skipped || return 1
                 return 0
             fi ;;

@@ -8,7 +8,6 @@
 #include <libgen.h>
 #include <limits.h>
 #include <math.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/writer.h"
 
 bool fs_exists(const char *path)
 {
@@ -80,6 +81,15 @@ int fs_set_aside(const char *path, struct err *err)
     if (fs_path(aside, sizeof aside, err, "%s.damaged", path) != 0 || fs_remove_tree(aside, err) != 0)
         return -1;
     return rename(path, aside) != 0 ? err_errno(err, "cannot rename %s", path) : 0;
+}
+
+int fs_clear_place(const char *path, struct err *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || S_ISREG(st.st_mode))
+        return 0;
+    log_warn("%s is no regular file and becomes %s.damaged", path, path);
+    return fs_set_aside(path, err);
 }
 
 int fs_open_regular(const char *path, size_t *bytes, struct err *err)
@@ -214,10 +224,8 @@ bool fs_is_temporary(const char *name)
 /* A clock that was set back makes files of the future: they are old, too. */
 static bool is_left_over(const char *writer, double seconds, double age, double dead_age)
 {
-    seconds = fabs(seconds);
-    long pid = strtol(writer, NULL, 10);
-    return seconds >= age ||
-           (seconds >= dead_age && pid > 0 && pid <= INT_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+    double past = fabs(seconds);
+    return past >= age || (past >= dead_age && !writer_lives(strtol(writer, NULL, 10), clock_wall() - seconds));
 }
 
 int fs_remove_temporaries(const char *folder, double age, double dead_age, struct err *err)

@@ -14,6 +14,8 @@ int fs_mkdirs(const char *path, struct err *err);
 int fs_remove_tree(const char *path, struct err *err);
 /* Renames PATH to PATH.damaged, in the place of an older one; a path that is not there is no error. */
 int fs_set_aside(const char *path, struct err *err);
+/* For a file that is to be written: a folder or the like in its place is set aside, with a warning. */
+int fs_clear_place(const char *path, struct err *err);
 /* A regular file for reading: a descriptor, and its size in *bytes (may be NULL). Of a pipe, which open() would wait
  * on for a writer, as of a folder or device: -1. */
 int fs_open_regular(const char *path, size_t *bytes, struct err *err);
@@ -33,8 +35,8 @@ int fs_commit(const char *tmp, const char *path, struct err *err);
 /* Is it the name of such a temporary file? */
 bool fs_is_temporary(const char *name);
 /* Removes temporary files in `folder` that nobody has written to for `age` seconds, and
- * for `dead_age` seconds if this host has no process of the number in their name: those
- * of processes that were killed. */
+ * for `dead_age` seconds if their writer, the process of the number in their name, lives
+ * on this host no more: those of processes that were killed. */
 int fs_remove_temporaries(const char *folder, double age, double dead_age, struct err *err);
 /* A path by printf, and nothing but that (no folder is put before it, no slash added); error if longer than `size`. */
 int fs_path(char *out, size_t size, struct err *err, const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -27,6 +27,7 @@ int cli_collect(int argc, char **argv)
     struct err err = { .text = "" };
     struct collect_options o;
     struct plan *plan = NULL;
+    struct journal_summary journal;
     enum left_out *left_out = NULL;
     const char *dir = NULL;
     int n = 0, n_left_out = 0;
@@ -41,7 +42,9 @@ int cli_collect(int argc, char **argv)
     if (rc == 0 && n != 1)
         rc = err_set(&err, "a run directory is wanted (usage: dinf %s)", usage);
     if (rc == 0)
-        rc = rundir_read(dir, &plan, NULL, &err);
+        rc = rundir_read(dir, &plan, &journal, &err);
+    if (rc == 0 && journal.unreadable)
+        rc = err_set(&err, "%s: without the journal nobody knows what is done", dir);
     if (rc == 0 && (left_out = mem_alloc((size_t)plan->n_tasks, sizeof *left_out, &err)) == NULL)
         rc = -1;
     if (rc == 0)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -17,12 +18,14 @@ int contents_init(struct contents *c, const char *dir, struct plan *plan, struct
 {
     *c = (struct contents){ .dir = dir, .plan = plan, .journal = journal };
     c->reopened = mem_alloc((size_t)plan->n_tasks, sizeof *c->reopened, err);
-    return c->reopened == NULL ? -1 : 0;
+    c->distrusted = mem_alloc((size_t)plan->n_tasks, sizeof *c->distrusted, err);
+    return c->reopened == NULL || c->distrusted == NULL ? -1 : 0;
 }
 
 void contents_fini(struct contents *c)
 {
     mem_free(c->reopened);
+    mem_free(c->distrusted);
     *c = (struct contents){ .dir = NULL };
 }
 
@@ -81,7 +84,18 @@ static int reopen(struct contents *c, int task, const char *why, struct err *err
     return task_files_set_aside(c->dir, t->id, err) != 0 ? -1 : journal_reopened(c->journal, t, why, err);
 }
 
-int contents_verify(struct contents *c, struct err *err)
+/* The same, with some patience for what passes. */
+static int compare_again(const struct contents *c, const struct plan_task *t, char *why, size_t size, struct err *err)
+{
+    for (int attempt = 1;; attempt++) {
+        int wrong = compare(c, t, why, size, err);
+        if (wrong >= 0 || !failure_passes(err->text) || attempt == 4)
+            return wrong;
+        clock_sleep(0.25 * attempt);
+    }
+}
+
+int contents_verify(struct contents *c, bool in_process, struct err *err)
 {
     int unknown = 0;
     for (int i = 0; i < c->plan->n_tasks && !stop_requested(); i++) {
@@ -89,9 +103,12 @@ int contents_verify(struct contents *c, struct err *err)
         char why[256];
         struct err unreadable;
         if (t->result[0] != '\0') {
-            int wrong = compare(c, t, why, sizeof why, &unreadable);
+            int wrong = compare_again(c, t, why, sizeof why, &unreadable);
             if (wrong == 0)
                 continue;
+            if (wrong < 0 && failure_passes(unreadable.text))
+                return err_set(err, "%s: nobody knows whether it is damaged; moved away, it is computed again",
+                               unreadable.text);
             if (reopen(c, i, wrong < 0 ? unreadable.text : why, err) != 0)
                 return -1;
         } else {
@@ -101,8 +118,10 @@ int contents_verify(struct contents *c, struct err *err)
         t->attempts = 0;
     }
     if (unknown > 0)
-        log_warn("the journal has no digest of %d result%s: %s read through, and taken over if whole", unknown,
-                 unknown == 1 ? "" : "s", unknown == 1 ? "it is" : "they are");
+        log_warn("the journal has no digest of %d result%s: %s %s", unknown, unknown == 1 ? "" : "s",
+                 unknown == 1 ? "it is" : "they are",
+                 in_process ? "computed again, as tasks in ranks cannot try whether a file can be read"
+                            : "read through, and taken over if whole");
     return 0;
 }
 
@@ -127,9 +146,10 @@ static int blame_input(struct contents *c, int input, const char *error, bool la
     if (strstr(error, t->id) == NULL)
         return 0;
     int wrong = compare(c, t, why, sizeof why, &ignored);
-    if (wrong == 0 && last && !failure_of_system(error)) {
+    /* once: if the same bytes come again, they are not to blame */
+    if (wrong == 0 && last && !c->distrusted[input] && !failure_of_system(error)) {
         snprintf(why, sizeof why, "tasks/%s cannot be used", t->id);
-        wrong = 1;
+        wrong = c->distrusted[input] = true;
     }
     return wrong > 0 ? reopen_running(c, input, why, err) : 0;
 }

@@ -12,7 +12,8 @@ struct contents {
     struct plan *plan;
     struct journal *journal;
     struct schedule *schedule;
-    int *reopened; /* per task: how often in this run */
+    int *reopened;    /* per task: how often in this run */
+    bool *distrusted; /* per task: made anew although its digest was right */
 };
 
 int contents_init(struct contents *c, const char *dir, struct plan *plan, struct journal *journal, struct err *err);
@@ -23,8 +24,10 @@ int contents_digest(const char *dir, struct plan_task *task, struct err *err);
 
 /* Before there is a schedule: compares the files of all tasks that are done with their digests, and reopens those whose
  * files are damaged or missing, with a line for each. Tasks whose digests the journal does not have (of earlier
- * versions, or lost with it) wait; `dinf task` takes over what lies there where it is whole. */
-int contents_verify(struct contents *c, struct err *err);
+ * versions, or lost with it) wait; `dinf task` takes over what lies there where it is whole, but tasks that run in
+ * their rank (in_process) are computed again. -1, too, if a file cannot be read for a reason that may pass: what may be
+ * whole is neither set aside nor used. */
+int contents_verify(struct contents *c, bool in_process, struct err *err);
 
 /* A task has failed with this message: is it because of inputs? Those that are damaged or missing are reopened, and so
  * are, where it was the last attempt, those that the message names and that no system call failed on, since their

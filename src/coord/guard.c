@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/stop.h"
+#include "coord/process.h"
 
 struct guard *guard_create(struct err *err)
 {
@@ -34,6 +35,13 @@ void guard_at(struct guard *g, int at, double bytes)
     struct rusage used;
     struct rlimit limit;
     g->at = at;
+    if (at < 0) { /* what a campaign's size decides has no limit here */
+        if (getrlimit(RLIMIT_CPU, &limit) == 0) {
+            limit.rlim_cur = limit.rlim_max;
+            setrlimit(RLIMIT_CPU, &limit);
+        }
+        return;
+    }
     if (getrusage(RUSAGE_SELF, &used) != 0 || getrlimit(RLIMIT_CPU, &limit) != 0)
         return;
     rlim_t seconds = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + 11 + (rlim_t)(bytes / 5e6);
@@ -60,7 +68,6 @@ static _Noreturn void be_child(struct guard *g, pid_t parent, int (*body)(void *
 int guard_run(struct guard *g, int (*body)(void *arg, struct guard *g), void *arg)
 {
     int status = 0;
-    bool stopped = false;
     pid_t parent = getpid(), got;
     *g = (struct guard){ .at = -1 };
     pid_t pid = fork();
@@ -70,16 +77,14 @@ int guard_run(struct guard *g, int (*body)(void *arg, struct guard *g), void *ar
         be_child(g, parent, body, arg);
     for (double pause = 2e-4; (got = waitpid(pid, &status, WNOHANG)) == 0 || (got < 0 && errno == EINTR);
          pause = fmin(2 * pause, 0.02)) {
-        if (stop_requested() && !stopped) {
-            stopped = true;
-            kill(pid, SIGKILL);
+        if (stop_requested()) {
+            process_kill(pid, NULL); /* one that hangs in the system is left behind */
+            return STOPPED;
         }
         clock_sleep(pause);
     }
     if (g->done)
         return 0;
-    if (stopped)
-        return STOPPED;
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (number == SIGKILL || number == SIGTERM) { /* of somebody, or of the system that is short of memory */
         g->at = -1;

@@ -22,7 +22,7 @@ void guard_destroy(struct guard *g);
 int guard_run(struct guard *g, int (*body)(void *arg, struct guard *g), void *arg);
 
 /* In the child: it goes on with thing number `at`, of so many bytes. It may take 10 seconds of the processor for it,
- * and one more for every 5 MB. */
+ * and one more for every 5 MB. -1: with nothing in particular, and without a limit. */
 void guard_at(struct guard *g, int at, double bytes);
 
 #endif

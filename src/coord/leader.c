@@ -1,5 +1,5 @@
 /* Rank 0: who does what, and what became of it. */
-#include "coord/coord.h"
+#include "coord/leader.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,50 +12,16 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "base/version.h"
-#include "coord/board.h"
-#include "coord/contents.h"
 #include "coord/encoder_links.h"
-#include "coord/failure.h"
 #include "coord/leftovers.h"
-#include "coord/results.h"
 #include "coord/rundir.h"
-#include "coord/runner.h"
 #include "coord/worker.h"
-#include "plan/journal.h"
-#include "plan/schedule.h"
 
-static const double stop_margin = 5;    /* seconds beyond the grace period in which a stopped task is reported */
-static const double longest_pause = 60; /* seconds between two attempts of a task */
-enum { PASSING_ATTEMPTS = 8 };          /* at least so many for what passes: two minutes, with pauses from 1 s on */
-
-struct leader {
-    struct transport *transport;
-    struct plan *plan;
-    const struct run_settings *settings;
-    struct schedule *schedule;
-    struct journal *journal;
-    struct board board;
-    struct results results;
-    struct contents contents;
-    struct seats seats;
-    bool stopping, unsynced;
-    bool crowded;         /* that there are too few processors was said */
-    bool asked;           /* a signal asked for the stop */
-    bool broken;          /* by an error of the run's own: what follows is saving what can be saved */
-    int lost;             /* a rank that does not answer any more; 0: none */
-    double stop_began;    /* clock_monotonic */
-    double last_sign;     /* when the workers last heard that rank 0 lives */
-    struct runner runner; /* when alone */
-};
+static const double stop_margin = 5; /* seconds beyond the grace period in which a stopped task is reported */
 
 static bool is_alone(const struct leader *l)
 {
     return transport_size(l->transport) == 1;
-}
-
-static struct plan_task *task_of(struct leader *l, int task)
-{
-    return &l->plan->tasks[task];
 }
 
 /* ---- what is shown ---- */
@@ -74,11 +40,10 @@ static void show(struct leader *l, bool now)
 
 static int assign(struct leader *l, int rank, int task, struct err *err)
 {
-    struct plan_task *t = task_of(l, task);
+    struct plan_task *t = &l->plan->tasks[task];
     struct seat *seat = &l->seats.v[rank];
+    int rc = -1;
     char *spec = spec_print(l->plan, t, err);
-    if (spec == NULL)
-        return -1;
     schedule_started(l->schedule, task, rank, clock_wall());
     seat->task = task;
     seat->attempt = t->attempts;
@@ -87,7 +52,8 @@ static int assign(struct leader *l, int rank, int task, struct err *err)
     seat->mute = l->settings->in_process || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(t->params, "in_process"));
     report_init(&seat->report);
     l->seats.n_busy++;
-    int rc = journal_start(l->journal, t, err);
+    if (spec != NULL)
+        rc = journal_start(l->journal, t, err);
     l->unsynced = true;
     if (rc == 0) {
         progress_task(l->board.progress, "rank %d on %s starts %s%s", rank, seat->host, t->name,
@@ -118,7 +84,7 @@ static int assign_all(struct leader *l, struct err *err)
         int task = schedule_next(l->schedule);
         if (task < 0)
             return 0;
-        const struct plan_task *t = task_of(l, task);
+        const struct plan_task *t = &l->plan->tasks[task];
         int rank = seats_choose(&l->seats, t, clock_wall() - t->start - t->seconds < 2 * longest_pause);
         if (rank < 0)
             schedule_defer(l->schedule, task, now + 0.05);
@@ -126,112 +92,6 @@ static int assign_all(struct leader *l, struct err *err)
             return -1;
     }
     return 0;
-}
-
-static int take_done(struct leader *l, int rank, int task, double seconds, struct err *err)
-{
-    struct plan_task *t = task_of(l, task);
-    char time[32];
-    schedule_done(l->schedule, task, seconds);
-    seats_succeeded(&l->seats, rank);
-    l->results.stale = true;
-    progress_task(l->board.progress, "rank %d done %s (%s), %d of %d", rank, t->name,
-                  clock_duration(seconds, time, sizeof time), schedule_counts(l->schedule).done, l->plan->n_tasks);
-    struct err problem;
-    if (encoder_link(l->settings->dir, t, &problem) != 0)
-        log_warn("%s", problem.text);
-    return journal_done(l->journal, t, err);
-}
-
-/* 1 s, 2 s, 4 s ... with the usual setting. */
-static double pause_after(const struct leader *l, int attempts)
-{
-    return fmin(ldexp(l->plan->campaign.retry_seconds, attempts > 1 ? attempts - 1 : 0), longest_pause);
-}
-
-/* The attempt does not count: the task waits until its inputs are made anew. */
-static int take_back(struct leader *l, int rank, int task, double seconds, const char *error, struct err *err)
-{
-    struct plan_task *t = task_of(l, task);
-    progress_failure(l->board.progress, "rank %d on %s cannot do %s before its inputs are made anew: %s", rank,
-                     l->seats.v[rank].host, t->name, error);
-    t->seconds = seconds;
-    int rc = journal_stopped(l->journal, t, err);
-    schedule_requeue(l->schedule, task);
-    return rc;
-}
-
-static int take_failed(struct leader *l, int rank, int task, double seconds, const char *error, struct err *err)
-{
-    struct plan_task *t = task_of(l, task);
-    const char *host = l->seats.v[rank].host;
-    double pause = pause_after(l, t->attempts);
-    bool lasting = failure_lasts(error, t->attempts > 1 ? t->error : NULL);
-    /* what passes is not given up within seconds, unless nothing is to be tried again */
-    int64_t retries = l->plan->campaign.retries;
-    if (retries > 0 && failure_passes(error) && retries < PASSING_ATTEMPTS - 1)
-        retries = PASSING_ATTEMPTS - 1;
-    int lost = contents_blame(&l->contents, task, error, lasting || t->attempts > retries, err);
-    if (lost != 0)
-        return lost < 0 ? -1 : take_back(l, rank, task, seconds, error, err);
-    bool final = schedule_failed(l->schedule, task, seconds, error, lasting ? 0 : retries, clock_monotonic() + pause);
-    l->results.stale |= final;
-    progress_failure(l->board.progress, "rank %d on %s FAILED %s (%s): %s", rank, host, t->name,
-                     lasting ? "no further attempt would mend it"
-                     : final ? "given up"
-                             : "will be tried again",
-                     error);
-    if (!lasting)
-        seats_failed(&l->seats, rank, task);
-    return journal_failed(l->journal, t, host, final, err);
-}
-
-static int take_stopped(struct leader *l, int rank, int task, double seconds, struct err *err)
-{
-    struct plan_task *t = task_of(l, task);
-    double reported = l->seats.v[rank].report.fraction;
-    t->seconds = seconds;
-    if (t->kind->resumes && reported > t->saved)
-        t->saved = fmin(reported, 1);
-    progress_task(l->board.progress, "rank %d stopped %s", rank, t->name);
-    int rc = journal_stopped(l->journal, t, err);
-    schedule_requeue(l->schedule, task);
-    return rc;
-}
-
-static void set_aside(struct leader *l, int rank, const char *why)
-{
-    seats_set_aside(&l->seats, rank);
-    progress_say(l->board.progress, "warning: rank %d on %s gets no further tasks: %s", rank, l->seats.v[rank].host,
-                 why);
-}
-
-static int take_end(struct leader *l, int rank, const struct attempt_end *end, struct err *err)
-{
-    struct err why = { .text = "" };
-    int task = l->seats.v[rank].task, rc;
-    l->seats.n_busy--;
-    l->unsynced = true;
-    switch (end->outcome) {
-    case OUTCOME_DONE:
-        rc = contents_digest(l->settings->dir, task_of(l, task), &why) == 0
-                 ? take_done(l, rank, task, end->seconds, err)
-                 : take_failed(l, rank, task, end->seconds, why.text, err);
-        break;
-    case OUTCOME_STOPPED:
-        rc = take_stopped(l, rank, task, end->seconds, err);
-        break;
-    case OUTCOME_STUCK:
-        set_aside(l, rank, "a process of its last one does not die");
-        /* fall through */
-    default:
-        rc = take_failed(l, rank, task, end->seconds, end->error, err);
-    }
-    seats_idle(&l->seats, rank);
-    int suspect = seats_suspect(&l->seats);
-    if (suspect >= 0)
-        set_aside(l, suspect, "several tasks failed there in a row, and others succeed elsewhere");
-    return rc;
 }
 
 /* Nothing new begins, and running tasks save their state. */
@@ -249,7 +109,8 @@ static int begin_stop(struct leader *l, const char *why, struct err *err)
     }
     for (int rank = l->seats.first; rank < l->seats.n; rank++) {
         struct message m = { .kind = MESSAGE_STOP };
-        if (l->seats.v[rank].task >= 0 && rank != l->lost && transport_send(l->transport, rank, &m, NULL, err) != 0)
+        if (l->seats.v[rank].task >= 0 && !l->seats.v[rank].lost &&
+            transport_send(l->transport, rank, &m, NULL, err) != 0)
             return -1;
     }
     return 0;
@@ -276,9 +137,9 @@ static void give_up_rank(struct leader *l, int rank)
     struct err ignored;
     snprintf(end.error, sizeof end.error, "rank %d on %s has said nothing for %.0f s", rank, seat->host, seat->silent);
     snprintf(why, sizeof why, "%s: the run ends, to be started again", end.error);
-    l->lost = rank;
+    l->lost = seat->lost = true;
     begin_stop(l, why, &ignored);
-    if (take_end(l, rank, &end, &ignored) != 0)
+    if (leader_take_end(l, rank, &end, &ignored) != 0)
         progress_say(l->board.progress, "warning: %s", ignored.text);
 }
 
@@ -291,7 +152,8 @@ static int give_sign(struct leader *l, struct err *err)
     l->last_sign = now;
     for (int rank = l->seats.first; rank < l->seats.n; rank++) {
         struct message m = { .kind = MESSAGE_ALIVE };
-        if (l->seats.v[rank].present && transport_send(l->transport, rank, &m, NULL, err) != 0)
+        if (l->seats.v[rank].present && !l->seats.v[rank].lost &&
+            transport_send(l->transport, rank, &m, NULL, err) != 0)
             return -1;
     }
     return 0;
@@ -353,18 +215,17 @@ static int handle(struct leader *l, int rank, const struct message *m, const cha
             seat->report = m->report;
         return 0;
     case MESSAGE_ENDED: {
-        if (rank == l->lost)
+        if (seat->lost)
             return 0; /* it had been given up */
         if (seat->task != m->task || seat->attempt != m->attempt)
             return err_set(err, "rank %d ended a task that it was not given", rank);
         struct attempt_end end = { .outcome = (enum outcome)m->outcome, .seconds = m->seconds };
         snprintf(end.error, sizeof end.error, "%s", text != NULL ? text : "");
         seat->report = m->report;
-        return take_end(l, rank, &end, err);
+        return leader_take_end(l, rank, &end, err);
     }
     case MESSAGE_STOP:
         snprintf(who, sizeof who, "rank %d was asked to stop", rank);
-        l->asked = true;
         return begin_stop(l, who, err);
     default:
         return err_set(err, "rank %d sent an unknown message %d", rank, m->kind);
@@ -383,7 +244,7 @@ static int listen(struct leader *l, struct backoff *backoff, struct err *err)
         bool ended = runner_poll(&l->runner, 0.02, &fresh, &end) == 1;
         if (fresh || ended)
             l->seats.v[0].report = l->runner.report;
-        return ended ? take_end(l, 0, &end, err) : 0;
+        return ended ? leader_take_end(l, 0, &end, err) : 0;
     }
     struct message m;
     char *text;
@@ -392,7 +253,7 @@ static int listen(struct leader *l, struct backoff *backoff, struct err *err)
         n++;
         rc = handle(l, from, &m, text, err);
         mem_free(text);
-        if (rc != 0)
+        if (rc != 0 || give_sign(l, err) != 0) /* results are hashed meanwhile, which may take long */
             return -1;
     }
     if (n == 1000)
@@ -428,11 +289,8 @@ static int take_left_out(struct leader *l, struct err *err)
 
 static int step(struct leader *l, struct backoff *backoff, struct err *err)
 {
-    if (stop_requested()) {
-        l->asked = true;
-        if (begin_stop(l, "rank 0 was asked to stop", err) != 0)
-            return -1;
-    }
+    if (stop_requested() && begin_stop(l, "rank 0 was asked to stop", err) != 0)
+        return -1;
     if (!l->stopping && l->seats.n_busy == 0 && seats_none_left(&l->seats))
         return err_set(err, "no rank is left that could work");
     return take_left_out(l, err) < 0 || assign_all(l, err) != 0 || listen(l, backoff, err) != 0 ||
@@ -474,16 +332,18 @@ static void tick_results(void *arg)
     struct err err;
     struct message m;
     char *text;
-    int from;
+    int from, rc;
     if (give_sign(l, &err) != 0)
         log_warn("%s", err.text);
-    while (transport_receive(l->transport, &m, &text, &from, &err) == 1) {
+    while ((rc = transport_receive(l->transport, &m, &text, &from, &err)) == 1) {
         if (m.kind == MESSAGE_STOP)
             stop_request();
         else if (handle(l, from, &m, text, &err) != 0)
             log_warn("%s", err.text);
         mem_free(text);
     }
+    if (rc < 0)
+        log_warn("%s", err.text);
 }
 
 /* ---- beginning and end ---- */
@@ -502,7 +362,8 @@ static int prepare(struct leader *l, struct err *err)
     if (fs_path(path, sizeof path, err, "%s/journal.jsonl", dir) != 0 ||
         journal_replay(path, l->plan, rundir_has_result, (void *)dir, &before, err) != 0 ||
         (l->journal = journal_open(path, err)) == NULL ||
-        contents_init(&l->contents, dir, l->plan, l->journal, err) != 0 || contents_verify(&l->contents, err) != 0)
+        contents_init(&l->contents, dir, l->plan, l->journal, err) != 0 ||
+        contents_verify(&l->contents, l->settings->in_process, err) != 0)
         return -1;
     leftovers_remove(dir, l->plan, INFINITY);
     struct err problem;
@@ -537,7 +398,7 @@ static int prepare(struct leader *l, struct err *err)
 /* After a stop there may be little time: the next run collects. */
 static bool may_collect(const struct leader *l)
 {
-    return schedule_finished(l->schedule) && l->lost == 0;
+    return schedule_finished(l->schedule) && !l->lost;
 }
 
 /* Leads until all is done and collected. A failure to collect is told last, in *collected. */
@@ -548,17 +409,19 @@ static int lead_and_collect(struct leader *l, struct err *collected, struct err 
             return -1;
         if (!may_collect(l) || results_finish(&l->results, collected) != 0)
             return 0;
-        bool whole = l->results.left_out == NULL;
+        bool whole = l->results.left_out == NULL && l->results.collected == schedule_counts(l->schedule).done;
         int n = take_left_out(l, err);
         if (n < 0)
             return -1;
         if (n == 0) {
-            if (!whole && attempt < 4) { /* files that are whole again: a file system that was away */
+            if (!whole && attempt < 4) { /* what is whole again, as on a file system that was away */
+                l->results.stale = true;
                 clock_sleep(0.25 * attempt);
                 continue;
             }
             if (!whole)
-                err_set(collected, "results.h5 lacks what cannot be read: %s/logs/collect.log", l->settings->dir);
+                err_set(collected, "results.h5 has %d of %d finished tasks: %s/logs/collect.log", l->results.collected,
+                        schedule_counts(l->schedule).done, l->settings->dir);
             return 0;
         }
     }
@@ -568,7 +431,9 @@ static int finish(struct leader *l, const struct err *collected, int *status, st
 {
     struct schedule_counts c = schedule_counts(l->schedule);
     bool all = schedule_finished(l->schedule);
-    if (journal_end(l->journal, c.done, c.failed, c.skipped, err) != 0 || journal_sync(l->journal, err) != 0)
+    /* a run that has lost a rank has come to no end of its own, and is to be started again */
+    if ((!l->lost && journal_end(l->journal, c.done, c.failed, c.skipped, err) != 0) ||
+        journal_sync(l->journal, err) != 0)
         return -1;
     show(l, true);
     if (collected->text[0] != '\0') {
@@ -583,10 +448,7 @@ static int finish(struct leader *l, const struct err *collected, int *status, st
     clock_duration(took, time, sizeof time);
     progress_say(l->board.progress, "%s after %s: %d done, %d failed, %d skipped%s", all ? "finished" : "stopped", time,
                  c.done, c.failed, c.skipped, all ? "" : "; the same command goes on");
-    *status = l->lost > 0                ? EXIT_RANK_LOST
-              : !all                     ? EXIT_STOPPED
-              : c.failed + c.skipped > 0 ? EXIT_TASKS_FAILED
-                                         : EXIT_DONE;
+    *status = l->lost ? EXIT_RANK_LOST : !all ? EXIT_STOPPED : c.failed + c.skipped > 0 ? EXIT_TASKS_FAILED : EXIT_DONE;
     return 0;
 }
 
@@ -615,7 +477,7 @@ int coord_lead(struct transport *t, struct plan *plan, const struct run_settings
         rc = lead_and_collect(&l, &collected, err);
     if (rc == 0)
         rc = finish(&l, &collected, status, err);
-    if (rc != 0 && l.lost > 0)
+    if (rc != 0 && l.lost)
         *status = EXIT_RANK_LOST;
     if (rc != 0)
         runner_kill(&l.runner);

@@ -4,8 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 
@@ -20,6 +24,16 @@ static void sweep(const char *folder, double age)
         log_warn("%s", err.text);
 }
 
+/* A training's checkpoint is days of work, and who has taken its task out of the config may put it back. */
+static const double forgotten = 7 * 24 * 3600.0; /* seconds since the folder last changed */
+
+/* May what a task that the plan lacks has saved be removed? A folder without anything may at once. */
+static bool is_forgotten(const char *path)
+{
+    struct stat st;
+    return rmdir(path) == 0 || (stat(path, &st) == 0 && fabs(clock_wall() - (double)st.st_mtime) > forgotten);
+}
+
 static void sweep_work(const char *dir, struct plan *plan, double age)
 {
     char path[PATH_MAX];
@@ -31,7 +45,8 @@ static void sweep_work(const char *dir, struct plan *plan, double age)
         int task = plan_index(plan, e->d_name);
         if (e->d_name[0] == '.' || fs_path(path, sizeof path, NULL, "%s/work/%s", dir, e->d_name) != 0)
             continue;
-        if (task >= 0 && plan->tasks[task].state != TASK_DONE)
+        const bool done = task >= 0 && plan->tasks[task].state == TASK_DONE;
+        if (!done && !(task < 0 && is_forgotten(path)))
             sweep(path, age);
         else if (fs_remove_tree(path, &err) != 0)
             log_warn("%s", err.text);

@@ -27,6 +27,8 @@
 #include "store/collect.h"
 #include "tasks/provenance.h"
 
+#define COLLECTED_FORMAT "%d collected\n" /* before the lines of what is left out */
+
 /* The hosts of the last run, from its status file; empty if there is none. */
 static void read_hosts(const char *dir, char *out, size_t size)
 {
@@ -76,16 +78,6 @@ static bool is_whole(const char *path, const struct plan_task *t)
     if (t->result[0] == '\0')
         return true;
     return hash_file(path, hex, &why) == 0 && strcmp(hex, t->result) == 0;
-}
-
-/* A folder in the place of results.h5 is set aside. */
-static int clear_place(const char *path, struct err *err)
-{
-    struct stat st;
-    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
-        return 0;
-    log_warn("%s is a folder and becomes %s.damaged", path, path);
-    return fs_set_aside(path, err);
 }
 
 struct collection {
@@ -182,8 +174,8 @@ int results_collect(const char *dir, const struct plan *plan, bool pack, enum le
     }
     c.guard = guard_create(err);
     c.root = root = c.guard != NULL ? root_attributes(dir, plan, err) : NULL;
-    if (root != NULL && fs_path(c.out, sizeof c.out, err, "%s/results.h5", dir) == 0 && clear_place(c.out, err) == 0 &&
-        fs_temporary(c.out, c.tmp, sizeof c.tmp, err) == 0)
+    if (root != NULL && fs_path(c.out, sizeof c.out, err, "%s/results.h5", dir) == 0 &&
+        fs_clear_place(c.out, err) == 0 && fs_temporary(c.out, c.tmp, sizeof c.tmp, err) == 0)
         rc = write_what_can_be_read(&c, left_out, err);
 out:
     guard_destroy(c.guard);
@@ -197,6 +189,11 @@ out:
 
 int results_print_left_out(const struct plan *plan, const enum left_out *left_out, int fd, struct err *err)
 {
+    int n = 0;
+    for (int i = 0; i < plan->n_tasks; i++)
+        n += plan->tasks[i].state == TASK_DONE && left_out[i] == LEFT_IN;
+    if (dprintf(fd, COLLECTED_FORMAT, n) < 0)
+        return err_errno(err, "cannot say what is collected");
     for (int i = 0; i < plan->n_tasks; i++)
         if (left_out[i] != LEFT_IN &&
             dprintf(fd, "%s %s\n", plan->tasks[i].id, left_out[i] == LEFT_OUT_DAMAGED ? "damaged" : "unreadable") < 0)
@@ -213,7 +210,21 @@ void results_init(struct results *r, const char *dir)
     r->stale = true;
 }
 
-void results_fini(struct results *r)
+/* Ends the child, if one is at work, and removes what it has half written. */
+static void kill_child(struct results *r)
+{
+    char tmp[PATH_MAX];
+    if (r->pid == 0)
+        return;
+    if (!process_kill(r->pid, NULL))
+        log_warn("process %ld does not die and is left behind: it hangs in the system", (long)r->pid);
+    else if (fs_path(tmp, sizeof tmp, NULL, "%s/results.h5.tmp.%ld", r->dir, (long)r->pid) == 0)
+        unlink(tmp);
+    r->pid = 0;
+    r->stale = true;
+}
+
+static void forget_list(struct results *r)
 {
     if (r->list >= 0)
         close(r->list);
@@ -222,13 +233,18 @@ void results_fini(struct results *r)
     r->list = -1;
 }
 
-static int start(struct results *r, struct err *err)
+void results_fini(struct results *r)
+{
+    kill_child(r);
+    forget_list(r);
+}
+
+static int spawn(struct results *r, struct err *err)
 {
     char log[PATH_MAX], list[16];
     if (fs_path(log, sizeof log, err, "%s/logs/collect.log", r->dir) != 0)
         return -1;
-    results_fini(r);
-    r->list = memfd_create("dinf-left-out", MFD_CLOEXEC);
+    r->list = memfd_create("dinf-collected", MFD_CLOEXEC);
     if (r->list < 0)
         return err_errno(err, "cannot make a memory file");
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -238,21 +254,43 @@ static int start(struct results *r, struct err *err)
     const char *const argv[] = { "dinf", "collect", r->dir, "--left-out-fd", list, NULL };
     int rc = process_spawn(&r->pid, argv, 1, -1, fd, r->list, err);
     close(fd);
-    if (rc != 0)
-        r->pid = 0;
-    r->started = clock_monotonic();
-    r->stale = false;
     return rc;
 }
 
-/* What the child has left out. */
+/* Results are stale until a rebuild has begun; one that could not begin counts as one that has failed. */
+static int start(struct results *r, struct err *err)
+{
+    forget_list(r);
+    r->started = clock_monotonic();
+    if (spawn(r, err) == 0) {
+        r->stale = false;
+        return 0;
+    }
+    r->pid = 0;
+    r->ended = r->started;
+    return -1;
+}
+
+/* What the child has taken in, and what it has left out. */
 static int read_list(struct results *r)
 {
     struct stat st;
-    if (fstat(r->list, &st) != 0 || st.st_size == 0 ||
-        (r->left_out = mem_alloc((size_t)st.st_size + 1, 1, NULL)) == NULL)
+    int used = 0;
+    if (fstat(r->list, &st) != 0)
         return -1;
-    return pread(r->list, r->left_out, (size_t)st.st_size, 0) == st.st_size ? 0 : -1;
+    char *text = mem_alloc((size_t)st.st_size + 1, 1, NULL);
+    if (text == NULL || pread(r->list, text, (size_t)st.st_size, 0) != st.st_size ||
+        sscanf(text, COLLECTED_FORMAT "%n", &r->collected, &used) != 1 || used == 0) {
+        mem_free(text);
+        return -1;
+    }
+    if (text[used] == '\0') {
+        mem_free(text);
+        return 0;
+    }
+    memmove(text, text + used, strlen(text + used) + 1);
+    r->left_out = text;
+    return 0;
 }
 
 /* Takes note of the end of the child; flags as for waitpid. */
@@ -267,11 +305,11 @@ static int reap(struct results *r, int flags, struct err *err)
     r->pid = 0;
     r->ended = clock_monotonic();
     r->took = r->ended - r->started;
-    if (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE)
+    const int ended = got > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    r->stale |= ended != EXIT_DONE;
+    if ((ended == EXIT_DONE || ended == EXIT_TASKS_FAILED) && read_list(r) == 0)
         return 0;
     r->stale = true;
-    if (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_TASKS_FAILED && read_list(r) == 0)
-        return 0;
     char log[PATH_MAX], words[512], how[64] = "nobody knows how it ended";
     words[0] = '\0';
     if (got > 0)
@@ -300,10 +338,7 @@ static int wait_for(struct results *r, struct err *err)
     while (r->pid != 0) {
         bool late = clock_monotonic() - r->started > limit;
         if (late || stop_requested()) {
-            if (!process_kill(r->pid, NULL))
-                log_warn("process %ld does not die and is left behind: it hangs in the system", (long)r->pid);
-            r->pid = 0;
-            r->stale = true;
+            kill_child(r);
             return err_set(err,
                            late ? "results.h5 could not be rebuilt within %.0f s"
                                 : "results.h5 was not rebuilt: a stop was asked for within %.0f s",

@@ -14,7 +14,7 @@ enum { RESULTS_SCHEMA = 2 }; /* 2: text in tables has a fixed width; 1: any leng
  * which. Forks: not for ranks. */
 enum left_out { LEFT_IN, LEFT_OUT_DAMAGED, LEFT_OUT_UNREADABLE };
 int results_collect(const char *dir, const struct plan *plan, bool pack, enum left_out *left_out, struct err *err);
-/* Lines "ID damaged" and "ID unreadable". */
+/* "N collected", the number of tasks taken in, and lines "ID damaged" and "ID unreadable". */
 int results_print_left_out(const struct plan *plan, const enum left_out *left_out, int fd, struct err *err);
 
 /* The same by `dinf collect DIR` in a child, so that a run does not wait for it
@@ -30,6 +30,8 @@ struct results {
     int list;
     /* what the last one has left out, as results_print_left_out says, until somebody takes it; or NULL */
     char *left_out;
+    /* how many tasks the last one has taken in */
+    int collected;
     /* something has finished since the last rebuild began; at first nobody knows: the run before may have been killed,
      * or the config changed */
     bool stale;

@@ -5,11 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/fs.h"
-#include "base/log.h"
-#include "base/stop.h"
 #include "coord/change.h"
 
 static const double lock_wait = 5; /* seconds: ranks of a killed launcher die within */
@@ -101,30 +98,14 @@ static int check_before(const char *dir, const struct plan *plan, struct plan **
     return rc;
 }
 
-/* A whole file, also where a folder is in its place: that is set aside. */
-static int write_file(const char *dir, const char *name, const struct plan *plan, struct err *err)
-{
-    char path[PATH_MAX], aside[PATH_MAX];
-    struct stat st;
-    if (fs_path(path, sizeof path, err, "%s/%s", dir, name) != 0)
-        return -1;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        if (fs_path(aside, sizeof aside, err, "%s.damaged", path) != 0 || fs_remove_tree(aside, err) != 0)
-            return -1;
-        log_warn("%s is a folder and becomes %s", path, aside);
-        if (rename(path, aside) != 0)
-            return err_errno(err, "cannot rename %s", path);
-    }
-    return strcmp(name, "plan.json") == 0 ? plan_write(plan, path, err)
-                                          : fs_write_atomic(path, plan->config, strlen(plan->config), err);
-}
-
 /* In the order that check_foreign relies on. */
 static int write_all(const char *dir, const struct plan *plan, struct err *err)
 {
     static const char *const folders[] = { "tasks", "work", "logs" };
     char path[PATH_MAX];
-    if (write_file(dir, "plan.json", plan, err) != 0 || write_file(dir, "config.cfg", plan, err) != 0)
+    if (fs_path(path, sizeof path, err, "%s/plan.json", dir) != 0 || fs_clear_place(path, err) != 0 ||
+        plan_write(plan, path, err) != 0 || fs_path(path, sizeof path, err, "%s/config.cfg", dir) != 0 ||
+        fs_clear_place(path, err) != 0 || fs_write_atomic(path, plan->config, strlen(plan->config), err) != 0)
         return -1;
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         if (fs_path(path, sizeof path, err, "%s/%s", dir, folders[i]) != 0 || fs_mkdirs(path, err) != 0)

@@ -14,6 +14,7 @@ static const double seat_heartbeat = 2; /* seconds */
 struct seat {
     bool present;      /* has said hello */
     bool aside;        /* gets no further task: see seats_set_aside */
+    bool lost;         /* has fallen silent and is given up */
     int task, attempt; /* -1: idle */
     double started;    /* clock_monotonic */
     double counted;    /* seconds that the time limit counts: those waiting for others do not */

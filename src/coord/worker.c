@@ -66,7 +66,7 @@ static int send_ended(struct worker *w, int task, int attempt, const struct atte
                          .outcome = (int)end->outcome,
                          .seconds = end->seconds,
                          .report = w->runner.report };
-    return transport_send(w->transport, 0, &m, end->outcome == OUTCOME_FAILED ? end->error : NULL, err);
+    return transport_send(w->transport, 0, &m, end->error[0] != '\0' ? end->error : NULL, err);
 }
 
 /* In-process tasks: the run's STOP arrives while the task runs. Everything else

@@ -12,7 +12,6 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 struct journal {
@@ -40,16 +39,6 @@ static int cut_torn_line(int fd, const char *path, struct err *err)
     return 0;
 }
 
-/* A folder or the like in the journal's place is set aside. */
-static int clear_place(const char *path, struct err *err)
-{
-    struct stat st;
-    if (stat(path, &st) != 0 || S_ISREG(st.st_mode))
-        return 0;
-    log_warn("%s is no regular file and becomes %s.damaged", path, path);
-    return fs_set_aside(path, err);
-}
-
 struct journal *journal_open(const char *path, struct err *err)
 {
     struct journal *j = mem_alloc(1, sizeof *j, err);
@@ -58,7 +47,7 @@ struct journal *journal_open(const char *path, struct err *err)
     j->sync = true;
     j->path = mem_strdup(path, err);
     j->fd = -1;
-    if (j->path == NULL || clear_place(path, err) != 0) {
+    if (j->path == NULL || fs_clear_place(path, err) != 0) {
         journal_close(j);
         return NULL;
     }
@@ -192,10 +181,12 @@ int journal_failed(struct journal *j, const struct plan_task *task, const char *
     return append(j, o, true, err);
 }
 
-int journal_stopped(struct journal *j, const struct plan_task *task, struct err *err)
+int journal_stopped(struct journal *j, const struct plan_task *task, const char *why, struct err *err)
 {
     cJSON *o = task_event("stopped", task, true);
     o = with(o, cJSON_AddNumberToObject(o, "saved", task->saved));
+    if (why != NULL)
+        o = with(o, cJSON_AddStringToObject(o, "why", why));
     return append(j, o, true, err);
 }
 

@@ -35,7 +35,8 @@ int journal_run(struct journal *j, int ranks, const char *host, const char *revi
 int journal_start(struct journal *j, const struct plan_task *task, struct err *err);
 int journal_done(struct journal *j, const struct plan_task *task, struct err *err);
 int journal_failed(struct journal *j, const struct plan_task *task, const char *host, bool final, struct err *err);
-int journal_stopped(struct journal *j, const struct plan_task *task, struct err *err);
+/* why: NULL if it was asked to stop; else why the attempt does not count. */
+int journal_stopped(struct journal *j, const struct plan_task *task, const char *why, struct err *err);
 int journal_reopened(struct journal *j, const struct plan_task *task, const char *why, struct err *err);
 int journal_end(struct journal *j, int done, int failed, int skipped, struct err *err);
 /* Tasks that last a millisecond cannot pay an fsync each: on = false leaves
@@ -47,6 +48,7 @@ int journal_sync(struct journal *j, struct err *err);
 struct journal_summary {
     int runs;           /* how often a run began */
     bool running;       /* the last run has no end */
+    bool unreadable;    /* it is there, and could not be read: nothing of it is known */
     double first, last; /* time of the first and last event */
     double run_start;   /* of the last run */
     int ranks;          /* of the last run */

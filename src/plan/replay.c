@@ -125,7 +125,8 @@ int journal_replay(const char *path, struct plan *plan, bool (*exists)(void *arg
         plan->tasks[i].result[0] = plan->tasks[i].weights[0] = '\0';
         set_error(&plan->tasks[i], NULL);
     }
-    if (fs_exists(path) && fs_read(path, &text, &bytes, err) != 0)
+    r.summary.unreadable = fs_exists(path) && fs_read(path, &text, &bytes, err) != 0;
+    if (r.summary.unreadable)
         log_warn("the journal is left out: %s", err->text);
     for (const char *p = text, *newline; bytes > 0 && (newline = memchr(p, '\n', bytes)) != NULL; line++) {
         size_t n = (size_t)(newline - p);

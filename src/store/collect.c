@@ -268,11 +268,7 @@ static int take_task(struct collector *c, const struct collect_task *t, struct e
         return -1;
     c->devices[t - c->tasks] = h5_get_string(c->file, "device", 0, err);
     err->text[0] = '\0';
-    char *made_by = h5_get_string(c->file, "task", 0, NULL);
-    int rc = made_by == NULL || strcmp(made_by, t->id) == 0
-                 ? 0
-                 : err_set(err, "%s is the result of another task, %.40s", t->file, made_by);
-    mem_free(made_by);
+    int rc = h5_check_task(c->file, t->file, t->id, true, err);
     if (rc == 0 && H5Ovisit2(c->file, H5_INDEX_NAME, H5_ITER_INC, take_object, c, H5O_INFO_BASIC) < 0)
         rc = err->text[0] != '\0' ? err_prefix(err, "%s", t->file) : h5_fail(err, "cannot read %s", t->file);
     H5Fclose(c->file);

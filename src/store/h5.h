@@ -71,4 +71,7 @@ struct h5_table {
 int h5_read_table(hid_t dataset, const char *path, struct h5_table *out, struct err *err);
 void h5_table_fini(struct h5_table *t);
 
+/* Is the open file, a task's result, this task's by its attribute `task`? may_lack: it need not have any. */
+int h5_check_task(hid_t file, const char *path, const char *task, bool may_lack, struct err *err);
+
 #endif

@@ -78,6 +78,9 @@ int matrix_read(const char *spec, int64_t *n, int64_t *d, double **data, struct 
     int rc = fs_exists(spec) ? read_npy(spec, n, d, data, err) : read_h5(spec, n, d, data, err);
     if (rc == 0 && (*n == 0 || *d == 0))
         rc = err_set(err, "%s is empty: %lld rows of %lld columns", spec, (long long)*n, (long long)*d);
+    if (rc == 0 && (*n > INT32_MAX || *d > INT32_MAX))
+        rc = err_set(err, "%s is too large: %lld rows of %lld columns, and at most %d of each are possible", spec,
+                     (long long)*n, (long long)*d, INT32_MAX);
     if (rc == 0)
         rc = check_finite(*data, *n, *d, spec, err);
     if (rc != 0) {

@@ -122,7 +122,9 @@ static int take(struct source *s, void *out, size_t n, struct err *err)
         s->bytes += n;
         return 0;
     }
-    return fread(out, 1, n, s->f) == n ? 0 : err_set(err, "not all of it can be read");
+    if (fread(out, 1, n, s->f) == n)
+        return 0;
+    return ferror(s->f) ? err_errno(err, "not all of it can be read") : err_set(err, "not all of it can be read");
 }
 
 /* Where the file's elements belong in memory, one after the other. */

@@ -42,6 +42,9 @@ PY
     run 0 2 graph.cfg --out r2
     same alone r2
     local task=$(ls r2/tasks/*.h5 | head -n 1)
+    local got=0 # what has not run has not finished, whatever a former run has
+    DINF_RESTARTS=0 dinf_supervise r2 sh -c 'exit 127' || got=$?
+    [ $got = 127 ] || fail "a command that does nothing ends with status $got"
     mv "$task" aside
     "$DINF" collect r2 2>last.err && fail "collect: status 0 without a task's file"
     says last.err "$(basename "$task") is missing and left out"
@@ -484,14 +487,18 @@ case_leftovers() { # what killed processes left goes, also where nothing is left
     bash -c 'echo $$' >dead
     dead=$(cat dead)
     kept=n/tasks/x.h5.tmp.$$
-    mkdir -p n/work/left n/encoders
+    mkdir -p n/work/left n/work/empty n/work/young n/encoders
     touch n/tasks/x.h5.tmp."$dead" n/results.h5.tmp."$dead" n/encoders/x.tmp."$dead" "$kept" n/work/left/checkpoint
+    touch n/work/young/checkpoint n/work/young/checkpoint.tmp."$dead" # of a task that may come back into the config
+    touch -d '8 days ago' n/work/left/checkpoint n/work/left
     touch -d '1 hour ago' n/tasks/y.h5.tmp.1
     mkdir "n/work/$(basename "$(ls n/tasks/*.h5 | head -n 1)" .h5)" # killed between the result and its folder's end
     sleep 1.1
     run 0 1 graph.cfg --out n
     [ "$(find n -name '*.tmp.*')" = "$kept" ] || fail "temporary files: $(find n -name '*.tmp.*')"
-    ! ls n/work | grep -q . || fail "work folders are left behind: $(ls n/work)"
+    [ "$(cd n/work && find . -type f)" = ./young/checkpoint ] || fail "in the work folders: $(find n/work -type f)"
+    [ "$(ls n/work)" = young ] || fail "work folders are left behind: $(ls n/work)"
+    rm -r n/work/young
     # at the start, too
     touch -d '1 hour ago' n/tasks/y.h5.tmp.1
     mkdir n/work/left

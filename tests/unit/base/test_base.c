@@ -169,8 +169,11 @@ static void files_are_whole_or_absent(void **state)
 static void leftovers_are_removed(void **state)
 {
     (void)state;
-    char mine[32], dead[32], future[32];
+    char mine[32], dead[32], future[32], undead[32], successor[32];
     int status;
+    const pid_t zombie = fork();
+    if (zombie == 0)
+        _exit(0);
     pid_t pid = fork();
     if (pid == 0)
         _exit(0);
@@ -178,16 +181,17 @@ static void leftovers_are_removed(void **state)
     snprintf(mine, sizeof mine, "a.h5.tmp.%ld", (long)getpid());
     snprintf(dead, sizeof dead, "a.h5.tmp.%ld", (long)pid);
     snprintf(future, sizeof future, "b.h5.tmp.%ld", (long)pid);
+    snprintf(undead, sizeof undead, "a.h5.tmp.%ld", (long)zombie);         /* which nobody has waited for */
+    snprintf(successor, sizeof successor, "b.h5.tmp.%ld", (long)getpid()); /* has the number since a moment ago */
     const struct {
         const char *name;
         long age;
         bool stays;
     } files[] = {
-        { "a.h5.tmp.1", 100, false }, { "b.tmp.1.tmp.2", 100, false },
-        { "a.h5", 100, true },        { "a.tmp.x", 100, true },
-        { "c.tmp.", 100, true },      { mine, 30, true },
-        { dead, 30, false },          { future, -30, false },
-        { "d.h5.tmp.1", 30, true },   { "e.h5.tmp.99999999999999999999", 30, true },
+        { "a.h5.tmp.1", 100, false }, { "b.tmp.1.tmp.2", 100, false }, { "a.h5", 100, true },
+        { "a.tmp.x", 100, true },     { "c.tmp.", 100, true },         { mine, 0, true },
+        { undead, 30, false },        { successor, 40, false },        { dead, 30, false },
+        { future, -30, false },       { "d.h5.tmp.1", 30, true },      { "e.h5.tmp.99999999999999999999", 30, true },
     };
     enum { FILES = sizeof files / sizeof files[0] };
     char folder[] = "/tmp/dinf-base.XXXXXX", path[256];
@@ -210,6 +214,7 @@ static void leftovers_are_removed(void **state)
         if (fs_exists(path) != files[i].stays)
             fail_msg("%s: %d", files[i].name, files[i].stays);
     }
+    waitpid(zombie, &status, 0);
     fs_remove_tree(folder, &err);
     assert_int_equal(fs_remove_temporaries(folder, 60, 60, &err), -1);
 }
