@@ -27,7 +27,7 @@ static const char *const marks[] = {
     "pixels is not possible",
     "computes in fp32 only",
     /* options of a plan that this program does not know */
-    "there is no data format",
+    "there is no ",
     "a data set has no option",
     "did you mean",
     /* files that hold something else than they should */

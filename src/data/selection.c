@@ -63,16 +63,8 @@ static int check_members(const cJSON *spec, const char *const *fixed, const stru
 
 static const struct dataset_format *find_format(const char *name, struct err *err)
 {
-    const char *names[NAMES_MAX];
-    size_t n = 0;
-    for (const struct dataset_format *const *f = dataset_formats; *f != NULL && n < NAMES_MAX; f++) {
-        if (strcmp((*f)->name, name) == 0)
-            return *f;
-        names[n++] = (*f)->name;
-    }
-    char hint[NAMES_HINT];
-    err_set(err, "there is no data format \"%.100s\"%s", name, names_suggest(name, names, n, hint));
-    return NULL;
+    const int found = names_find("data format", name, dataset_format_names, err);
+    return found < 0 ? NULL : dataset_formats[found];
 }
 
 static int source_key(struct source *s, struct err *err)

@@ -245,6 +245,17 @@ int sets_load(struct builder *b, const struct conf_node *block)
     return 0;
 }
 
+void check_square(struct builder *b, int set)
+{
+    const struct named_set *s = &b->sets[set];
+    if (s->shape.h != s->shape.w)
+        conf_error(
+            b->conf, s->node,
+            "data set \"%s\": an encoder takes square images, these are %d x %d: size = N resizes them, and with "
+            "crop = N the middle of them is kept as it is",
+            s->name, s->shape.h, s->shape.w);
+}
+
 int sets_common(struct builder *b, int a, int c, int64_t *common)
 {
     char key[48];

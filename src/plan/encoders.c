@@ -6,6 +6,7 @@
 #include "conf/json.h"
 #include "plan/blocks.h"
 #include "plan/internal.h"
+#include "tasks/import.h"
 
 static const char *const roles[] = { "victim", "independent", "suspect", NULL };
 /* Bound one by one (conf_bind), never into a struct: no offsets. */
@@ -154,8 +155,8 @@ static int add_trained(struct builder *b, const struct entry *entry, const struc
             rc = -1;
         if (rc != 0 || set < 0)
             continue;
-        const struct images *shape = &b->sets[set].shape;
-        const struct task_facts facts = { .params = e->params, .images = shape->n, .h = shape->h, .w = shape->w };
+        const struct task_facts facts = { .params = e->params, .images = b->sets[set].shape.n };
+        check_square(b, set);
         kind_check(b, kind, e->group, NULL, &facts);
         if (!entry->good)
             continue;
@@ -195,12 +196,9 @@ static int add_imported(struct builder *b, const struct entry *entry)
         cJSON *params = cJSON_Duplicate(e->params, true);
         if (params == NULL)
             rc = err_set(b->err, "out of memory");
-        else if (resolve_path(b, e->group, "weights", params) != 0) {
+        else if (resolve_path(b, e->group, "weights", params) != 0 || import_settle(params, b->err) != 0) {
             cJSON_Delete(params);
             rc = -1;
-        } else if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(params, "rename")) == 0) {
-            /* an option that came later: without it an experiment keeps its identity */
-            cJSON_DeleteItemFromObjectCaseSensitive(params, "rename");
         }
         struct task_draft draft = {
             .kind = kind, .params = params, .set = -1, .file_key = "weights", .node = e->group

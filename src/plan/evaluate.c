@@ -16,13 +16,10 @@ cJSON *embed_labels(const char *encoder, const char *set)
     return NULL;
 }
 
-/* The set is one of this victim's. */
-static int add_embed(struct builder *b, int encoder_task, const char *encoder, int set, int victim, int *task)
+static int add_embed(struct builder *b, int encoder_task, const char *encoder, int set, int *task)
 {
     const struct task_kind *kind = task_kind_find("embed");
-    const struct images *shape = &b->sets[set].shape;
-    const struct task_facts facts = { .images = shape->n, .h = shape->h, .w = shape->w };
-    kind_check(b, kind, b->encoders[victim].node, NULL, &facts);
+    check_square(b, set);
     char *name = mem_printf(b->err, "%s/%s", encoder, b->sets[set].name);
     cJSON *labels = embed_labels(encoder, b->sets[set].name);
     if (name == NULL || labels == NULL) {
@@ -136,12 +133,12 @@ static int need_task(struct builder *b, const struct task_need *need, int suspec
     if (need->encoder == NEED_RANDOM) {
         if (random_task(b, victim, &encoder) != 0)
             return -1;
-        return add_embed(b, encoder, json_text(b->plan->tasks[encoder].labels, "name", ""), set, victim, task);
+        return add_embed(b, encoder, json_text(b->plan->tasks[encoder].labels, "name", ""), set, task);
     }
     if (need->encoder == NEED_SUSPECT && s->files != NULL)
         return black_box_task(b, suspect, need->set, set, task);
     const struct encoder_entry *e = need->encoder == NEED_SUSPECT ? s : v;
-    return add_embed(b, e->task, e->name, set, victim, task);
+    return add_embed(b, e->task, e->name, set, task);
 }
 
 static int evaluate_pair(struct builder *b, const struct task_kind *kind, const struct expansion *e, int suspect,

@@ -100,6 +100,8 @@ int graph_trial_seed(struct builder *b, int trial, cJSON *params);
 int sets_load(struct builder *b, const struct conf_node *block);
 /* Resolved set by name; -1 after an error at `node`. */
 int set_find(struct builder *b, const struct conf_node *node, const char *name, int *set);
+/* An error of the user at the set if its images, which an encoder is to take, are not square. */
+void check_square(struct builder *b, int set);
 /* Number of images that two sets share. */
 int sets_common(struct builder *b, int a, int c, int64_t *common);
 /* in (a's images): 1 where c has the image, too. Sets that are good are readable. */

@@ -200,10 +200,8 @@ static int add_victim(struct thefts *t, const struct combination *c, const struc
         const struct encoder_entry *e = &b->encoders[v];
         if (!is_called(b, e, name))
             continue;
-        const struct images *shape = &b->sets[set].shape;
-        const struct task_facts facts = {
-            .params = c->query->params, .images = shape->n, .h = shape->h, .w = shape->w
-        };
+        const struct task_facts facts = { .params = c->query->params, .images = b->sets[set].shape.n };
+        check_square(b, set);
         kind_check(b, task_kind_find("query"), c->query->group, NULL, &facts);
         if (check_disjoint(b, c->node, set, e->heldout,
                            "a thief that trains on held-out images would be told apart by them") != 0)

@@ -70,15 +70,6 @@ fail:
     return -1;
 }
 
-void task_check_square(const struct task_facts *f, const char *key, const struct complaints *to)
-{
-    if (f->h != f->w)
-        complain(to, key, NULL,
-                 "an encoder takes square images, these are %d x %d: size = N resizes them, and with crop = N the "
-                 "middle of them is kept as it is",
-                 f->h, f->w);
-}
-
 int task_integer(const cJSON *params, const char *name, int64_t *out, struct err *err)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(params, name);

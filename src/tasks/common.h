@@ -20,9 +20,6 @@ int task_images(const struct task_context *ctx, struct images *out, struct err *
 /* The n images whose numbers are `chosen`, in that order; out by images_fini. */
 int task_take_images(const struct images *im, const int64_t *chosen, int64_t n, struct images *out, struct err *err);
 
-/* A complaint at `key` about images that no encoder takes. */
-void task_check_square(const struct task_facts *facts, const char *key, const struct complaints *to);
-
 /* The integer params.NAME, which the plan always writes. */
 int task_integer(const cJSON *params, const char *name, int64_t *out, struct err *err);
 

@@ -12,11 +12,6 @@ static const struct option embed_options[] = {
     OPTION_END,
 };
 
-static void embed_check(const struct task_facts *f, const struct complaints *to)
-{
-    task_check_square(f, "heldout", to);
-}
-
 static double embed_cost(const struct task_sizing *s, struct task_extent *out)
 {
     int size;
@@ -73,7 +68,6 @@ const struct task_kind task_kind_embed = { .name = "embed",
                                            .help = "representations of an image set by an encoder",
                                            .options = embed_options,
                                            .options_size = sizeof(struct embed_options),
-                                           .check = embed_check,
                                            .needs_device = true,
                                            .cost = embed_cost,
                                            .run = embed_run };

@@ -1,5 +1,7 @@
 /* A suspect's weights, as its owner's framework saved them. */
-#include <stdio.h>
+#include "tasks/import.h"
+
+#include <string.h>
 
 #include "conf/json.h"
 #include "tasks/common.h"
@@ -19,12 +21,25 @@ static const struct option import_options[] = {
     OPTION_ROW_WIDTH(offsetof(struct import_options, width)),
     OPTION_ROW_STRIP(offsetof(struct import_options, strip)),
     OPTION_ROW_RENAME(offsetof(struct import_options, rename)),
-    { "size", OPTION_INT, offsetof(struct import_options, size), "32", 1, IMAGE_SIDE_MAX, NULL, "pixels",
-      "input size the encoder was trained with" },
+    { "size", OPTION_INT, offsetof(struct import_options, size), "0", 0, IMAGE_SIDE_MAX, NULL, "pixels",
+      "input size the encoder was trained with; 0: 32 with the stem cifar, 224 with the stem imagenet" },
     OPTION_ROW_MEAN(offsetof(struct import_options, mean)),
     OPTION_ROW_STD(offsetof(struct import_options, std)),
     OPTION_END,
 };
+
+int import_settle(cJSON *params, struct err *err)
+{
+    const cJSON *rename = cJSON_GetObjectItemCaseSensitive(params, "rename");
+    cJSON *size = cJSON_GetObjectItemCaseSensitive(params, "size");
+    if (size == NULL)
+        return err_set(err, "the task's parameter 'size' is missing");
+    if (size->valuedouble == 0)
+        cJSON_SetNumberValue(size, strcmp(json_text(params, "stem", ""), "imagenet") == 0 ? 224 : 32);
+    if (cJSON_GetArraySize(rename) == 0)
+        cJSON_DeleteItemFromObjectCaseSensitive(params, "rename");
+    return 0;
+}
 
 static double import_cost(const struct task_sizing *s, struct task_extent *out)
 {

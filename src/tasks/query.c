@@ -46,7 +46,6 @@ static int query_tables(const cJSON *block, const struct option **tables, int ma
 static void query_contradictions(const struct task_facts *f, const struct complaints *to)
 {
     query_check(f->params, to);
-    task_check_square(f, "queries", to);
 }
 
 static const char *query_elsewhere(const char *option)

@@ -86,7 +86,6 @@ const struct task_extent *task_sizing_input(const struct task_sizing *, const ch
 struct task_facts {
     const cJSON *params; /* options that are invalid by themselves are missing */
     int64_t images;      /* that it trains on, or of the members that it tests; 0: not known (yet) */
-    int h, w;            /* of these images; 0: not known */
     const cJSON *victim; /* parameters of the victim's encoder; NULL: not known, or there is none */
 };
 

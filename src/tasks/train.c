@@ -9,7 +9,6 @@ static int train_tables(const cJSON *block, const struct option **tables, int ma
 static void train_check(const struct task_facts *f, const struct complaints *to)
 {
     training_check(TRAINING_SELF, f->params, f->images, NULL, to);
-    task_check_square(f, "dataset", to);
 }
 
 static const char *train_elsewhere(const char *option)

@@ -583,7 +583,7 @@ def _():
     return with_data('format = "npy"; path = "x.npy"; size = 6; crop = 7;')
 
 
-@row("held-out images that are not square", "an encoder takes square images, these are 8 x 6")
+@row("held-out images that are not square", 'c.cfg:3: data set "odd": an encoder takes square images, these are 8 x 6')
 def _():
     save("x.npy", np.random.default_rng(0).integers(0, 256, (32, 3, 8, 6), dtype=np.uint8))
     write_config('heldout = "heldout"', 'heldout = "odd"')
@@ -592,7 +592,7 @@ def _():
     return ("run", "c.cfg")
 
 
-@row("queries that are not square", "an encoder takes square images, these are 8 x 6")
+@row("queries that are not square", 'c.cfg:3: data set "odd": an encoder takes square images, these are 8 x 6')
 def _():
     save("x.npy", np.random.default_rng(0).integers(0, 256, (32, 3, 8, 6), dtype=np.uint8))
     write_config('queries = "outside"', 'queries = "odd"')

@@ -93,10 +93,11 @@ static int check_room(struct err *err)
  * which loading alone (some 0.1 s of computing) never comes near. */
 static void *open_in_time(void)
 {
-    const struct itimerval limit = { .it_value = { .tv_sec = 5 } }, none = { .it_value = { .tv_sec = 0 } };
-    setitimer(ITIMER_PROF, &limit, NULL);
+    const struct itimerval limit = { .it_value = { .tv_sec = 5 } };
+    struct itimerval before;
+    setitimer(ITIMER_PROF, &limit, &before);
     void *library = dlopen(DINF_OPENBLAS, RTLD_NOW | RTLD_LOCAL);
-    setitimer(ITIMER_PROF, &none, NULL);
+    setitimer(ITIMER_PROF, &before, NULL);
     return library;
 }
 

@@ -694,7 +694,13 @@ static void two_victims(void **state)
     plan_destroy(p);
 }
 
-/* Weights count by their bytes, wherever they lie; a path is relative to its config. */
+static int size_of(const struct plan *p, const char *task)
+{
+    return cJSON_GetObjectItem(p->tasks[plan_find(p, task, NULL)].params, "size")->valueint;
+}
+
+/* Weights count by their bytes, wherever they lie; a path is relative to its config. The input
+ * size that is not said is the stem's. */
 static void imported(void **state)
 {
     (void)state;
@@ -715,6 +721,16 @@ static void imported(void **state)
     snprintf(text, sizeof text, "%s/a.safetensors", folder);
     assert_string_equal(cJSON_GetObjectItem(a->tasks[plan_find(a, "import:mine", NULL)].params, "weights")->valuestring,
                         text);
+    struct plan *large = build(IMPORT("a.safetensors\"; stem = \"imagenet")),
+                *said = build(IMPORT("a.safetensors\"; stem = \"imagenet\"; size = 96; strip = \"")),
+                *same = build(IMPORT("a.safetensors\"; size = 32; strip = \""));
+    assert_int_equal(size_of(a, "import:mine"), 32);
+    assert_int_equal(size_of(large, "import:mine"), 224);
+    assert_int_equal(size_of(said, "import:mine"), 96);
+    assert_string_equal(id_of(a, "import:mine"), id_of(same, "import:mine"));
+    plan_destroy(large);
+    plan_destroy(said);
+    plan_destroy(same);
     plan_destroy(a);
     plan_destroy(b);
     plan_destroy(c);

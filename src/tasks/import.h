@@ -1,0 +1,13 @@
+/* Taking in weights: what the plan asks of the kind. */
+#ifndef DINF_TASKS_IMPORT_H
+#define DINF_TASKS_IMPORT_H
+
+#include <cjson/cJSON.h>
+
+#include "base/err.h"
+
+/* What was left open becomes a number: the input size by the stem. An option that came later and is not used goes, so
+ * that an experiment without it keeps its identity. -1: out of memory. */
+int import_settle(cJSON *params, struct err *err);
+
+#endif
