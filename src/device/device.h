@@ -69,12 +69,9 @@ struct batch_norm_desc {
     double epsilon, momentum; /* PyTorch's: running = (1 - momentum) running + momentum batch */
 };
 
-struct adam_step {
-    double lr, beta1, beta2, epsilon, weight_decay;
-    int64_t step; /* from 1 */
-};
-
 enum trans { TRANS_NO, TRANS_YES };
+
+#include "device/every_op.h"
 
 /* Device memory beside what is allocated by `alloc`, in bytes: buffers that all calls
  * of a device share, each as large as the largest request. */
@@ -92,7 +89,6 @@ struct device_ops {
     int (*upload)(struct device *, void *dst, const void *host, size_t bytes, struct err *);
     int (*download)(struct device *, void *host, const void *src, size_t bytes, struct err *);
     int (*copy)(struct device *, void *dst, const void *src, size_t bytes, struct err *);
-    int (*zero)(struct device *, void *dst, size_t bytes, struct err *);
     int (*sync)(struct device *, struct err *); /* waits; reports errors of earlier calls */
     /* `upload` of at most some MiB and everything that computes may be queued; the
      * host's array is free again when upload returns. */
@@ -115,9 +111,8 @@ struct device_ops {
 
     /* -- layout -- */
     int (*channel_block)(const struct device *, int c);
-    /* plain (n, c, h, w) <-> activation layout */
+    /* plain (n, c, h, w) -> activation layout */
     int (*pack)(struct device *, int n, int c, int h, int w, const float *plain, void *act, struct err *);
-    int (*unpack)(struct device *, int n, int c, int h, int w, const void *act, float *plain, struct err *);
 
     /* -- convolution. Weights live in the device's own packed form of
      *    conv_weight_bytes bytes, elementwise compatible with gradients and
@@ -172,41 +167,11 @@ struct device_ops {
     /* y (n, out) = x (n, in) weight (out, in)^T + bias (out), then relu if asked */
     int (*linear)(struct device *, int n, int out, int in, const float *x, const float *weight, const float *bias,
                   bool relu, float *y, struct err *);
-    /* dy (n, d) masked in place where y <= 0 if relu; dbias (d) = column sums [NULL: not wanted] */
-    int (*bias_relu_backward)(struct device *, int n, int d, const float *y, float *dy, float *dbias, bool relu,
-                              struct err *);
 
-    /* -- rows, for losses -- */
-    /* y = x / max(|x|, 1e-12), inverse (n) = 1 / max(|x|, 1e-12) */
-    int (*normalize_rows)(struct device *, int n, int d, const float *x, float *y, float *inverse, struct err *);
-    /* dx = inverse (dy - y (y . dy)) */
-    int (*normalize_rows_backward)(struct device *, int n, int d, const float *y, const float *inverse, const float *dy,
-                                   float *dx, struct err *);
-    /* Softmax cross-entropy over the columns of logits (n, m), each already
-     * divided by the temperature: row i has its positive at positive[i] and
-     * ignores the other columns j with group[j] == row_group[i] (which is how
-     * itself and further positives are masked). loss_rows (n) gets
-     * -log softmax; logits are replaced by scale (softmax - onehot), zero where
-     * ignored. All index arrays are device int32. */
-    int (*contrastive_rows)(struct device *, int n, int m, float *logits, const int32_t *positive,
-                            const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
-                            struct err *);
-    /* loss_rows (n) = mean_j (z - t)^2; dz = scale 2 (z - t) / d */
-    int (*mse_rows)(struct device *, int n, int d, const float *z, const float *target, float scale, float *dz,
-                    float *loss_rows, struct err *);
-    /* *total += (sum of x (n)) / n, in double, device memory; n > 0 */
-    int (*add_mean)(struct device *, size_t n, const float *x, double *total, struct err *);
-    /* out (n, d) = the rows index (n, device) of table (any, d) */
-    int (*gather_rows)(struct device *, int n, int d, const float *table, const int32_t *index, float *out,
-                       struct err *);
-    /* y += alpha x */
-    int (*axpy)(struct device *, size_t n, float alpha, const float *x, float *y, struct err *);
-
-    /* -- optimiser: Adam as torch.optim.Adam (L2 in the gradient), one launch
-     *    over the flat parameters; `at` is device memory, because it changes from
-     *    step to step while a recording does not -- */
-    int (*adam)(struct device *, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
-                struct err *);
+    /* -- what is written once for every device: its rows and columns, sums and elements -- */
+#define OP(class, name) int (*name)(struct device *, const struct name *, struct err *);
+#include "device/ops.def"
+#undef OP
 
     /* -- augmentation: view i of `views` (device memory, checked by augment_check)
      *    reads image views[i].image of `pixels` (uint8, plain (count, c, h, w),

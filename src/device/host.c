@@ -26,15 +26,6 @@ int host_copy(struct device *dev, void *dst, const void *src, size_t bytes, stru
     return 0;
 }
 
-int host_zero(struct device *dev, void *dst, size_t bytes, struct err *err)
-{
-    (void)dev;
-    (void)err;
-    if (bytes)
-        memset(dst, 0, bytes);
-    return 0;
-}
-
 int host_sync(struct device *dev, struct err *err)
 {
     (void)dev;
@@ -93,16 +84,6 @@ void host_augment_needs(const struct device *dev, const struct augment_target *t
     (void)target;
     (void)n;
     (void)needs;
-}
-
-int host_gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
-                     struct err *err)
-{
-    (void)dev;
-    (void)err;
-    for (size_t i = 0; i < (size_t)n; i++)
-        memcpy(out + i * (size_t)d, table + (size_t)index[i] * (size_t)d, (size_t)d * sizeof *out);
-    return 0;
 }
 
 int host_check_conv(const struct conv_desc *d, struct err *err)

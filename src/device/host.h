@@ -9,7 +9,6 @@ void *host_alloc(struct device *dev, size_t bytes, struct err *err);
 void host_free(struct device *dev, void *p);
 /* upload, download and copy are one and the same */
 int host_copy(struct device *dev, void *dst, const void *src, size_t bytes, struct err *err);
-int host_zero(struct device *dev, void *dst, size_t bytes, struct err *err);
 int host_sync(struct device *dev, struct err *err);
 int host_memory(struct device *dev, size_t *free, size_t *total, struct err *err);
 int host_look(struct device *dev, const double *src, struct err *err);
@@ -21,8 +20,6 @@ size_t host_activation_bytes(const struct device *dev);
 void host_conv_needs(const struct device *dev, const struct conv_desc *d, struct device_needs *needs);
 void host_augment_needs(const struct device *dev, const struct augment_target *target, int n,
                         struct device_needs *needs);
-int host_gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
-                     struct err *err);
 
 /* -1 and a sentence if no convolution, or no batch norm, has this shape. */
 int host_check_conv(const struct conv_desc *d, struct err *err);

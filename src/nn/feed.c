@@ -187,8 +187,14 @@ int feed_apply(struct feed *f, const struct augment_target *target, void *input,
         return -1;
     if (f->gathered == NULL)
         return 0;
-    return ops->gather_rows(f->dev, f->images, f->request->target_dim, f->answers,
-                            (const int32_t *)(f->block + f->at[ANSWER_ROWS]), f->gathered, err);
+    const struct gather_rows answers = {
+        .rows = f->images,
+        .columns = f->request->target_dim,
+        .table = f->answers,
+        .index = (const int32_t *)(f->block + f->at[ANSWER_ROWS]),
+        .out = f->gathered,
+    };
+    return ops->gather_rows(f->dev, &answers, err);
 }
 
 const float *feed_answers(const struct feed *f)

@@ -131,7 +131,7 @@ static void flat(struct device *dev, int n)
         t[i] = dev->ops->alloc(dev, (size_t)n * sizeof(float), &err);
         check(t[i] != NULL ? 0 : -1, &err);
     }
-    BEST(seconds, dev->ops->adam(dev, (size_t)n, t[0], t[1], t[2], t[3], at, &err));
+    BEST(seconds, dev->ops->adam(dev, &(struct adam){ (size_t)n, t[0], t[1], t[2], t[3], at }, &err));
     printf("adam %d: %.2f ms %.1f GB/s\n", n, seconds * 1e3, 28e-9 * n / seconds);
     dev->ops->free(dev, at);
     for (int i = 0; i < 4; i++)
@@ -152,7 +152,8 @@ static void losses(struct device *dev, int n, int d)
         host[i] = i;
     check(dev->ops->upload(dev, index, host, (size_t)n * sizeof *host, &err), &err);
     BEST(product, dev->ops->gemm(dev, TRANS_NO, TRANS_YES, n, n, d, 5, z, d, z, d, 0, logits, n, &err));
-    BEST(rows, dev->ops->contrastive_rows(dev, n, n, logits, index, index, index, 1, loss, &err));
+    BEST(rows, dev->ops->contrastive_rows(dev, &(struct contrastive_rows){ n, n, logits, index, index, index, 1, loss },
+                                          &err));
     printf("contrastive loss of %d rows of %d: product %.2f ms %.1f GFLOP/s, rows %.2f ms\n", n, d, product * 1e3,
            2e-9 * n * n * d / product, rows * 1e3);
     free(host);

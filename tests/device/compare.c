@@ -6,6 +6,7 @@
  * which says what the operations' rounding explains. A GPU's libraries add in orders of
  * their own: there the second is only reported. */
 #include "device/compare.h"
+#include "device/plain.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -91,13 +92,13 @@ float drawn(const struct compare *cmp, double value)
     return cmp->exact_inputs ? kernel_from_bf16(kernel_to_bf16((float)value)) : (float)value;
 }
 
-static struct array draw(struct compare *cmp, int n, int c, int h, int w, double least)
+static struct array draw(struct compare *cmp, int n, int c, int h, int w, double least, double spread)
 {
     struct array a = create(cmp, n, c, h, w);
     float *plain = host_floats(a.count);
     struct rng rng = rng_at(7, RNG_TEST, cmp->draw++, 0, 0);
     for (size_t i = 0; i < a.count; i++)
-        plain[i] = drawn(cmp, fmax(rng_normal(&rng), least));
+        plain[i] = drawn(cmp, fmax(spread * rng_normal(&rng), least));
     fill(&a, plain);
     free(plain);
     return a;
@@ -105,12 +106,17 @@ static struct array draw(struct compare *cmp, int n, int c, int h, int w, double
 
 struct array array_normal(struct compare *cmp, int n, int c, int h, int w)
 {
-    return draw(cmp, n, c, h, w, -INFINITY);
+    return draw(cmp, n, c, h, w, -INFINITY, 1);
 }
 
 struct array array_rectified(struct compare *cmp, int n, int c, int h, int w)
 {
-    return draw(cmp, n, c, h, w, 0);
+    return draw(cmp, n, c, h, w, 0, 1);
+}
+
+struct array array_spread(struct compare *cmp, int n, double spread)
+{
+    return draw(cmp, n, 0, 1, 1, -INFINITY, spread);
 }
 
 struct array array_values(struct compare *cmp, int n, const float *values)
@@ -204,16 +210,12 @@ void compare_floats(struct compare *cmp, const char *name, size_t n, const float
     judge(cmp, name, nan ? INFINITY : difference / (largest > 0 ? largest : 1), tolerance);
 }
 
-/* Contents in plain order, by the device itself. */
+/* Contents in plain order. */
 static float *unpacked(const struct array *a, int side)
 {
-    struct device *dev = a->cmp->side[side];
-    float *plain = host_floats(a->count), *staged = allocate(a->cmp, side, a->count * sizeof *plain);
+    float *plain = host_floats(a->count);
     struct err err;
-
-    must(a->cmp, dev->ops->unpack(dev, a->n, a->c, a->h, a->w, a->data[side], staged, &err), &err);
-    must(a->cmp, dev->ops->download(dev, plain, staged, a->count * sizeof *plain, &err), &err);
-    dev->ops->free(dev, staged);
+    must(a->cmp, plain_contents(a->cmp->side[side], a->n, a->c, a->h, a->w, a->data[side], plain, &err), &err);
     return plain;
 }
 

@@ -35,6 +35,8 @@ float drawn(const struct compare *cmp, double value);
 struct array array_normal(struct compare *cmp, int n, int c, int h, int w);
 struct array array_rectified(struct compare *cmp, int n, int c, int h, int w); /* max(normal, 0): many equal */
 struct array array_result(struct compare *cmp, int n, int c, int h, int w);
+/* Plain: normal values times `spread`. */
+struct array array_spread(struct compare *cmp, int n, double spread);
 /* Plain, from host values. */
 struct array array_values(struct compare *cmp, int n, const float *values);
 void array_free(struct array *a);

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "device/compare.h"
+#include "device/plain.h"
 
 enum { N = 9, SIZE = 9 };
 static const struct channels {
@@ -80,15 +81,13 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
         must(cmp, dev->ops->download(dev, bytes, vectors[i]->data[1], vectors[i]->count * sizeof(float), &err), &err);
         hash_add(hash, bytes, vectors[i]->count * sizeof(float));
     }
-    float *back = malloc(dx.count * sizeof *back), *staged = dev->ops->alloc(dev, dx.count * sizeof *back, &err);
-    if (back == NULL || staged == NULL)
+    float *back = malloc(dx.count * sizeof *back);
+    if (back == NULL)
         exit(1);
-    must(cmp, dev->ops->unpack(dev, N, c->in, SIZE, SIZE, dx.data[1], staged, &err), &err);
-    must(cmp, dev->ops->download(dev, back, staged, dx.count * sizeof *back, &err), &err);
+    must(cmp, plain_contents(dev, N, c->in, SIZE, SIZE, dx.data[1], back, &err), &err);
     hash_add(hash, back, dx.count * sizeof *back);
     must(cmp, hash_finish(hash, hex, &err), &err);
 
-    dev->ops->free(dev, staged);
     dev->ops->free(dev, weight);
     dev->ops->free(dev, dweight);
     dev->ops->conv_destroy(conv);

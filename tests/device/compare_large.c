@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "device/compare.h"
+#include "device/plain.h"
 
 enum { SAMPLES = 200 };
 
@@ -98,10 +99,8 @@ static float *contents(struct compare *cmp, int n, int c, int h, int w, const vo
     struct device *dev = cmp->side[1];
     struct err err;
     const size_t count = (size_t)n * (size_t)c * (size_t)h * (size_t)w;
-    float *plain = floats(count), *staged = device_bytes(cmp, count * sizeof *plain);
-    must(cmp, dev->ops->unpack(dev, n, c, h, w, act, staged, &err), &err);
-    must(cmp, dev->ops->download(dev, plain, staged, count * sizeof *plain, &err), &err);
-    dev->ops->free(dev, staged);
+    float *plain = floats(count);
+    must(cmp, plain_contents(dev, n, c, h, w, act, plain, &err), &err);
     return plain;
 }
 

@@ -17,11 +17,19 @@ static void normalize_and_mse(struct compare *cmp, int n, int d)
                  loss = array_result(cmp, n, 0, 1, 1);
     for (int s = 0; s < 2; s++) {
         struct device *dev = cmp->side[s];
-        must(cmp, dev->ops->normalize_rows(dev, n, d, x.data[s], y.data[s], inverse.data[s], &err), &err);
         must(cmp,
-             dev->ops->normalize_rows_backward(dev, n, d, y.data[s], inverse.data[s], dy.data[s], dx.data[s], &err),
+             dev->ops->normalize_rows(dev, &(struct normalize_rows){ n, d, x.data[s], y.data[s], inverse.data[s] },
+                                      &err),
              &err);
-        must(cmp, dev->ops->mse_rows(dev, n, d, x.data[s], dy.data[s], 0.125f, dz.data[s], loss.data[s], &err), &err);
+        must(cmp,
+             dev->ops->normalize_rows_backward(
+                 dev, &(struct normalize_rows_backward){ n, d, y.data[s], inverse.data[s], dy.data[s], dx.data[s] },
+                 &err),
+             &err);
+        must(cmp,
+             dev->ops->mse_rows(
+                 dev, &(struct mse_rows){ n, d, x.data[s], dy.data[s], 0.125f, dz.data[s], loss.data[s] }, &err),
+             &err);
     }
     compare_arrays(&y, "normalised", 1e-6);
     compare_arrays(&inverse, "inverse", 1e-6);
@@ -45,7 +53,9 @@ static void zero_row(struct compare *cmp)
     struct array x = array_values(cmp, 20, zeros), y = array_result(cmp, 20, 0, 1, 1),
                  inverse = array_result(cmp, 1, 0, 1, 1);
     for (int s = 0; s < 2; s++)
-        must(cmp, cmp->side[s]->ops->normalize_rows(cmp->side[s], 1, 20, x.data[s], y.data[s], inverse.data[s], &err),
+        must(cmp,
+             cmp->side[s]->ops->normalize_rows(
+                 cmp->side[s], &(struct normalize_rows){ 1, 20, x.data[s], y.data[s], inverse.data[s] }, &err),
              &err);
     compare_arrays(&y, "y", 0);
     compare_arrays(&inverse, "inverse", 1e-6);
@@ -71,26 +81,24 @@ static void contrastive(struct compare *cmp, int n, int m, bool positive_in_grou
     }
     snprintf(cmp->what, sizeof cmp->what, "contrastive_rows %d x %d, positive %s, logits x %g", n, m,
              positive_in_group ? "masked" : "open", (double)spread);
-    struct array logits = array_normal(cmp, n * m, 0, 1, 1), scaled = array_result(cmp, n * m, 0, 1, 1),
-                 loss = array_result(cmp, n, 0, 1, 1);
+    struct array logits = array_spread(cmp, n * m, spread), loss = array_result(cmp, n, 0, 1, 1);
     void *p[2], *r[2], *g[2];
     bytes_both(cmp, (size_t)n * sizeof *positive, positive, p);
     bytes_both(cmp, (size_t)n * sizeof *row_group, row_group, r);
     bytes_both(cmp, (size_t)m * sizeof *group, group, g);
     for (int s = 0; s < 2; s++) {
         struct device *dev = cmp->side[s];
-        must(cmp, dev->ops->zero(dev, scaled.data[s], (size_t)n * m * sizeof(float), &err), &err);
-        must(cmp, dev->ops->axpy(dev, (size_t)n * m, spread, logits.data[s], scaled.data[s], &err), &err);
-        must(cmp, dev->ops->contrastive_rows(dev, n, m, scaled.data[s], p[s], r[s], g[s], 0.25f, loss.data[s], &err),
+        must(cmp,
+             dev->ops->contrastive_rows(
+                 dev, &(struct contrastive_rows){ n, m, logits.data[s], p[s], r[s], g[s], 0.25f, loss.data[s] }, &err),
              &err);
     }
     cmp->scale = 0.25; /* the slot's factor: a gradient is that times the difference of two shares */
-    compare_arrays(&scaled, "gradient", 2e-6);
+    compare_arrays(&logits, "gradient", 2e-6);
     cmp->scale = 1e-9; /* a loss is the logarithm of 1 + little: of a digit of double precision */
     compare_arrays(&loss, "loss", 2e-6);
     cmp->scale = 0;
     array_free(&logits);
-    array_free(&scaled);
     array_free(&loss);
     bytes_free(cmp, p);
     bytes_free(cmp, r);

@@ -25,13 +25,6 @@ static int pack(struct device *dev, int n, int c, int h, int w, const float *pla
     return 0;
 }
 
-static int unpack(struct device *dev, int n, int c, int h, int w, const void *act, float *plain, struct err *err)
-{
-    (void)err;
-    layout_unpack(cpu_const(dev)->block, dev->threads, n, c, h * w, act, plain);
-    return 0;
-}
-
 static struct conv *conv_create(struct device *dev, const struct conv_desc *d, struct err *err)
 {
     return onednn_conv_create(cpu_const(dev)->onednn, d, err);
@@ -78,7 +71,6 @@ static const struct device_ops ops = {
     .upload = host_copy,
     .download = host_copy,
     .copy = host_copy,
-    .zero = host_zero,
     .sync = host_sync,
     .memory = host_memory,
     .conv_needs = host_conv_needs,
@@ -89,7 +81,6 @@ static const struct device_ops ops = {
     .activation_bytes = host_activation_bytes,
     .channel_block = channel_block,
     .pack = pack,
-    .unpack = unpack,
     .conv_create = conv_create,
     .conv_destroy = onednn_conv_destroy,
     .conv_weight_bytes = conv_weight_bytes,
@@ -109,15 +100,9 @@ static const struct device_ops ops = {
     .avg_pool_backward = cpu_avg_pool_backward,
     .gemm = cpu_gemm,
     .linear = cpu_linear,
-    .bias_relu_backward = cpu_bias_relu_backward,
-    .normalize_rows = cpu_normalize_rows,
-    .normalize_rows_backward = cpu_normalize_rows_backward,
-    .contrastive_rows = cpu_contrastive_rows,
-    .mse_rows = cpu_mse_rows,
-    .add_mean = cpu_add_mean,
-    .gather_rows = host_gather_rows,
-    .axpy = cpu_axpy,
-    .adam = cpu_adam,
+#define OP(class, name) .name = cpu_##name,
+#include "device/ops.def"
+#undef OP
     .augment = augment,
     .linalg = &cpu_linalg,
     .close = close_cpu,

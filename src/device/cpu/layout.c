@@ -18,18 +18,6 @@ void layout_pack(int block, int threads, int n, int c, int area, const float *pl
                 }
 }
 
-void layout_unpack(int block, int threads, int n, int c, int area, const float *act, float *plain)
-{
-    const int b = layout_block(block, c), blocks = layout_blocks(block, c);
-
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int i = 0; i < n; i++)
-        for (int channel = 0; channel < c; channel++)
-            for (int p = 0; p < area; p++)
-                plain[((size_t)i * c + channel) * area + p] =
-                    act[(((size_t)i * blocks + channel / b) * area + p) * b + channel % b];
-}
-
 size_t layout_weight_floats(int block, int c_out, int c_in, int kernel)
 {
     int ob = (c_out + block - 1) / block, b = layout_block(block, c_in);

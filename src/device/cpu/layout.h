@@ -36,7 +36,6 @@ static inline size_t layout_floats(int block, int n, int c, size_t area)
 }
 
 void layout_pack(int block, int threads, int n, int c, int area, const float *plain, float *act);
-void layout_unpack(int block, int threads, int n, int c, int area, const float *act, float *plain);
 
 size_t layout_weight_floats(int block, int c_out, int c_in, int kernel);
 void layout_weight_pack(int block, int c_out, int c_in, int kernel, const float *oihw, float *packed);

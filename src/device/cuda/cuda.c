@@ -47,11 +47,6 @@ static int pack(struct device *dev, int n, int c, int h, int w, const float *pla
     return cuda_pack(stream(dev), dev->precision, n, c, h, w, plain, act, err);
 }
 
-static int unpack(struct device *dev, int n, int c, int h, int w, const void *act, float *plain, struct err *err)
-{
-    return cuda_unpack(stream(dev), dev->precision, n, c, h, w, act, plain, err);
-}
-
 static int max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
                             struct err *err)
 {
@@ -151,35 +146,6 @@ int cuda_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, in
                              "product of matrices", err);
 }
 
-static int bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
-                              struct err *err)
-{
-    return cuda_bias_relu_backward(stream(dev), n, d, y, dy, dbias, relu, err);
-}
-
-static int add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err)
-{
-    void *scratch = cuda_buffer_reserve(&cuda_of(dev)->scratch, CUDA_SUM_WORKSPACE, err);
-    return scratch != NULL ? cuda_add_mean(stream(dev), n, x, scratch, total, err) : -1;
-}
-
-static int gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
-                       struct err *err)
-{
-    return cuda_gather_rows(stream(dev), n, d, table, index, out, err);
-}
-
-static int axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err)
-{
-    return cuda_axpy(stream(dev), n, alpha, x, y, err);
-}
-
-static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
-                struct err *err)
-{
-    return cuda_adam(stream(dev), n, w, g, m, v, at, err);
-}
-
 static void augment_needs(const struct device *dev, const struct augment_target *target, int n,
                           struct device_needs *needs)
 {
@@ -198,31 +164,16 @@ static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int 
     return cuda_augment(stream(dev), dev->precision, pixels, h, w, views, n, target, scratch, out, err);
 }
 
-/* -- rows -- */
+/* -- what is written once for every device -- */
 
-static int normalize_rows(struct device *dev, int n, int d, const float *x, float *y, float *inverse, struct err *err)
-{
-    return cuda_normalize_rows(stream(dev), n, d, x, y, inverse, err);
-}
-
-static int normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse,
-                                   const float *dy, float *dx, struct err *err)
-{
-    return cuda_normalize_rows_backward(stream(dev), n, d, y, inverse, dy, dx, err);
-}
-
-static int contrastive_rows(struct device *dev, int n, int m, float *logits, const int32_t *positive,
-                            const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
-                            struct err *err)
-{
-    return cuda_contrastive_rows(stream(dev), n, m, logits, positive, row_group, group, scale, loss_rows, err);
-}
-
-static int mse_rows(struct device *dev, int n, int d, const float *z, const float *target, float scale, float *dz,
-                    float *loss_rows, struct err *err)
-{
-    return cuda_mse_rows(stream(dev), n, d, z, target, scale, dz, loss_rows, err);
-}
+#define OP(class, name)                                                                                                \
+    static int name(struct device *dev, const struct name *given, struct err *err)                                     \
+    {                                                                                                                  \
+        void *workspace = cuda_buffer_reserve(&cuda_of(dev)->scratch, CUDA_OP_WORKSPACE, err);                         \
+        return workspace != NULL ? cuda_##name(stream(dev), given, workspace, err) : -1;                               \
+    }
+#include "device/ops.def"
+#undef OP
 
 /* -- opening and closing -- */
 
@@ -254,7 +205,6 @@ static const struct device_ops ops = {
     .upload = cuda_upload,
     .download = cuda_download,
     .copy = cuda_copy,
-    .zero = cuda_zero,
     .sync = cuda_sync,
     .memory = cuda_memory_left,
     .look = cuda_look,
@@ -264,7 +214,6 @@ static const struct device_ops ops = {
     .recording = &cuda_recording,
     .channel_block = channel_block,
     .pack = pack,
-    .unpack = unpack,
     .conv_create = cuda_conv_create,
     .conv_destroy = cuda_conv_destroy,
     .conv_needs = cuda_conv_needs,
@@ -285,15 +234,9 @@ static const struct device_ops ops = {
     .avg_pool_backward = avg_pool_backward,
     .gemm = cuda_gemm,
     .linear = cuda_linear,
-    .bias_relu_backward = bias_relu_backward,
-    .normalize_rows = normalize_rows,
-    .normalize_rows_backward = normalize_rows_backward,
-    .contrastive_rows = contrastive_rows,
-    .mse_rows = mse_rows,
-    .add_mean = add_mean,
-    .gather_rows = gather_rows,
-    .axpy = axpy,
-    .adam = adam,
+#define OP(class, name) .name = name,
+#include "device/ops.def"
+#undef OP
     .augment = augment,
     .augment_needs = augment_needs,
     .linalg = &cuda_linalg,

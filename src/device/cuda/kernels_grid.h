@@ -194,6 +194,21 @@ static inline __device__ double block_sum(double value, double *scratch)
     return sum;
 }
 
+/* The same for the maximum, of a block of ROW_THREADS. */
+static inline __device__ float block_largest(float value, float *scratch)
+{
+    scratch[threadIdx.x] = value;
+    for (unsigned half = ROW_THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half)
+            scratch[threadIdx.x] = kernel_larger(scratch[threadIdx.x], scratch[threadIdx.x + half]);
+    }
+    __syncthreads();
+    const float largest = scratch[0];
+    __syncthreads(); /* before scratch is used again */
+    return largest;
+}
+
 /* For each of `arrays` arrays, a block's threads apart: sums scratch[lane + lanes * y]
  * over y into scratch[lane], lane = threadIdx.x, y = threadIdx.y; all threads call
  * it, and the first row may read its sums. */

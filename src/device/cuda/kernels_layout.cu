@@ -1,4 +1,4 @@
-/* Layout, what surrounds a convolution, and rows that are copied. */
+/* Layout, and what surrounds a convolution. */
 #include "device/cuda/kernels_grid.h"
 
 /* One thread a pixel and channel of the NHWC side, whose accesses are neighbours. */
@@ -10,14 +10,6 @@ template <class T> static __global__ void pack(size_t count, int c, size_t area,
     }
 }
 
-template <class T> static __global__ void unpack(size_t count, int c, size_t area, const void *act, float *plain)
-{
-    GRID_LOOP (i, count) {
-        size_t pixel = i / c, image = pixel / area;
-        plain[(image * c + i % c) * area + pixel % area] = get(((const T *)act)[i]);
-    }
-}
-
 int cuda_pack(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *plain, void *act,
               struct err *err)
 {
@@ -26,16 +18,6 @@ int cuda_pack(cudaStream_t stream, enum precision precision, int n, int c, int h
         return 0;
     return LAUNCH_ELEMENT(LAUNCH, precision, pack, grid_elements(count), dim3(THREADS), stream, count, c, area, plain,
                           act);
-}
-
-int cuda_unpack(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *act,
-                float *plain, struct err *err)
-{
-    const size_t area = (size_t)h * w, count = (size_t)n * c * area;
-    if (count == 0)
-        return 0;
-    return LAUNCH_ELEMENT(LAUNCH, precision, unpack, grid_elements(count), dim3(THREADS), stream, count, c, area, act,
-                          plain);
 }
 
 template <class S>
@@ -115,19 +97,4 @@ int cuda_copy_columns(cudaStream_t stream, size_t rows, enum precision from, int
                                     : copy_columns_of<bf16, float>(stream, rows, d_x, x, d_y, y, err);
     return to == PRECISION_BF16 ? copy_columns_of<float, bf16>(stream, rows, d_x, x, d_y, y, err)
                                 : copy_columns_of<float, float>(stream, rows, d_x, x, d_y, y, err);
-}
-
-static __global__ void gather(size_t count, int d, const float *table, const int32_t *index, float *out)
-{
-    GRID_LOOP (i, count)
-        out[i] = table[(size_t)index[i / d] * d + i % d];
-}
-
-int cuda_gather_rows(cudaStream_t stream, int n, int d, const float *table, const int32_t *index, float *out,
-                     struct err *err)
-{
-    const size_t count = (size_t)n * d;
-    if (count == 0)
-        return 0;
-    return LAUNCH(gather, grid_elements(count), dim3(THREADS), stream, count, d, table, index, out);
 }

@@ -36,11 +36,9 @@ extern "C" {
 
 /* -- kernels_layout.cu -- */
 
-/* plain (n, c, h, w) <-> NHWC */
+/* plain (n, c, h, w) -> NHWC */
 int cuda_pack(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *plain, void *act,
               struct err *err);
-int cuda_unpack(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *act,
-                float *plain, struct err *err);
 /* y (rows, c) = y + bias (c) [NULL: none] + residual (rows, c) [NULL: none], then
  * relu if asked, in place: what a convolution without epilogue lacks;
  * rows = n h w of the output. */
@@ -50,9 +48,6 @@ int cuda_conv_epilogue(cudaStream_t stream, enum precision precision, size_t row
  * `from`; columns of y beyond d_x become zero */
 int cuda_copy_columns(cudaStream_t stream, size_t rows, enum precision from, int d_x, const void *x, enum precision to,
                       int d_y, void *y, struct err *err);
-/* the slot of device.h */
-int cuda_gather_rows(cudaStream_t stream, int n, int d, const float *table, const int32_t *index, float *out,
-                     struct err *err);
 
 /* -- kernels_pool.cu: the slots of device.h; `where` is the pixel y w + x of the input -- */
 
@@ -80,27 +75,12 @@ int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, cons
                              const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
                              void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err);
 
-/* -- kernels_matrix.cu -- */
+/* -- kernels_ops.cu: ops.def; workspace of CUDA_OP_WORKSPACE bytes -- */
 
-int cuda_bias_relu_backward(cudaStream_t stream, int n, int d, const float *y, float *dy, float *dbias, bool relu,
-                            struct err *err);
-/* *total += sum of x (n) / n; workspace of CUDA_SUM_WORKSPACE bytes; total is device memory */
-enum { CUDA_SUM_WORKSPACE = 512 * 8 };
-int cuda_add_mean(cudaStream_t stream, size_t n, const float *x, void *workspace, double *total, struct err *err);
-int cuda_axpy(cudaStream_t stream, size_t n, float alpha, const float *x, float *y, struct err *err);
-int cuda_adam(cudaStream_t stream, size_t n, float *w, const float *g, float *m, float *v,
-              const struct adam_step *at /* device */, struct err *err);
-
-/* -- kernels_rows.cu: the slots of device.h -- */
-
-int cuda_normalize_rows(cudaStream_t stream, int n, int d, const float *x, float *y, float *inverse, struct err *err);
-int cuda_normalize_rows_backward(cudaStream_t stream, int n, int d, const float *y, const float *inverse,
-                                 const float *dy, float *dx, struct err *err);
-int cuda_contrastive_rows(cudaStream_t stream, int n, int m, float *logits, const int32_t *positive,
-                          const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
-                          struct err *err);
-int cuda_mse_rows(cudaStream_t stream, int n, int d, const float *z, const float *target, float scale, float *dz,
-                  float *loss_rows, struct err *err);
+enum { CUDA_OP_WORKSPACE = 512 * 8 };
+#define OP(class, name) int cuda_##name(cudaStream_t stream, const struct name *a, void *workspace, struct err *err);
+#include "device/ops.def"
+#undef OP
 
 /* -- kernels_augment.cu -- */
 

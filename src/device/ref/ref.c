@@ -20,11 +20,6 @@ static int pack(struct device *dev, int n, int c, int h, int w, const float *pla
     return host_copy(dev, act, plain, (size_t)n * c * h * w * sizeof *plain, err);
 }
 
-static int unpack(struct device *dev, int n, int c, int h, int w, const void *act, float *plain, struct err *err)
-{
-    return host_copy(dev, plain, act, (size_t)n * c * h * w * sizeof *plain, err);
-}
-
 static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
                    int n, const struct augment_target *target, void *out, struct err *err)
 {
@@ -43,7 +38,6 @@ static const struct device_ops ops = {
     .upload = host_copy,
     .download = host_copy,
     .copy = host_copy,
-    .zero = host_zero,
     .sync = host_sync,
     .memory = host_memory,
     .conv_needs = host_conv_needs,
@@ -54,7 +48,6 @@ static const struct device_ops ops = {
     .activation_bytes = host_activation_bytes,
     .channel_block = channel_block,
     .pack = pack,
-    .unpack = unpack,
     .conv_create = ref_conv_create,
     .conv_destroy = ref_conv_destroy,
     .conv_weight_bytes = ref_conv_weight_bytes,
@@ -74,15 +67,9 @@ static const struct device_ops ops = {
     .avg_pool_backward = ref_avg_pool_backward,
     .gemm = ref_gemm,
     .linear = ref_linear,
-    .bias_relu_backward = ref_bias_relu_backward,
-    .normalize_rows = ref_normalize_rows,
-    .normalize_rows_backward = ref_normalize_rows_backward,
-    .contrastive_rows = ref_contrastive_rows,
-    .mse_rows = ref_mse_rows,
-    .add_mean = ref_add_mean,
-    .gather_rows = host_gather_rows,
-    .axpy = ref_axpy,
-    .adam = ref_adam,
+#define OP(class, name) .name = ref_##name,
+#include "device/ops.def"
+#undef OP
     .augment = augment,
     .linalg = &ref_linalg,
     .close = close_ref,

@@ -43,21 +43,10 @@ int ref_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int
              int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err);
 int ref_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
                bool relu, float *y, struct err *err);
-int ref_bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
-                           struct err *err);
-int ref_add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err);
-int ref_axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err);
-int ref_adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
-             struct err *err);
 
-/* ref_rows.c */
-int ref_normalize_rows(struct device *dev, int n, int d, const float *x, float *y, float *inverse, struct err *err);
-int ref_normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse, const float *dy,
-                                float *dx, struct err *err);
-int ref_contrastive_rows(struct device *dev, int n, int m, float *logits, const int32_t *positive,
-                         const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
-                         struct err *err);
-int ref_mse_rows(struct device *dev, int n, int d, const float *z, const float *target, float scale, float *dz,
-                 float *loss_rows, struct err *err);
+/* ref_ops.c */
+#define OP(class, name) int ref_##name(struct device *dev, const struct name *given, struct err *err);
+#include "device/ops.def"
+#undef OP
 
 #endif

@@ -41,8 +41,10 @@ static int linear_backward(const struct layer *layer, struct pass *pass, void *s
     const struct linear *l = (const struct linear *)layer;
     struct device *dev = pass->net->dev;
     float *dy = pass->gradients[layer->output][0], *dx = pass_gradient(pass, layer, layer->input);
-    if (dev->ops->bias_relu_backward(dev, pass->n, l->out, pass->values[layer->output], dy,
-                                     pass_weight_gradient(pass, l->bias), l->relu, err) != 0)
+    const struct bias_relu_backward bias = { pass->n, l->out,
+                                             l->relu, pass->values[layer->output],
+                                             dy,      pass_weight_gradient(pass, l->bias) };
+    if (dev->ops->bias_relu_backward(dev, &bias, err) != 0)
         return -1;
     if (dev->ops->gemm(dev, TRANS_YES, TRANS_NO, l->out, l->in, pass->n, 1, dy, l->out, pass->values[layer->input],
                        l->in, 0, pass_weight_gradient(pass, l->weight), l->in, err) != 0)

@@ -108,23 +108,32 @@ static int run(struct loss *l, const struct loss_input *in, float *dz, double *t
     const struct device_ops *ops = dev->ops;
     const int rows = l->rows, all = l->all, d = l->dim;
     const float sharp = 1 / l->temperature;
-    if (ops->normalize_rows(dev, rows, d, in->z, l->features, l->inverse, err) != 0)
-        return -1;
-    if (all > rows && ops->normalize_rows(dev, all - rows, d, in->target, l->features + (size_t)rows * (size_t)d,
-                                          l->inverse + rows, err) != 0)
-        return -1;
-    if (ops->gemm(dev, TRANS_NO, TRANS_YES, all, all, d, sharp, l->features, d, l->features, d, 0, l->logits, all,
+    const struct normalize_rows own = { rows, d, in->z, l->features, l->inverse };
+    const struct normalize_rows answers = { all - rows, d, in->target, l->features + (size_t)rows * (size_t)d,
+                                            l->inverse + rows };
+    const struct contrastive_rows contrast = {
+        .rows = all,
+        .columns = all,
+        .logits = l->logits,
+        .positive = l->positive,
+        .row_group = l->group,
+        .group = l->group,
+        .scale = 1 / (float)all,
+        .losses = l->losses,
+    };
+    const struct normalize_rows_backward back = { rows, d, l->features, l->inverse, l->gradient, dz };
+    if (ops->normalize_rows(dev, &own, err) != 0 || ops->normalize_rows(dev, &answers, err) != 0 ||
+        ops->gemm(dev, TRANS_NO, TRANS_YES, all, all, d, sharp, l->features, d, l->features, d, 0, l->logits, all,
                   err) != 0 ||
-        ops->contrastive_rows(dev, all, all, l->logits, l->positive, l->group, l->group, 1 / (float)all, l->losses,
-                              err) != 0)
+        ops->contrastive_rows(dev, &contrast, err) != 0)
         return -1;
     /* logits = F F^T / temperature, so their gradient G comes back as (G + G^T) F / temperature */
     if (ops->gemm(dev, TRANS_NO, TRANS_NO, rows, d, all, sharp, l->logits, all, l->features, d, 0, l->gradient, d,
                   err) != 0 ||
         ops->gemm(dev, TRANS_YES, TRANS_NO, rows, d, all, sharp, l->logits, all, l->features, d, 1, l->gradient, d,
                   err) != 0 ||
-        ops->normalize_rows_backward(dev, rows, d, l->features, l->inverse, l->gradient, dz, err) != 0 ||
-        ops->add_mean(dev, (size_t)all, l->losses, total, err) != 0)
+        ops->normalize_rows_backward(dev, &back, err) != 0 ||
+        ops->add_mean(dev, &(struct add_mean){ (size_t)all, l->losses, total }, err) != 0)
         return -1;
     return 0;
 }

@@ -36,9 +36,10 @@ static struct loss *create(struct device *dev, const void *options, const struct
 static int run(struct loss *l, const struct loss_input *in, float *dz, double *total, struct err *err)
 {
     const struct device_ops *ops = l->dev->ops;
-    if (ops->mse_rows(l->dev, l->rows, l->dim, in->z, in->target, 1 / (float)l->rows, dz, l->losses, err) != 0)
+    const struct mse_rows mse = { l->rows, l->dim, in->z, in->target, 1 / (float)l->rows, dz, l->losses };
+    if (ops->mse_rows(l->dev, &mse, err) != 0)
         return -1;
-    return ops->add_mean(l->dev, (size_t)l->rows, l->losses, total, err);
+    return ops->add_mean(l->dev, &(struct add_mean){ (size_t)l->rows, l->losses, total }, err);
 }
 
 static const struct option options_none[] = { OPTION_END };

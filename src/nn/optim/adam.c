@@ -33,7 +33,7 @@ static void at(const void *from, double lr, int64_t step, void *out)
 static int step(struct device *dev, size_t n, float *w, const float *g, float *const *moments, const void *at_step,
                 struct err *err)
 {
-    return dev->ops->adam(dev, n, w, g, moments[0], moments[1], at_step, err);
+    return dev->ops->adam(dev, &(struct adam){ n, w, g, moments[0], moments[1], at_step }, err);
 }
 
 const struct optim_kind optim_kind_adam = {

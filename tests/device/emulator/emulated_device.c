@@ -35,9 +35,15 @@ static int pack(struct device *dev, int n, int c, int h, int w, const float *pla
     return cuda_pack(stream, dev->precision, n, c, h, w, plain, act, err);
 }
 
-static int unpack(struct device *dev, int n, int c, int h, int w, const void *act, float *plain, struct err *err)
+/* NHWC of the precision -> plain NCHW */
+static void unpack(enum precision precision, int n, int c, int h, int w, const void *act, float *plain)
 {
-    return cuda_unpack(stream, dev->precision, n, c, h, w, act, plain, err);
+    const size_t area = (size_t)h * (size_t)w, count = (size_t)n * (size_t)c * area;
+    for (size_t i = 0; i < count; i++) {
+        const size_t pixel = i / (size_t)c, channel = i % (size_t)c;
+        plain[(pixel / area * (size_t)c + channel) * area + pixel % area] =
+            precision == PRECISION_BF16 ? kernel_from_bf16(((const uint16_t *)act)[i]) : ((const float *)act)[i];
+    }
 }
 
 /* -- convolution: ref's, with our layout and epilogue around it -- */
@@ -89,8 +95,8 @@ static int emulated_conv_forward(struct conv *conv, const void *x, const float *
     const struct conv_desc *d = &conv->d;
     const bool relu = d->epilogue == CONV_BIAS_RELU || d->epilogue == CONV_BIAS_ADD_RELU;
 
-    if (cuda_unpack(stream, conv->precision, d->n, d->c_in, d->h, d->w, x, conv->x, err) != 0 ||
-        ref_conv_forward(conv->plain, conv->x, weight, NULL, NULL, conv->y, err) != 0 ||
+    unpack(conv->precision, d->n, d->c_in, d->h, d->w, x, conv->x);
+    if (ref_conv_forward(conv->plain, conv->x, weight, NULL, NULL, conv->y, err) != 0 ||
         cuda_pack(stream, conv->precision, d->n, d->c_out, conv->oh, conv->ow, conv->y, y, err) != 0)
         return -1;
     return cuda_conv_epilogue(stream, conv->precision, (size_t)d->n * conv->oh * conv->ow, d->c_out, bias, residual,
@@ -102,8 +108,8 @@ static int emulated_conv_backward_data(struct conv *conv, const void *dy, const 
 {
     const struct conv_desc *d = &conv->d;
 
-    if (cuda_unpack(stream, conv->precision, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y, err) != 0 ||
-        ref_conv_backward_data(conv->plain, conv->y, weight, conv->x, err) != 0)
+    unpack(conv->precision, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y);
+    if (ref_conv_backward_data(conv->plain, conv->y, weight, conv->x, err) != 0)
         return -1;
     return cuda_pack(stream, conv->precision, d->n, d->c_in, d->h, d->w, conv->x, dx, err);
 }
@@ -113,9 +119,8 @@ static int emulated_conv_backward_weight(struct conv *conv, const void *x, const
 {
     const struct conv_desc *d = &conv->d;
 
-    if (cuda_unpack(stream, conv->precision, d->n, d->c_in, d->h, d->w, x, conv->x, err) != 0 ||
-        cuda_unpack(stream, conv->precision, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y, err) != 0)
-        return -1;
+    unpack(conv->precision, d->n, d->c_in, d->h, d->w, x, conv->x);
+    unpack(conv->precision, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y);
     return ref_conv_backward_weight(conv->plain, conv->x, conv->y, dweight, err);
 }
 
@@ -212,67 +217,15 @@ static int linear(struct device *dev, int n, int out, int in, const float *x, co
     return ref_linear(dev, n, out, in, x, weight, bias, relu, y, err);
 }
 
-static int bias_relu_backward(struct device *dev, int n, int d, const float *y, float *dy, float *dbias, bool relu,
-                              struct err *err)
-{
-    (void)dev;
-    return cuda_bias_relu_backward(stream, n, d, y, dy, dbias, relu, err);
-}
-
-static int normalize_rows(struct device *dev, int n, int d, const float *x, float *y, float *inverse, struct err *err)
-{
-    (void)dev;
-    return cuda_normalize_rows(stream, n, d, x, y, inverse, err);
-}
-
-static int normalize_rows_backward(struct device *dev, int n, int d, const float *y, const float *inverse,
-                                   const float *dy, float *dx, struct err *err)
-{
-    (void)dev;
-    return cuda_normalize_rows_backward(stream, n, d, y, inverse, dy, dx, err);
-}
-
-static int contrastive_rows(struct device *dev, int n, int m, float *logits, const int32_t *positive,
-                            const int32_t *row_group, const int32_t *group, float scale, float *loss_rows,
-                            struct err *err)
-{
-    (void)dev;
-    return cuda_contrastive_rows(stream, n, m, logits, positive, row_group, group, scale, loss_rows, err);
-}
-
-static int mse_rows(struct device *dev, int n, int d, const float *z, const float *target, float scale, float *dz,
-                    float *loss_rows, struct err *err)
-{
-    (void)dev;
-    return cuda_mse_rows(stream, n, d, z, target, scale, dz, loss_rows, err);
-}
-
-static int add_mean(struct device *dev, size_t n, const float *x, double *total, struct err *err)
-{
-    (void)dev;
-    char workspace[CUDA_SUM_WORKSPACE] __attribute__((aligned(8)));
-    return cuda_add_mean(stream, n, x, workspace, total, err);
-}
-
-static int gather_rows(struct device *dev, int n, int d, const float *table, const int32_t *index, float *out,
-                       struct err *err)
-{
-    (void)dev;
-    return cuda_gather_rows(stream, n, d, table, index, out, err);
-}
-
-static int axpy(struct device *dev, size_t n, float alpha, const float *x, float *y, struct err *err)
-{
-    (void)dev;
-    return cuda_axpy(stream, n, alpha, x, y, err);
-}
-
-static int adam(struct device *dev, size_t n, float *w, const float *g, float *m, float *v, const struct adam_step *at,
-                struct err *err)
-{
-    (void)dev;
-    return cuda_adam(stream, n, w, g, m, v, at, err);
-}
+#define OP(class, name)                                                                                                \
+    static int name(struct device *dev, const struct name *given, struct err *err)                                     \
+    {                                                                                                                  \
+        char workspace[CUDA_OP_WORKSPACE] __attribute__((aligned(8)));                                                 \
+        (void)dev;                                                                                                     \
+        return cuda_##name(stream, given, workspace, err);                                                             \
+    }
+#include "device/ops.def"
+#undef OP
 
 static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
                    int n, const struct augment_target *target, void *out, struct err *err)
@@ -298,7 +251,6 @@ static const struct device_ops ops = {
     .upload = host_copy,
     .download = host_copy,
     .copy = host_copy,
-    .zero = host_zero,
     .sync = host_sync,
     .memory = host_memory,
     .conv_needs = host_conv_needs,
@@ -309,7 +261,6 @@ static const struct device_ops ops = {
     .activation_bytes = activation_bytes,
     .channel_block = channel_block,
     .pack = pack,
-    .unpack = unpack,
     .conv_create = emulated_conv_create,
     .conv_destroy = emulated_conv_destroy,
     .conv_weight_bytes = ref_conv_weight_bytes,
@@ -329,15 +280,9 @@ static const struct device_ops ops = {
     .avg_pool_backward = avg_pool_backward,
     .gemm = ref_gemm,
     .linear = linear,
-    .bias_relu_backward = bias_relu_backward,
-    .normalize_rows = normalize_rows,
-    .normalize_rows_backward = normalize_rows_backward,
-    .contrastive_rows = contrastive_rows,
-    .mse_rows = mse_rows,
-    .add_mean = add_mean,
-    .gather_rows = gather_rows,
-    .axpy = axpy,
-    .adam = adam,
+#define OP(class, name) .name = name,
+#include "device/ops.def"
+#undef OP
     .augment = augment,
     .linalg = &ref_linalg,
     .close = close_emulator,

@@ -44,7 +44,6 @@ static void test_empty(void **state)
     for (int zero = 0; zero < 4; zero++) {
         const int n = zero != 0, c = zero != 1, h = zero != 2, w = zero != 3;
         OK(cuda_pack(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, &err));
-        OK(cuda_unpack(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, &err));
         OK(cuda_max_pool_forward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, NULL, &err));
         OK(cuda_max_pool_backward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, NULL, NULL, &err));
         OK(cuda_avg_pool_forward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, &err));
@@ -53,21 +52,19 @@ static void test_empty(void **state)
     for (int zero = 0; zero < 2; zero++) {
         const int n = zero, d = !zero;
         OK(cuda_conv_epilogue(NULL, PRECISION_FP32, (size_t)n, d, NULL, NULL, true, NULL, &err));
-        OK(cuda_bias_relu_backward(NULL, n, d, NULL, NULL, NULL, true, &err));
-        OK(cuda_normalize_rows_backward(NULL, n, d, NULL, NULL, NULL, NULL, &err));
-        OK(cuda_contrastive_rows(NULL, n, d, NULL, NULL, NULL, NULL, 1, NULL, &err));
-        OK(cuda_mse_rows(NULL, n, d, NULL, NULL, 1, NULL, NULL, &err));
+#define NOTHING_ROW(name) OK(cuda_##name(NULL, &(const struct name){ .rows = n, .columns = d }, NULL, &err));
+#define NOTHING_COLUMN(name) OK(cuda_##name(NULL, &(const struct name){ .rows = 1, .columns = 0 }, NULL, &err));
+#define NOTHING_ELEMENT(name) OK(cuda_##name(NULL, &(const struct name){ .count = 0 }, NULL, &err));
+#define NOTHING_SUM(name) NOTHING_ELEMENT(name)
+#define OP(class, name) NOTHING_##class(name)
+#include "device/ops.def"
+#undef OP
         OK(cuda_square_distances(NULL, n, 4, NULL, d, NULL, NULL, &err));
         OK(cuda_weighted_rows(NULL, n, d, NULL, NULL, 1, NULL, NULL, &err));
         OK(cuda_lower_copy(NULL, n, d, NULL, 1, 1, NULL, 1, 1, &err));
         OK(cuda_identity(NULL, n, d, NULL, 1, 1, &err));
     }
     OK(cuda_copy_columns(NULL, 0, PRECISION_FP32, 3, NULL, PRECISION_BF16, 8, NULL, &err));
-    OK(cuda_gather_rows(NULL, 0, 3, NULL, NULL, NULL, &err));
-    OK(cuda_add_mean(NULL, 0, NULL, NULL, NULL, &err));
-    OK(cuda_normalize_rows(NULL, 0, 3, NULL, NULL, NULL, &err));
-    OK(cuda_axpy(NULL, 0, 1, NULL, NULL, &err));
-    OK(cuda_adam(NULL, 0, NULL, NULL, NULL, NULL, NULL, &err));
     OK(cuda_augment(NULL, PRECISION_FP32, NULL, 8, 8, NULL, 0, &target, NULL, NULL, &err));
     OK(cuda_square(NULL, 0, NULL, NULL, &err));
     OK(cuda_scale(NULL, 0, 1, NULL, NULL, &err));
@@ -83,11 +80,12 @@ static void test_empty(void **state)
 static void test_empty_sums(void **state)
 {
     (void)state;
-    double sums[3] = { NAN, NAN, NAN }, workspace[CUDA_SUM_WORKSPACE / sizeof(double)];
+    double sums[3] = { NAN, NAN, NAN }, workspace[CUDA_OP_WORKSPACE / sizeof(double)];
     float dbias[3] = { NAN, NAN, NAN };
 
     OK(cuda_column_sums(NULL, 0, 3, NULL, false, workspace, sums, &err));
-    OK(cuda_bias_relu_backward(NULL, 0, 3, NULL, NULL, dbias, true, &err));
+    OK(cuda_bias_relu_backward(NULL, &(struct bias_relu_backward){ .rows = 0, .columns = 3, .dbias = dbias }, NULL,
+                               &err));
     for (int i = 0; i < 3; i++)
         assert_true(sums[i] == 0 && dbias[i] == 0);
     sums[1] = 7;
@@ -101,17 +99,21 @@ static void test_more_than_the_grid(void **state)
     (void)state;
     const size_t n = 4096 * 256 + 1234567;
     float *x = floats(n, 1), *y = floats(n, 2), *z = malloc(n * sizeof *z);
-    double want = 0.25, got = 0.25, workspace[CUDA_SUM_WORKSPACE / sizeof(double)];
+    float *m[] = { calloc(n, sizeof *m[0]), calloc(n, sizeof *m[1]) };
+    double want = 0.25, got = 0.25, workspace[CUDA_OP_WORKSPACE / sizeof(double)];
 
-    assert_non_null(z);
+    assert_true(z != NULL && m[0] != NULL && m[1] != NULL);
     memcpy(z, y, n * sizeof *z);
-    OK(ref_axpy(&host, n, 0.5f, x, y, &err));
-    OK(cuda_axpy(NULL, n, 0.5f, x, z, &err));
-    close_to("axpy", n, y, z, 1e-6);
-    OK(ref_add_mean(&host, n, y, &want, &err));
-    OK(cuda_add_mean(NULL, n, z, workspace, &got, &err));
-    assert_true(fabs(want - got) < 1e-9);
-    free(x), free(y), free(z);
+    const struct adam_step at = { .lr = 0.1, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .step = 1 };
+    OK(ref_adam(&host, &(struct adam){ n, y, x, m[0], m[1], &at }, &err));
+    memset(m[0], 0, n * sizeof *m[0]);
+    memset(m[1], 0, n * sizeof *m[1]);
+    OK(cuda_adam(NULL, &(struct adam){ n, z, x, m[0], m[1], &at }, NULL, &err));
+    close_to("adam", n, y, z, 1e-6);
+    OK(ref_add_mean(&host, &(struct add_mean){ n, y, &want }, &err));
+    OK(cuda_add_mean(NULL, &(struct add_mean){ n, z, &got }, workspace, &err));
+    assert_true(fabs(want - got) < 1e-7);
+    free(x), free(y), free(z), free(m[0]), free(m[1]);
 }
 
 /* Rounding to bfloat16, with the width of the rows changing on the way. */
@@ -150,7 +152,7 @@ static void test_gathered_rows(void **state)
 
     for (int i = 0; i < ROWS; i++)
         index[i] = i * 7 % TABLE;
-    OK(cuda_gather_rows(NULL, ROWS, D, table, index, out, &err));
+    OK(cuda_gather_rows(NULL, &(struct gather_rows){ ROWS, D, table, index, out }, NULL, &err));
     for (int i = 0; i < ROWS * D; i++)
         assert_true(out[i] == table[index[i / D] * D + i % D]);
     free(table);

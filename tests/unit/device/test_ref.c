@@ -160,7 +160,7 @@ static void test_adam_golden(void **state)
         for (int i = 0; i < 11; i++)
             scaled[i] = g[i] * (float)step;
         const struct adam_step at = { 0.01, 0.9, 0.999, 1e-8, 0.1, step };
-        assert_int_equal(ops->adam(dev, 11, w, scaled, m, v, &at, &err), 0);
+        assert_int_equal(ops->adam(dev, &(struct adam){ 11, w, scaled, m, v, &at }, &err), 0);
     }
     near_golden(w, "adam.after", 11);
     FREE(w, g, m, v, scaled);
@@ -174,11 +174,14 @@ static void test_rows_golden(void **state)
     const int32_t positive[] = { 2, 3, 0, 1 }, row_group[] = { 0, 1, 2, 3 }, group[] = { 0, 1, 2, 3, 4, 5 };
     struct err err;
 
-    assert_int_equal(ops->normalize_rows(dev, 4, 6, x, y, inverse, &err), 0);
-    assert_int_equal(ops->normalize_rows_backward(dev, 4, 6, y, inverse, dy, dx, &err), 0);
+    assert_int_equal(ops->normalize_rows(dev, &(struct normalize_rows){ 4, 6, x, y, inverse }, &err), 0);
+    assert_int_equal(
+        ops->normalize_rows_backward(dev, &(struct normalize_rows_backward){ 4, 6, y, inverse, dy, dx }, &err), 0);
     near_golden(y, "normalize.y", 24);
     near_golden(dx, "normalize.dx", 24);
-    assert_int_equal(ops->contrastive_rows(dev, 4, 6, logits, positive, row_group, group, 1, loss, &err), 0);
+    assert_int_equal(ops->contrastive_rows(
+                         dev, &(struct contrastive_rows){ 4, 6, logits, positive, row_group, group, 1, loss }, &err),
+                     0);
     near_golden(loss, "contrastive.loss", 4);
     near_golden(logits, "contrastive.gradient", 24);
     FREE(x, dy, y, inverse, dx, logits, loss);
@@ -192,7 +195,9 @@ static void test_own_column(void **state)
     const float want[] = { 0, -0.5f, 0.5f, 0, -0.5f, 0.5f };
     const int32_t positive[] = { 1, 1 }, row_group[] = { 0, 0 }, group[] = { 0, 1, 2 };
     struct err err;
-    assert_int_equal(ops->contrastive_rows(dev, 2, 3, logits, positive, row_group, group, 1, loss, &err), 0);
+    assert_int_equal(ops->contrastive_rows(
+                         dev, &(struct contrastive_rows){ 2, 3, logits, positive, row_group, group, 1, loss }, &err),
+                     0);
     for (int i = 0; i < 6; i++)
         assert_true(logits[i] == want[i]);
     assert_true(fabs((double)loss[0] - log(2)) < 1e-6 && fabs((double)loss[1] - log(2)) < 1e-6);
@@ -362,7 +367,7 @@ static double normalize_value(const float *x)
 {
     float y[ROWS * COLUMNS], inverse[ROWS];
     struct err err;
-    assert_int_equal(ops->normalize_rows(dev, ROWS, COLUMNS, x, y, inverse, &err), 0);
+    assert_int_equal(ops->normalize_rows(dev, &(struct normalize_rows){ ROWS, COLUMNS, x, y, inverse }, &err), 0);
     return dot(y, rows_r, ROWS * COLUMNS);
 }
 
@@ -371,8 +376,11 @@ static double contrastive_value(const float *x)
     float logits[ROWS * COLUMNS], loss[ROWS];
     struct err err;
     memcpy(logits, x, sizeof logits);
-    assert_int_equal(
-        ops->contrastive_rows(dev, ROWS, COLUMNS, logits, rows_positive, rows_group, columns_group, 1, loss, &err), 0);
+    assert_int_equal(ops->contrastive_rows(dev,
+                                           &(struct contrastive_rows){ ROWS, COLUMNS, logits, rows_positive, rows_group,
+                                                                       columns_group, 1, loss },
+                                           &err),
+                     0);
     return (double)loss[0] + loss[1] + loss[2];
 }
 
@@ -380,7 +388,7 @@ static double mse_value(const float *x)
 {
     float dz[ROWS * COLUMNS], loss[ROWS];
     struct err err;
-    assert_int_equal(ops->mse_rows(dev, ROWS, COLUMNS, x, rows_target, 1, dz, loss, &err), 0);
+    assert_int_equal(ops->mse_rows(dev, &(struct mse_rows){ ROWS, COLUMNS, x, rows_target, 1, dz, loss }, &err), 0);
     return (double)loss[0] + loss[1] + loss[2];
 }
 
@@ -410,17 +418,22 @@ static void test_row_gradients(void **state)
     normal(rows_r, ROWS * COLUMNS, 10);
     normal(rows_target, ROWS * COLUMNS, 11);
     normal(bias, COLUMNS, 12);
-    assert_int_equal(ops->normalize_rows(dev, ROWS, COLUMNS, x, y, inverse, &err), 0);
-    assert_int_equal(ops->normalize_rows_backward(dev, ROWS, COLUMNS, y, inverse, rows_r, gradient, &err), 0);
+    assert_int_equal(ops->normalize_rows(dev, &(struct normalize_rows){ ROWS, COLUMNS, x, y, inverse }, &err), 0);
+    assert_int_equal(ops->normalize_rows_backward(
+                         dev, &(struct normalize_rows_backward){ ROWS, COLUMNS, y, inverse, rows_r, gradient }, &err),
+                     0);
     check_gradient(normalize_value, x, gradient, ROWS * COLUMNS, 1e-2f, 1e-3);
 
     memcpy(gradient, x, sizeof x);
-    assert_int_equal(
-        ops->contrastive_rows(dev, ROWS, COLUMNS, gradient, rows_positive, rows_group, columns_group, 1, loss, &err),
-        0);
+    assert_int_equal(ops->contrastive_rows(dev,
+                                           &(struct contrastive_rows){ ROWS, COLUMNS, gradient, rows_positive,
+                                                                       rows_group, columns_group, 1, loss },
+                                           &err),
+                     0);
     check_gradient(contrastive_value, x, gradient, ROWS * COLUMNS, 1e-2f, 1e-3);
 
-    assert_int_equal(ops->mse_rows(dev, ROWS, COLUMNS, x, rows_target, 1, gradient, loss, &err), 0);
+    assert_int_equal(ops->mse_rows(dev, &(struct mse_rows){ ROWS, COLUMNS, x, rows_target, 1, gradient, loss }, &err),
+                     0);
     check_gradient(mse_value, x, gradient, ROWS * COLUMNS, 1e-2f, 1e-3);
 
     assert_int_equal(ops->avg_pool_backward(dev, 1, ROWS, 1, COLUMNS, rows_r, gradient, &err), 0);
@@ -429,7 +442,8 @@ static void test_row_gradients(void **state)
     normal(rows_weight, COLUMNS * COLUMNS, 13);
     assert_int_equal(ops->linear(dev, ROWS, COLUMNS, COLUMNS, rows_target, rows_weight, bias, true, y, &err), 0);
     memcpy(x, rows_r, sizeof x);
-    assert_int_equal(ops->bias_relu_backward(dev, ROWS, COLUMNS, y, x, gradient, true, &err), 0);
+    assert_int_equal(
+        ops->bias_relu_backward(dev, &(struct bias_relu_backward){ ROWS, COLUMNS, true, y, x, gradient }, &err), 0);
     check_gradient(bias_value, bias, gradient, COLUMNS, 1e-3f, 1e-3);
 }
 

@@ -1,0 +1,33 @@
+/* *total += (sum of x) / count, in double. */
+#ifndef DINF_DEVICE_OPS_ADD_MEAN_H
+#define DINF_DEVICE_OPS_ADD_MEAN_H
+
+struct add_mean {
+    size_t count;
+    const float *x;
+    double *total;
+};
+
+#endif
+
+#ifdef DINF_OP_REF
+static void add_mean_ref(const struct add_mean *a)
+{
+    double sum = 0;
+    for (size_t i = 0; i < a->count; i++)
+        sum += a->x[i];
+    *a->total += sum / (double)a->count;
+}
+#endif
+
+#ifdef DINF_OP_BODY
+static inline DINF_HD double add_mean_value(const struct add_mean *a, size_t i)
+{
+    return a->x[i];
+}
+
+static inline DINF_HD void add_mean_finish(const struct add_mean *a, double sum)
+{
+    *a->total += sum / (double)a->count;
+}
+#endif
