@@ -22,9 +22,6 @@ struct device_linalg {
     /* C (m, n) = alpha op(A) op(B) + beta C */
     int (*dgemm)(struct device *, enum trans ta, enum trans tb, int m, int n, int k, double alpha, const double *a,
                  int lda, const double *b, int ldb, double beta, double *c, int ldc, struct err *);
-    /* C (d, d), lower triangle = alpha A^T A + beta C, A (n, d) */
-    int (*dsyrk)(struct device *, int n, int d, double alpha, const double *a, int lda, double beta, double *c, int ldc,
-                 struct err *);
     /* Lower Cholesky factor in place of the lower triangle of A (d, d); *info = 0,
      * or the order of the first minor that is not positive definite. The strict
      * upper triangle is neither read nor written. */
@@ -42,11 +39,6 @@ struct device_linalg {
     int (*whitening_factors)(struct device *, int k, int d, double *a, int *info, struct err *);
 
     /* -- passes over rows -- */
-
-    /* y (n) = log sum_j exp(x (n, k)) for every row, without overflow; x becomes
-     * exp(x - y), the responsibilities. A row of -infinity gives y = -infinity
-     * and zeros. */
-    int (*log_sum_exp_rows)(struct device *, int64_t n, int k, double *x, double *y, struct err *);
 
     /* out (n, m) = |x_i - c_j|^2 from differences (no cancellation), for few
      * centres c (m, d) */

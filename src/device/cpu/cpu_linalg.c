@@ -38,16 +38,6 @@ static int cpu_dgemm(struct device *dev, enum trans ta, enum trans tb, int m, in
     return 0;
 }
 
-static int cpu_dsyrk(struct device *dev, int n, int d, double alpha, const double *a, int lda, double beta, double *c,
-                     int ldc, struct err *err)
-{
-    (void)err;
-    cpu_blas_begin(dev, 0.5 * n * d * (double)d);
-    blas.dsyrk(CblasRowMajor, CblasLower, CblasTrans, d, n, alpha, a, lda, beta, c, ldc);
-    cpu_blas_end(dev);
-    return 0;
-}
-
 /* Row-major lower is LAPACK's upper. */
 static int cpu_dpotrf(struct device *dev, int d, double *a, int lda, int *info, struct err *err)
 {
@@ -97,16 +87,6 @@ static int cpu_dtrsm(struct device *dev, int n, int d, const double *l, int ldl,
     cpu_blas_begin(dev, 0.5 * n * d * (double)d);
     blas.dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, n, d, 1.0, l, ldl, x, ldx);
     cpu_blas_end(dev);
-    return 0;
-}
-
-static int cpu_log_sum_exp_rows(struct device *dev, int64_t n, int k, double *x, double *y, struct err *err)
-{
-    (void)err;
-    int threads = cpu_threads_for(dev, 20.0 * (double)n * k);
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t i = 0; i < n; i++)
-        y[i] = cpu_log_sum_exp(k, x + i * k);
     return 0;
 }
 
@@ -223,12 +203,10 @@ out:
 
 const struct device_linalg cpu_linalg = {
     .dgemm = cpu_dgemm,
-    .dsyrk = cpu_dsyrk,
     .dpotrf = cpu_dpotrf,
     .dtrtri = cpu_dtrtri,
     .dtrsm = cpu_dtrsm,
     .whitening_factors = cpu_whitening_factors,
-    .log_sum_exp_rows = cpu_log_sum_exp_rows,
     .square_distances = cpu_square_distances,
     .nearest_rows = cpu_nearest_rows,
     .gmm_diag_pass = cpu_gmm_diag_pass,

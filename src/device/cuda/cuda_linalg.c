@@ -152,11 +152,6 @@ static int whitening_factors(struct device *dev, int k, int d, double *a, int *i
     return cuda_download(dev, info, f.info, (size_t)k * sizeof *info, err);
 }
 
-static int log_sum_exp_rows(struct device *dev, int64_t n, int k, double *x, double *y, struct err *err)
-{
-    return cuda_log_sum_exp_rows(cuda_of(dev)->stream, n, k, NULL, x, y, err);
-}
-
 static int square_distances(struct device *dev, int64_t n, int d, const double *x, int m, const double *c, double *out,
                             struct err *err)
 {
@@ -165,12 +160,10 @@ static int square_distances(struct device *dev, int64_t n, int d, const double *
 
 const struct device_linalg cuda_linalg = {
     .dgemm = cuda_dgemm,
-    .dsyrk = cuda_dsyrk,
     .dpotrf = dpotrf,
     .dtrtri = dtrtri,
     .dtrsm = dtrsm,
     .whitening_factors = whitening_factors,
-    .log_sum_exp_rows = log_sum_exp_rows,
     .square_distances = square_distances,
     .nearest_rows = cuda_nearest_rows,
     .gmm_diag_pass = cuda_gmm_diag_pass,

@@ -99,7 +99,8 @@ int cuda_augment(cudaStream_t stream, enum precision precision, const uint8_t *p
 /* y = x^2, y = alpha x; elements; y may be x */
 int cuda_square(cudaStream_t stream, size_t n, const double *x, double *y, struct err *err);
 int cuda_scale(cudaStream_t stream, size_t n, double alpha, const double *x, double *y, struct err *err);
-/* log_sum_exp_rows of x (n, k) + offset (k) [NULL: 0]: y (n) and x become log-sum-exp and responsibilities */
+/* y (n) = log sum_j exp(x (n, k) + offset (k) [NULL: 0]) for every row, without overflow; x becomes the
+ * responsibilities, exp(x + offset - y). A row of -infinity gives y = -infinity and zeros. */
 int cuda_log_sum_exp_rows(cudaStream_t stream, int64_t n, int k, const double *offset, double *x, double *y,
                           struct err *err);
 int cuda_square_distances(cudaStream_t stream, int64_t n, int d, const double *x, int m, const double *c, double *out,

@@ -27,22 +27,6 @@ static int ref_dgemm(struct device *dev, enum trans ta, enum trans tb, int m, in
     return 0;
 }
 
-static int ref_dsyrk(struct device *dev, int n, int d, double alpha, const double *a, int lda, double beta, double *c,
-                     int ldc, struct err *err)
-{
-    (void)dev, (void)err;
-    for (int i = 0; i < d; i++) {
-        for (int j = 0; j <= i; j++) {
-            double sum = 0.0;
-            for (int l = 0; l < n; l++)
-                sum += a[(size_t)l * lda + i] * a[(size_t)l * lda + j];
-            double *out = &c[(size_t)i * ldc + j];
-            *out = alpha * sum + (beta == 0.0 ? 0.0 : beta * *out);
-        }
-    }
-    return 0;
-}
-
 static int ref_dpotrf(struct device *dev, int d, double *a, int lda, int *info, struct err *err)
 {
     (void)dev, (void)err;
@@ -123,14 +107,6 @@ static double log_sum_exp(int k, double *x)
     for (int j = 0; j < k; j++)
         x[j] = exp(x[j] - all);
     return all;
-}
-
-static int ref_log_sum_exp_rows(struct device *dev, int64_t n, int k, double *x, double *y, struct err *err)
-{
-    (void)dev, (void)err;
-    for (int64_t i = 0; i < n; i++)
-        y[i] = log_sum_exp(k, x + i * k);
-    return 0;
 }
 
 static double square_distance(int d, const double *a, const double *b)
@@ -247,12 +223,10 @@ static int ref_weighted_scatter(struct device *dev, int64_t n, int d, const doub
 
 const struct device_linalg ref_linalg = {
     .dgemm = ref_dgemm,
-    .dsyrk = ref_dsyrk,
     .dpotrf = ref_dpotrf,
     .dtrtri = ref_dtrtri,
     .dtrsm = ref_dtrsm,
     .whitening_factors = ref_whitening_factors,
-    .log_sum_exp_rows = ref_log_sum_exp_rows,
     .square_distances = ref_square_distances,
     .nearest_rows = ref_nearest_rows,
     .gmm_diag_pass = ref_gmm_diag_pass,

@@ -47,6 +47,19 @@ static const int shapes[][3] = {
     { 1, 1, 1 }, { 2, 3, 2 }, { 77, 5, 3 }, { 300, 129, 7 }, { 513, 17, 33 }, { 5000, 2, 1 },
 };
 
+/* By the definition, in long double; x becomes the responsibilities. */
+static double log_sum_exp(int k, double *x)
+{
+    long double top = -INFINITY, sum = 0;
+    for (int j = 0; j < k; j++)
+        top = fmaxl(top, x[j]);
+    for (int j = 0; j < k; j++)
+        sum += x[j] == -INFINITY ? 0 : expl(x[j] - top);
+    for (int j = 0; j < k; j++)
+        x[j] = x[j] == -INFINITY ? 0 : (double)(expl(x[j] - top) / sum);
+    return top == -INFINITY ? -INFINITY : (double)(top + logl(sum));
+}
+
 static void test_log_sum_exp(void **state)
 {
     (void)state;
@@ -62,7 +75,8 @@ static void test_log_sum_exp(void **state)
         OK(cuda_log_sum_exp_rows(NULL, n, k, offset, y, got, &err));
         for (size_t i = 0; i < (size_t)n * k; i++)
             x[i] += offset[i % k];
-        OK(ref_linalg.log_sum_exp_rows(&host, n, k, x, want, &err));
+        for (int i = 0; i < n; i++)
+            want[i] = log_sum_exp(k, x + (size_t)i * k);
         close_to("log-sum-exp", (size_t)n, want, got, 1e-14);
         close_to("responsibilities", (size_t)n * k, x, y, 1e-12);
         free(x), free(offset), free(want), free(got), free(y);
@@ -216,7 +230,9 @@ static void test_mixture_full(void **state)
         close_to("responsibilities", nk, want_resp, resp, 1e-10);
         OK(ref_linalg.weighted_scatter(&host, n, d, x, resp + k - 1, k, centre, expected, &err));
         OK(cuda_weighted_rows(NULL, n, d, x, resp + k - 1, k, centre, y, &err));
-        OK(ref_linalg.dsyrk(&host, n, d, 1, y, d, 0, scatter, d, &err));
+        OK(ref_linalg.dgemm(&host, TRANS_YES, TRANS_NO, d, d, n, 1, y, d, y, d, 0, scatter, d, &err));
+        for (size_t i = 0; i < dd; i++)
+            scatter[i] *= i % (size_t)d <= i / (size_t)d; /* the lower triangle */
         close_to("scatter", dd, expected, scatter, 1e-10);
         free(x), free(whiten), free(centre), free(offset), free(want), free(want_resp), free(got), free(resp), free(y);
         free(scatter), free(expected);
