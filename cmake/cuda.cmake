@@ -61,7 +61,7 @@ function(dinf_add_cuda)
                         CUDA_VISIBILITY_PRESET hidden
                         # one list everywhere, as for the program (install.cmake)
                         BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN" INSTALL_RPATH_USE_LINK_PATH ON)
-  target_include_directories(dinf_cuda PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)
+  target_include_directories(dinf_cuda PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_include_directories(dinf_cuda SYSTEM PRIVATE ${CUDNN_INCLUDE_DIR})
   target_link_options(dinf_cuda PRIVATE -Wl,--exclude-libs,ALL)
   target_link_libraries(dinf_cuda PRIVATE dinf_base CUDA::cudart_static CUDA::cublas CUDA::cublasLt CUDA::cusolver

@@ -195,7 +195,9 @@ static int bench_augment(struct device *dev, const struct bench_options *o, stru
     int rc = -1, size = (int)o->size, batch = (int)o->batch;
     size_t pixels = 3 * (size_t)size * (size_t)size;
     struct augment_strength s = { 0.08, 1, 0.5, 0.8, 0.8, 0.8, 0.8, 0.2, 0.2, 0.5 };
-    struct augment_target target = { size, size, { 0.5f, 0.5f, 0.5f }, { 0.25f, 0.25f, 0.25f } };
+    struct augment_target target = {
+        .h = size, .w = size, .mean = { 0.5f, 0.5f, 0.5f }, .std = { 0.25f, 0.25f, 0.25f }
+    };
     int block = dev->ops->channel_block(dev, 3);
     size_t channels = (size_t)((3 + block - 1) / block) * (size_t)block;
     uint8_t *host = mem_alloc((size_t)batch, pixels, err), *images = NULL;
@@ -208,7 +210,7 @@ static int bench_augment(struct device *dev, const struct bench_options *o, stru
         host[i] = (uint8_t)rng_u32(&r);
     images = dev->ops->alloc(dev, (size_t)batch * pixels, err);
     there = dev->ops->alloc(dev, (size_t)batch * sizeof *there, err);
-    out = dev->ops->alloc(dev, (size_t)batch * channels * (size_t)(size * size) * dev->ops->activation_bytes(dev), err);
+    out = dev->ops->alloc(dev, (size_t)batch * channels * (size_t)(size * size) * sizeof(float), err);
     if (images == NULL || there == NULL || out == NULL ||
         dev->ops->upload(dev, images, host, (size_t)batch * pixels, err) != 0)
         goto out;

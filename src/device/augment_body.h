@@ -18,7 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/rng.h"
+#include "base/rng.h" /* DINF_HD */
+#include "device/device.h"
 
 /* Strengths: what a pipeline may do. All zero (crop_min = crop_max = 1): none. */
 struct augment_strength {
@@ -47,7 +48,8 @@ struct augment_view {
 /* What comes out. */
 struct augment_target {
     int h, w;
-    float mean[3], std[3]; /* on the 0..1 scale */
+    float mean[3], std[3];    /* on the 0..1 scale */
+    enum precision precision; /* of what is written */
 };
 
 /* ---- draws ---- */

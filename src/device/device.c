@@ -92,7 +92,17 @@ struct device *device_open(const char *name, int threads, struct err *err)
     struct device *dev = kind->open(threads, err);
     if (dev == NULL)
         err_prefix(err, "device \"%s\"", kind->name);
+    else
+        dev->precisions = kind->precisions;
     return dev;
+}
+
+int device_supports(const struct device *dev, enum precision precision, struct err *err)
+{
+    if ((dev->precisions >> precision & 1) == 0)
+        return err_set(err, "the device %s computes in fp32 only, not in %s", dev->ops->name,
+                       precision_names[precision]);
+    return 0;
 }
 
 void device_close(struct device *dev)

@@ -5,7 +5,7 @@
  * Memory. Pointers handed to slots are device memory from `alloc` unless the
  * slot says host. On ref and cpu device memory is host memory.
  *
- * Activations (images), `void *` here, are of the device's precision, in the layout
+ * Activations (images), `void *` here, are of their descriptor's precision, in the layout
  *     [n][ceil(c / B)][h][w][B],   B = channel_block(dev, c),
  * B = 1 is NCHW (ref), B = c is NHWC (cuda), B = 16 or 8 is oneDNN's blocked
  * layout (cpu). Channels beyond c in the last block are zero and stay zero.
@@ -42,6 +42,11 @@ enum precision {
     PRECISION_TF32, /* convolutions and products of matrices round their factors to 10 bits */
     PRECISION_BF16, /* the same, and activations with their gradients are bfloat16 */
 };
+/* Of one element of an activation. */
+static inline size_t precision_bytes(enum precision precision)
+{
+    return precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
 extern const char *const precision_names[]; /* in this order; NULL-terminated */
 
 /* Where y = the sum over inputs; see conv_create. */
@@ -52,11 +57,18 @@ enum conv_epilogue {
     CONV_BIAS_ADD_RELU, /* y = relu(conv(x) + bias + residual) */
 };
 
+/* n images of c channels, as an activation. */
+struct act_desc {
+    int n, c, h, w;
+    enum precision precision;
+};
+
 struct conv_desc {
     int n, c_in, h, w; /* input */
     int c_out;
     int kernel, stride, padding; /* square; no bias in training, dilation 1, groups 1 */
     enum conv_epilogue epilogue;
+    enum precision precision;
     bool training;       /* backward_* will be called */
     bool input_gradient; /* backward_data will be called */
 };
@@ -64,12 +76,40 @@ struct conv_desc {
 
 struct batch_norm_desc {
     int n, c, h, w;
+    enum precision precision;
     bool relu;                /* y = relu(bn(x) [+ residual]) */
     bool add;                 /* a residual is added before the relu */
     double epsilon, momentum; /* PyTorch's: running = (1 - momentum) running + momentum batch */
 };
 
 enum trans { TRANS_NO, TRANS_YES };
+
+/* One side of a product: a row-major matrix, or its transpose. */
+struct factor {
+    const float *at;
+    int ld; /* leading dimension, as stored */
+    enum trans trans;
+};
+
+/* C (m, n) = alpha op(A) op(B) + beta C; row-major; beta = 0 overwrites whatever was there. */
+struct gemm {
+    enum precision precision; /* of the factors: fp32 or coarser */
+    int m, n, k;
+    float alpha;
+    struct factor a, b;
+    float beta;
+    float *c;
+    int ldc;
+};
+
+/* y (n, out) = x (n, in) weight (out, in)^T + bias (out), then relu if asked */
+struct linear {
+    enum precision precision;
+    int n, out, in;
+    const float *x, *weight, *bias;
+    bool relu;
+    float *y;
+};
 
 #include "device/every_op.h"
 
@@ -100,11 +140,6 @@ struct device_ops {
     int (*look)(struct device *, const double *src, struct err *);
     int (*seen)(struct device *, bool wait, double *value, struct err *);
 
-    /* -- precision: of what is planned, allocated and multiplied from now on.
-     *    Refused, with a message, where the device has no such arithmetic. -- */
-    int (*set_precision)(struct device *, enum precision, struct err *);
-    size_t (*activation_bytes)(const struct device *); /* of one element */
-
     /* -- a sequence of calls recorded once and replayed as one; NULL: it would
      *    gain nothing here -- */
     const struct device_recording *recording;
@@ -112,7 +147,7 @@ struct device_ops {
     /* -- layout -- */
     int (*channel_block)(const struct device *, int c);
     /* plain (n, c, h, w) -> activation layout */
-    int (*pack)(struct device *, int n, int c, int h, int w, const float *plain, void *act, struct err *);
+    int (*pack)(struct device *, const struct act_desc *, const float *plain, void *act, struct err *);
 
     /* -- convolution. Weights live in the device's own packed form of
      *    conv_weight_bytes bytes, elementwise compatible with gradients and
@@ -152,21 +187,18 @@ struct device_ops {
                                const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
                                void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *);
 
-    /* -- pooling. max: kernel 3, stride 2, padding 1 (ImageNet stem); `where`
-     *    has as many int32 as y. avg: global, y plain (n, c). -- */
-    int (*max_pool_forward)(struct device *, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
+    /* -- pooling; `in` describes x. max: kernel 3, stride 2, padding 1 (ImageNet
+     *    stem); `where` has as many int32 as y. avg: global, y plain (n, c). -- */
+    int (*max_pool_forward)(struct device *, const struct act_desc *in, const void *x, void *y, int32_t *where,
                             struct err *);
-    int (*max_pool_backward)(struct device *, int n, int c, int h, int w, const void *dy, const void *dy2,
+    int (*max_pool_backward)(struct device *, const struct act_desc *in, const void *dy, const void *dy2,
                              const int32_t *where, void *dx, struct err *);
-    int (*avg_pool_forward)(struct device *, int n, int c, int h, int w, const void *x, float *y, struct err *);
-    int (*avg_pool_backward)(struct device *, int n, int c, int h, int w, const float *dy, void *dx, struct err *);
+    int (*avg_pool_forward)(struct device *, const struct act_desc *in, const void *x, float *y, struct err *);
+    int (*avg_pool_backward)(struct device *, const struct act_desc *in, const float *dy, void *dx, struct err *);
 
-    /* -- matrices, row-major float: C (m, n) = alpha op(A) op(B) + beta C -- */
-    int (*gemm)(struct device *, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
-                int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *);
-    /* y (n, out) = x (n, in) weight (out, in)^T + bias (out), then relu if asked */
-    int (*linear)(struct device *, int n, int out, int in, const float *x, const float *weight, const float *bias,
-                  bool relu, float *y, struct err *);
+    /* -- products of matrices -- */
+    int (*gemm)(struct device *, const struct gemm *, struct err *);
+    int (*linear)(struct device *, const struct linear *, struct err *);
 
     /* -- what is written once for every device: its rows and columns, sums and elements -- */
 #define OP(class, name) int (*name)(struct device *, const struct name *, struct err *);
@@ -201,7 +233,7 @@ struct device_recording {
 /* Every device begins with this; the rest is its own. */
 struct device {
     const struct device_ops *ops;
-    enum precision precision; /* as set_precision left it */
+    unsigned precisions; /* bit p: it has enum precision p */
     int threads;
     double looked;         /* devices on the host: what `look` saw */
     char description[128]; /* "AMD EPYC, 2 threads, oneDNN 2.6.3", for provenance */
@@ -228,6 +260,8 @@ struct device *device_open(const char *name, int threads, struct err *err);
 int device_check(const char *name, struct err *err);
 /* Whether the device of this name has the precision of that name. */
 bool device_has_precision(const char *name, const char *precision);
+/* -1 and a sentence if the open device lacks the precision. */
+int device_supports(const struct device *dev, enum precision precision, struct err *err);
 /* GPUs that this process sees, if the device of this name is one; else 0. */
 int device_gpus(const char *name);
 void device_close(struct device *dev);

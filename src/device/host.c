@@ -56,20 +56,6 @@ int host_seen(struct device *dev, bool wait, double *value, struct err *err)
     return 1;
 }
 
-int host_set_precision(struct device *dev, enum precision precision, struct err *err)
-{
-    if (precision != PRECISION_FP32)
-        return err_set(err, "the device %s computes in fp32 only, not in %s", dev->ops->name,
-                       precision_names[precision]);
-    return 0;
-}
-
-size_t host_activation_bytes(const struct device *dev)
-{
-    (void)dev;
-    return sizeof(float);
-}
-
 void host_conv_needs(const struct device *dev, const struct conv_desc *d, struct device_needs *needs)
 {
     (void)dev;

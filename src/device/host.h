@@ -13,9 +13,6 @@ int host_sync(struct device *dev, struct err *err);
 int host_memory(struct device *dev, size_t *free, size_t *total, struct err *err);
 int host_look(struct device *dev, const double *src, struct err *err);
 int host_seen(struct device *dev, bool wait, double *value, struct err *err);
-/* PRECISION_FP32 alone */
-int host_set_precision(struct device *dev, enum precision precision, struct err *err);
-size_t host_activation_bytes(const struct device *dev);
 /* Host memory is not counted: these raise nothing. */
 void host_conv_needs(const struct device *dev, const struct conv_desc *d, struct device_needs *needs);
 void host_augment_needs(const struct device *dev, const struct augment_target *target, int n,
@@ -26,6 +23,15 @@ int host_check_conv(const struct conv_desc *d, struct err *err);
 int host_check_batch_norm(const struct batch_norm_desc *d, struct err *err);
 /* -1 and a sentence if a batch of d's shape has no variance (one value a channel). */
 int host_check_statistics(const struct batch_norm_desc *d, struct err *err);
+
+/* The product of a linear layer, without bias and ReLU. */
+static inline struct gemm linear_product(const struct linear *l)
+{
+    return (struct gemm){
+        l->precision, l->n,  l->out, l->in, 1, { l->x, l->in, TRANS_NO }, { l->weight, l->in, TRANS_YES }, 0,
+        l->y,         l->out
+    };
+}
 
 static inline int host_conv_out(const struct conv_desc *d, int size)
 {

@@ -13,7 +13,8 @@ int encoder_embed_plain(struct encoder *e, const float *x, int64_t n, int h, int
     int rows = n < batch ? (int)n : batch;
     if (n == 0)
         return 0;
-    struct pass *pass = pass_create(e->net, PASS_FOLDED, rows, h, w, err);
+    const struct act_desc input = { .n = rows, .c = 3, .h = h, .w = w };
+    struct pass *pass = pass_create(e->net, PASS_FOLDED, PRECISION_FP32, rows, h, w, err);
     float *plain = ops->alloc(e->dev, (size_t)rows * image * sizeof *plain, err);
     if (pass == NULL || plain == NULL)
         goto out;
@@ -25,7 +26,7 @@ int encoder_embed_plain(struct encoder *e, const float *x, int64_t n, int h, int
         /* rows beyond the last image keep older images: computed, not returned */
         size_t m = (size_t)(n - begin < rows ? n - begin : rows);
         if (ops->upload(e->dev, plain, x + (size_t)begin * image, m * image * sizeof *x, err) != 0 ||
-            ops->pack(e->dev, rows, 3, h, w, plain, pass_input(pass), err) != 0 || pass_forward(pass, err) != 0 ||
+            ops->pack(e->dev, &input, plain, pass_input(pass), err) != 0 || pass_forward(pass, err) != 0 ||
             ops->download(e->dev, out + (size_t)begin * dim, pass_output(pass), m * dim * sizeof *out, err) != 0)
             goto out;
     }

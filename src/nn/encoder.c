@@ -56,9 +56,9 @@ double encoder_width(const struct encoder *e)
     return e->config.width;
 }
 
-struct augment_target pipeline_target(const struct pipeline *p)
+struct augment_target pipeline_target(const struct pipeline *p, enum precision precision)
 {
-    struct augment_target t = { .h = p->size, .w = p->size };
+    struct augment_target t = { .h = p->size, .w = p->size, .precision = precision };
     memcpy(t.mean, p->mean, sizeof t.mean);
     memcpy(t.std, p->std, sizeof t.std);
     return t;
@@ -120,7 +120,7 @@ int encoder_prepare(struct encoder *e, const struct images *im, int views, int b
     pass_destroy(e->pass);
     e->dev->ops->free(e->dev, e->views);
     e->views = NULL;
-    e->pass = pass_create(e->net, PASS_FOLDED, (int)rows, e->pipeline.size, e->pipeline.size, err);
+    e->pass = pass_create(e->net, PASS_FOLDED, PRECISION_FP32, (int)rows, e->pipeline.size, e->pipeline.size, err);
     if (e->pass != NULL)
         e->views = e->dev->ops->alloc(e->dev, (size_t)rows * sizeof *e->views, err);
     return e->views == NULL ? -1 : 0;
@@ -203,7 +203,7 @@ static int embed_views(struct encoder *e, const struct images *im, const struct 
     const int size = e->pipeline.size;
     const int64_t views = q->views, chunk = images_at_a_time(im->n, q->views, batch);
     const size_t dim = (size_t)encoder_dim(e);
-    const struct augment_target target = pipeline_target(&e->pipeline);
+    const struct augment_target target = pipeline_target(&e->pipeline, PRECISION_FP32);
     struct batch b = { 0 };
     if (batch_init(&b, e, im, chunk, chunk * views, err) != 0 || encoder_prepare(e, im, q->views, batch, err) != 0)
         goto out;

@@ -29,8 +29,8 @@ struct encoder {
  * `batch` rows: allocates what that takes, unless it is there. */
 int encoder_prepare(struct encoder *e, const struct images *im, int views, int batch, struct err *err);
 
-/* The pipeline as the device's augmentation target. */
-struct augment_target pipeline_target(const struct pipeline *p);
+/* The pipeline as the device's augmentation target; the input is of this precision. */
+struct augment_target pipeline_target(const struct pipeline *p, enum precision precision);
 
 /* Writes network, pipeline and options; `provenance` may be NULL. Also used by
  * the training for its own network. */

@@ -9,7 +9,8 @@
 struct loss_shape {
     int images, views; /* rows of z: images * views */
     int dim;
-    bool targets; /* each row of z has a row of target */
+    bool targets;             /* each row of z has a row of target */
+    enum precision precision; /* of products of matrices */
 };
 
 struct loss_input {

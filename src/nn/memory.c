@@ -60,16 +60,6 @@ static int count_memory(struct device *dev, size_t *free, size_t *total, struct 
     return 0;
 }
 
-static int count_set_precision(struct device *dev, enum precision precision, struct err *err)
-{
-    return real(dev)->ops->set_precision(real(dev), precision, err);
-}
-
-static size_t count_activation_bytes(const struct device *dev)
-{
-    return real(dev)->ops->activation_bytes(real(dev));
-}
-
 static int count_channel_block(const struct device *dev, int c)
 {
     return real(dev)->ops->channel_block(real(dev), c);
@@ -111,8 +101,6 @@ static const struct device_ops counting = {
     .free = count_free,
     .upload = count_upload,
     .memory = count_memory,
-    .set_precision = count_set_precision,
-    .activation_bytes = count_activation_bytes,
     .channel_block = count_channel_block,
     .conv_create = count_conv_create,
     .conv_destroy = count_conv_destroy,
@@ -125,18 +113,18 @@ static const struct device_ops counting = {
 static int counter_init(struct counter *c, struct device *dev, bool *counted, struct err *err)
 {
     size_t free, total;
-    *c = (struct counter){ .base = { .ops = &counting, .threads = dev->threads }, .real = dev };
+    *c = (struct counter){ .base = { .ops = &counting, .threads = dev->threads, .precisions = dev->precisions },
+                           .real = dev };
     if (dev->ops->memory(dev, &free, &total, err) != 0)
         return -1;
     *counted = total != SIZE_MAX;
     return 0;
 }
 
-/* All that was counted, and what `views` views of the pipeline take. */
-static size_t sum_up(struct counter *c, const struct pipeline *pipeline, int views)
+/* All that was counted, and what `views` views of the target take. */
+static size_t sum_up(struct counter *c, const struct augment_target *target, int views)
 {
-    const struct augment_target target = pipeline_target(pipeline);
-    c->real->ops->augment_needs(c->real, &target, views, &c->needs);
+    c->real->ops->augment_needs(c->real, target, views, &c->needs);
     return c->bytes + c->needs.workspace + c->needs.scratch;
 }
 
@@ -152,7 +140,8 @@ int train_memory(struct device *dev, const struct train_request *request, size_t
     struct trainer *t = trainer_lay_out(&counter.base, request, err);
     if (t == NULL)
         return -1;
-    *bytes = sum_up(&counter, &t->pipeline, t->views * t->images);
+    const struct augment_target target = pipeline_target(&t->pipeline, t->precision);
+    *bytes = sum_up(&counter, &target, t->views * t->images);
     trainer_destroy(t);
     return 0;
 }
@@ -171,8 +160,9 @@ int encoder_memory(const struct encoder *e, const struct images *im, int views, 
     struct encoder copy = { .dev = &counter.base, .pipeline = e->pipeline, .net = &net };
     net.dev = &counter.base;
     int rc = encoder_prepare(&copy, im, views, batch, err);
+    const struct augment_target target = pipeline_target(&e->pipeline, PRECISION_FP32);
     if (rc == 0)
-        *bytes = sum_up(&counter, &e->pipeline, copy.pass->n);
+        *bytes = sum_up(&counter, &target, copy.pass->n);
     pass_destroy(copy.pass);
     return rc;
 }

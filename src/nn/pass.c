@@ -45,6 +45,15 @@ size_t pass_elements(const struct pass *pass, int tensor)
     return (size_t)pass->n * channels * (size_t)pass->shapes[tensor].h * (size_t)pass->shapes[tensor].w;
 }
 
+struct act_desc pass_act(const struct pass *pass, int tensor)
+{
+    return (struct act_desc){ .n = pass->n,
+                              .c = pass->net->tensors[tensor].c,
+                              .h = pass->shapes[tensor].h,
+                              .w = pass->shapes[tensor].w,
+                              .precision = pass->precision };
+}
+
 int pass_claim(struct pass *pass, void *where, size_t bytes, int first, int last, struct err *err)
 {
     if (pass->n_claims == pass->max_claims) {
@@ -64,8 +73,7 @@ int pass_claim(struct pass *pass, void *where, size_t bytes, int first, int last
 int pass_claim_like(struct pass *pass, void *where, int tensor, int first, int last, struct err *err)
 {
     const struct tensor *t = &pass->net->tensors[tensor];
-    const struct device *dev = pass->net->dev;
-    size_t element = t->plain ? sizeof(float) : dev->ops->activation_bytes(dev);
+    size_t element = t->plain ? sizeof(float) : precision_bytes(pass->precision);
     /* Padding channels are zero from the start and are nobody's to write: such
      * memory must not have held anything else. */
     if (t->c % channel_block(pass, t) != 0) {
@@ -168,7 +176,8 @@ static int plan_layers(struct pass *pass, struct err *err)
     return 0;
 }
 
-struct pass *pass_create(struct network *net, enum pass_mode mode, int n, int h, int w, struct err *err)
+struct pass *pass_create(struct network *net, enum pass_mode mode, enum precision precision, int n, int h, int w,
+                         struct err *err)
 {
     assert(n > 0 && (mode != PASS_FOLDED || net->folded != NULL));
     struct device *dev = net->dev;
@@ -178,6 +187,7 @@ struct pass *pass_create(struct network *net, enum pass_mode mode, int n, int h,
     size_t tensors = (size_t)net->n_tensors;
     pass->net = net;
     pass->mode = mode;
+    pass->precision = precision;
     pass->n = n;
     pass->n_layers = mode == PASS_TRAIN ? net->n_layers : net->n_encoder_layers;
     pass->shapes = mem_alloc(tensors, sizeof *pass->shapes, err);

@@ -23,6 +23,7 @@ struct claim; /* private */
 struct pass {
     struct network *net; /* borrowed */
     enum pass_mode mode;
+    enum precision precision;
     int n;
     int n_layers;                         /* of the network's, that run */
     struct shape *shapes;                 /* (tensors) */
@@ -36,7 +37,8 @@ struct pass {
     int n_claims, max_claims;
 };
 
-struct pass *pass_create(struct network *net, enum pass_mode mode, int n, int h, int w, struct err *err);
+struct pass *pass_create(struct network *net, enum pass_mode mode, enum precision precision, int n, int h, int w,
+                         struct err *err);
 void pass_destroy(struct pass *pass);
 
 /* Where the images go in (activation layout) and the last tensor comes out: the
@@ -60,6 +62,8 @@ int pass_claim_like(struct pass *pass, void *where, int tensor, int first, int l
 int pass_forward_time(const struct pass *pass, const struct layer *layer);
 int pass_backward_time(const struct pass *pass, const struct layer *layer);
 int pass_end(const struct pass *pass);
+/* One tensor, which is no plain one, for the device. */
+struct act_desc pass_act(const struct pass *pass, int tensor);
 /* Elements of one tensor, its padding included. */
 size_t pass_elements(const struct pass *pass, int tensor);
 

@@ -24,7 +24,6 @@ void trainer_destroy(struct trainer *t)
     feed_destroy(t->feed);
     pass_destroy(t->pass);
     network_destroy(t->net);
-    ops->set_precision(t->dev, PRECISION_FP32, NULL);
     train_config_fini(&t->config);
     mem_free(t);
 }
@@ -127,10 +126,11 @@ struct trainer *trainer_lay_out(struct device *dev, const struct train_request *
     t->images = (int)(t->config.o.batch < im->n ? t->config.o.batch : im->n);
     t->views = theft ? 1 : t->config.loss->views;
     t->pipeline.size = im->h;
-    if (dev->ops->set_precision(dev, precision_of(t->config.o.precision), err) != 0 || build_network(t, err) != 0 ||
-        create_optimiser(t, err) != 0)
+    t->precision = precision_of(t->config.o.precision);
+    if (device_supports(dev, t->precision, err) != 0 || build_network(t, err) != 0 || create_optimiser(t, err) != 0)
         goto fail;
-    t->pass = pass_create(t->net, PASS_TRAIN, t->views * t->images, t->pipeline.size, t->pipeline.size, err);
+    t->pass =
+        pass_create(t->net, PASS_TRAIN, t->precision, t->views * t->images, t->pipeline.size, t->pipeline.size, err);
     if (t->pass == NULL)
         goto fail;
     const struct loss_shape shape = {
@@ -138,6 +138,7 @@ struct trainer *trainer_lay_out(struct device *dev, const struct train_request *
         .views = t->views,
         .dim = t->net->tensors[t->net->output].c,
         .targets = theft,
+        .precision = t->precision,
     };
     t->loss = t->config.loss->create(dev, t->config.loss_options, &shape, err);
     if (t->loss == NULL)
@@ -168,7 +169,7 @@ struct trainer *trainer_create(struct device *dev, const struct train_request *r
 /* All work of a step that its feed was loaded for. */
 static int queue(struct trainer *t, struct err *err)
 {
-    const struct augment_target target = pipeline_target(&t->pipeline);
+    const struct augment_target target = pipeline_target(&t->pipeline, t->precision);
     const struct loss_input in = { .z = pass_output(t->pass),
                                    .target = feed_answers(t->feed),
                                    .labels = feed_labels(t->feed) };

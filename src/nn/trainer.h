@@ -11,6 +11,7 @@ struct trainer {
     const struct train_request *request; /* borrowed */
     struct train_config config;
     struct pipeline pipeline;
+    enum precision precision;
     int head_dim;
     int images, views; /* of a step */
     struct network *net;

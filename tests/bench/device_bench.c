@@ -146,12 +146,15 @@ static void losses(struct device *dev, int n, int d)
           *loss = dev->ops->alloc(dev, (size_t)n * sizeof *loss, &err);
     int32_t *index = dev->ops->alloc(dev, (size_t)n * sizeof *index, &err), *host = calloc((size_t)n, sizeof *host);
     double product, rows;
+    const struct gemm similarities = {
+        PRECISION_FP32, n, n, d, 5, { z, d, TRANS_NO }, { z, d, TRANS_YES }, 0, logits, n
+    };
 
     check(z != NULL && logits != NULL && loss != NULL && index != NULL && host != NULL ? 0 : -1, &err);
     for (int i = 0; i < n; i++)
         host[i] = i;
     check(dev->ops->upload(dev, index, host, (size_t)n * sizeof *host, &err), &err);
-    BEST(product, dev->ops->gemm(dev, TRANS_NO, TRANS_YES, n, n, d, 5, z, d, z, d, 0, logits, n, &err));
+    BEST(product, dev->ops->gemm(dev, &similarities, &err));
     BEST(rows, dev->ops->contrastive_rows(dev, &(struct contrastive_rows){ n, n, logits, index, index, index, 1, loss },
                                           &err));
     printf("contrastive loss of %d rows of %d: product %.2f ms %.1f GFLOP/s, rows %.2f ms\n", n, d, product * 1e3,

@@ -47,8 +47,7 @@ static float *host_floats(size_t n)
 /* Bytes of one element on one side. */
 static size_t element(const struct array *a, int side)
 {
-    struct device *dev = a->cmp->side[side];
-    return a->c ? dev->ops->activation_bytes(dev) : sizeof(float);
+    return a->c ? precision_bytes(a->cmp->precision[side]) : sizeof(float);
 }
 
 /* Elements of the array in the layout of one side. */
@@ -59,6 +58,11 @@ static size_t stored(const struct array *a, int side)
         return a->count;
     size_t b = (size_t)dev->ops->channel_block(dev, a->c);
     return (size_t)a->n * ((a->c + b - 1) / b) * b * a->h * a->w;
+}
+
+struct act_desc array_act(const struct array *a, int side)
+{
+    return (struct act_desc){ a->n, a->c, a->h, a->w, a->cmp->precision[side] };
 }
 
 static struct array create(struct compare *cmp, int n, int c, int h, int w)
@@ -79,9 +83,10 @@ static void fill(struct array *a, const float *plain)
             must(a->cmp, dev->ops->upload(dev, a->data[s], plain, a->count * sizeof *plain, &err), &err);
             continue;
         }
+        const struct act_desc act = array_act(a, s);
         float *staged = allocate(a->cmp, s, a->count * sizeof *plain);
         must(a->cmp, dev->ops->upload(dev, staged, plain, a->count * sizeof *plain, &err), &err);
-        must(a->cmp, dev->ops->pack(dev, a->n, a->c, a->h, a->w, staged, a->data[s], &err), &err);
+        must(a->cmp, dev->ops->pack(dev, &act, staged, a->data[s], &err), &err);
         must(a->cmp, dev->ops->sync(dev, &err), &err);
         dev->ops->free(dev, staged);
     }
@@ -213,9 +218,10 @@ void compare_floats(struct compare *cmp, const char *name, size_t n, const float
 /* Contents in plain order. */
 static float *unpacked(const struct array *a, int side)
 {
+    const struct act_desc act = array_act(a, side);
     float *plain = host_floats(a->count);
     struct err err;
-    must(a->cmp, plain_contents(a->cmp->side[side], a->n, a->c, a->h, a->w, a->data[side], plain, &err), &err);
+    must(a->cmp, plain_contents(a->cmp->side[side], &act, a->data[side], plain, &err), &err);
     return plain;
 }
 
@@ -327,7 +333,8 @@ int main(int argc, char **argv)
         device_close(cmp.side[0]);
         return 1;
     }
-    must(&cmp, cmp.side[1]->ops->set_precision(cmp.side[1], (enum precision)precision, &err), &err);
+    must(&cmp, device_supports(cmp.side[1], (enum precision)precision, &err), &err);
+    cmp.precision[1] = (enum precision)precision;
     cmp.exact_inputs = precision != PRECISION_FP32;
     cmp.rounded = precision == PRECISION_BF16;
     cmp.specification = specifications[precision];

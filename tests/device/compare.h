@@ -6,9 +6,10 @@
 #include "device/device.h"
 
 struct compare {
-    struct device *side[2]; /* 0: ref, 1: under test */
-    char what[160];         /* operation and shape, for messages */
-    uint32_t draw;          /* counter of random arrays */
+    struct device *side[2];      /* 0: ref, 1: under test */
+    enum precision precision[2]; /* of each side: ref computes in fp32 */
+    char what[160];              /* operation and shape, for messages */
+    uint32_t draw;               /* counter of random arrays */
     int checks, failures;
     int over;             /* checks beyond their own limit, but within the specification */
     double worst;         /* largest error over its limit */
@@ -40,6 +41,8 @@ struct array array_spread(struct compare *cmp, int n, double spread);
 /* Plain, from host values. */
 struct array array_values(struct compare *cmp, int n, const float *values);
 void array_free(struct array *a);
+/* An activation on one side, for the device. */
+struct act_desc array_act(const struct array *a, int side);
 /* Device memory of `bytes` on both sides, holding `host` (NULL: zeros). */
 void bytes_both(struct compare *cmp, size_t bytes, const void *host, void *out[2]);
 void bytes_free(struct compare *cmp, void *p[2]);

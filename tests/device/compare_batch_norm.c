@@ -18,6 +18,7 @@ static const double tolerance = 3e-6;
 static void copy_from_ref(struct compare *cmp, const struct array *a)
 {
     struct err err;
+    const struct act_desc act = array_act(a, 1);
     struct device *ref = cmp->side[0], *dev = cmp->side[1];
     float *plain = malloc(a->count * sizeof *plain), *staged = dev->ops->alloc(dev, a->count * sizeof *plain, &err);
 
@@ -25,7 +26,7 @@ static void copy_from_ref(struct compare *cmp, const struct array *a)
         exit(1);
     must(cmp, ref->ops->download(ref, plain, a->data[0], a->count * sizeof *plain, &err), &err);
     must(cmp, dev->ops->upload(dev, staged, plain, a->count * sizeof *plain, &err), &err);
-    must(cmp, dev->ops->pack(dev, a->n, a->c, a->h, a->w, staged, a->data[1], &err), &err);
+    must(cmp, dev->ops->pack(dev, &act, staged, a->data[1], &err), &err);
     must(cmp, dev->ops->sync(dev, &err), &err);
     dev->ops->free(dev, staged);
     free(plain);
@@ -34,7 +35,7 @@ static void copy_from_ref(struct compare *cmp, const struct array *a)
 static void one(struct compare *cmp, const int *s, bool relu, bool add, bool second, bool in_place)
 {
     const int n = s[0], c = s[1], h = s[2], w = s[3];
-    const struct batch_norm_desc d = {
+    struct batch_norm_desc d = {
         .n = n, .c = c, .h = h, .w = w, .relu = relu, .add = add, .epsilon = 1e-5, .momentum = 0.1
     };
     struct err err;
@@ -58,6 +59,7 @@ static void one(struct compare *cmp, const int *s, bool relu, bool add, bool sec
     for (int i = 0; i < 2; i++) {
         struct device *dev = cmp->side[i];
         const float *extra = add ? residual.data[i] : NULL;
+        d.precision = cmp->precision[i];
         bn[i] = dev->ops->batch_norm_create(dev, &d, &err);
         must(cmp, bn[i] != NULL ? 0 : -1, &err);
         must(cmp,

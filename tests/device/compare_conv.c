@@ -150,6 +150,7 @@ static void one(struct compare *cmp, const struct shape *s, enum conv_epilogue e
         fill(cmp, i, dweight[i], cmp->side[i]->ops->conv_weight_bytes(cmp->side[i], s->c_out, s->c_in, s->kernel));
     for (int i = 0; i < 2; i++) {
         struct device *dev = cmp->side[i];
+        d.precision = cmp->precision[i];
         struct conv *conv = dev->ops->conv_create(dev, &d, &err);
         must(cmp, conv != NULL ? 0 : -1, &err);
         must(cmp,

@@ -25,11 +25,17 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
                                   .kernel = 3,
                                   .stride = 1,
                                   .padding = 1,
+                                  .precision = cmp->precision[1],
                                   .training = true,
                                   .input_gradient = true };
-    const struct batch_norm_desc bd = {
-        .n = N, .c = c->out, .h = SIZE, .w = SIZE, .relu = true, .epsilon = 1e-5, .momentum = 0.1
-    };
+    const struct batch_norm_desc bd = { .n = N,
+                                        .c = c->out,
+                                        .h = SIZE,
+                                        .w = SIZE,
+                                        .precision = cmp->precision[1],
+                                        .relu = true,
+                                        .epsilon = 1e-5,
+                                        .momentum = 0.1 };
     const size_t weight_bytes = dev->ops->conv_weight_bytes(dev, c->out, c->in, 3);
     float *oihw = malloc((size_t)c->out * c->in * 9 * sizeof *oihw),
           *bytes = malloc(weight_bytes + (size_t)c->out * c->out * sizeof *bytes);
@@ -66,10 +72,16 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
          &err);
     must(cmp, dev->ops->conv_backward_weight(conv, x.data[1], dz.data[1], dweight, &err), &err);
     must(cmp, dev->ops->conv_backward_data(conv, dz.data[1], weight, dx.data[1], &err), &err);
-    must(cmp,
-         dev->ops->gemm(dev, TRANS_YES, TRANS_NO, c->out, c->out, N * SIZE * SIZE, 1, left.data[1], c->out,
-                        right.data[1], c->out, 0, product.data[1], c->out, &err),
-         &err);
+    const struct gemm g = { .precision = cmp->precision[1],
+                            .m = c->out,
+                            .n = c->out,
+                            .k = N * SIZE * SIZE,
+                            .alpha = 1,
+                            .a = { left.data[1], c->out, TRANS_YES },
+                            .b = { right.data[1], c->out, TRANS_NO },
+                            .c = product.data[1],
+                            .ldc = c->out };
+    must(cmp, dev->ops->gemm(dev, &g, &err), &err);
     must(cmp, dev->ops->sync(dev, &err), &err);
 
     struct hash *hash = hash_create(&err);
@@ -81,10 +93,11 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
         must(cmp, dev->ops->download(dev, bytes, vectors[i]->data[1], vectors[i]->count * sizeof(float), &err), &err);
         hash_add(hash, bytes, vectors[i]->count * sizeof(float));
     }
+    const struct act_desc act = array_act(&dx, 1);
     float *back = malloc(dx.count * sizeof *back);
     if (back == NULL)
         exit(1);
-    must(cmp, plain_contents(dev, N, c->in, SIZE, SIZE, dx.data[1], back, &err), &err);
+    must(cmp, plain_contents(dev, &act, dx.data[1], back, &err), &err);
     hash_add(hash, back, dx.count * sizeof *back);
     must(cmp, hash_finish(hash, hex, &err), &err);
 

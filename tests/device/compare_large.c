@@ -77,7 +77,7 @@ static void *activation(struct compare *cmp, int n, int c, int h, int w, const f
     struct err err;
     const size_t count = (size_t)n * (size_t)c * (size_t)h * (size_t)w;
     const size_t block = (size_t)dev->ops->channel_block(dev, c), channels = ((size_t)c + block - 1) / block * block;
-    const size_t bytes = count / (size_t)c * channels * dev->ops->activation_bytes(dev);
+    const size_t bytes = count / (size_t)c * channels * precision_bytes(cmp->precision[1]);
     void *act = device_bytes(cmp, bytes);
     if (plain == NULL) {
         void *nans = floats(bytes / sizeof(float) + 1);
@@ -86,9 +86,10 @@ static void *activation(struct compare *cmp, int n, int c, int h, int w, const f
         free(nans);
         return act;
     }
+    const struct act_desc d = { n, c, h, w, cmp->precision[1] };
     float *staged = device_bytes(cmp, count * sizeof *staged);
     must(cmp, dev->ops->upload(dev, staged, plain, count * sizeof *staged, &err), &err);
-    must(cmp, dev->ops->pack(dev, n, c, h, w, staged, act, &err), &err);
+    must(cmp, dev->ops->pack(dev, &d, staged, act, &err), &err);
     must(cmp, dev->ops->sync(dev, &err), &err);
     dev->ops->free(dev, staged);
     return act;
@@ -99,8 +100,9 @@ static float *contents(struct compare *cmp, int n, int c, int h, int w, const vo
     struct device *dev = cmp->side[1];
     struct err err;
     const size_t count = (size_t)n * (size_t)c * (size_t)h * (size_t)w;
+    const struct act_desc d = { n, c, h, w, cmp->precision[1] };
     float *plain = floats(count);
-    must(cmp, plain_contents(dev, n, c, h, w, act, plain, &err), &err);
+    must(cmp, plain_contents(dev, &d, act, plain, &err), &err);
     return plain;
 }
 
@@ -240,6 +242,7 @@ static void one(struct compare *cmp, const struct shape *s, int n)
                                 .kernel = s->kernel,
                                 .stride = s->stride,
                                 .padding = s->kernel / 2,
+                                .precision = cmp->precision[1],
                                 .training = true,
                                 .input_gradient = true } };
     struct device *dev = cmp->side[1];

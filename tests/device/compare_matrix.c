@@ -16,11 +16,13 @@ static void gemm(struct compare *cmp, int m, int n, int k)
             struct array a = array_normal(cmp, (ta == TRANS_YES ? k : m) * lda, 0, 1, 1),
                          b = array_normal(cmp, (tb == TRANS_YES ? n : k) * ldb, 0, 1, 1),
                          c = array_normal(cmp, m * ldc, 0, 1, 1);
-            for (int s = 0; s < 2; s++)
-                must(cmp,
-                     cmp->side[s]->ops->gemm(cmp->side[s], ta, tb, m, n, k, 1.25f, a.data[s], lda, b.data[s], ldb,
-                                             with_beta ? 0.5f : 0, c.data[s], ldc, &err),
-                     &err);
+            for (int s = 0; s < 2; s++) {
+                const struct gemm g = {
+                    cmp->precision[s],    m,         n,  k, 1.25f, { a.data[s], lda, ta }, { b.data[s], ldb, tb },
+                    with_beta ? 0.5f : 0, c.data[s], ldc
+                };
+                must(cmp, cmp->side[s]->ops->gemm(cmp->side[s], &g, &err), &err);
+            }
             compare_arrays(&c, "c", 2e-6);
             array_free(&a);
             array_free(&b);
@@ -39,7 +41,8 @@ static void linear(struct compare *cmp, int n, int out, int in, bool relu)
                  db = array_result(cmp, out, 0, 1, 1);
     for (int s = 0; s < 2; s++) {
         struct device *dev = cmp->side[s];
-        must(cmp, dev->ops->linear(dev, n, out, in, x.data[s], w.data[s], b.data[s], relu, y.data[s], &err), &err);
+        const struct linear l = { cmp->precision[s], n, out, in, x.data[s], w.data[s], b.data[s], relu, y.data[s] };
+        must(cmp, dev->ops->linear(dev, &l, &err), &err);
         must(cmp,
              dev->ops->bias_relu_backward(
                  dev, &(struct bias_relu_backward){ n, out, relu, mask.data[s], dy.data[s], db.data[s] }, &err),

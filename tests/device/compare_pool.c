@@ -26,13 +26,14 @@ void compare_pool(struct compare *cmp)
             bytes_both(cmp, (size_t)n * (c + 64) * oh * ow * sizeof(int32_t), NULL, where);
             for (int s = 0; s < 2; s++) {
                 struct device *dev = cmp->side[s];
-                must(cmp, dev->ops->max_pool_forward(dev, n, c, h, w, x.data[s], y.data[s], where[s], &err), &err);
+                const struct act_desc in = array_act(&x, s);
+                must(cmp, dev->ops->max_pool_forward(dev, &in, x.data[s], y.data[s], where[s], &err), &err);
                 must(cmp,
-                     dev->ops->max_pool_backward(dev, n, c, h, w, dy.data[s], second ? dy2.data[s] : NULL, where[s],
+                     dev->ops->max_pool_backward(dev, &in, dy.data[s], second ? dy2.data[s] : NULL, where[s],
                                                  dx.data[s], &err),
                      &err);
-                must(cmp, dev->ops->avg_pool_forward(dev, n, c, h, w, x.data[s], mean.data[s], &err), &err);
-                must(cmp, dev->ops->avg_pool_backward(dev, n, c, h, w, dmean.data[s], spread.data[s], &err), &err);
+                must(cmp, dev->ops->avg_pool_forward(dev, &in, x.data[s], mean.data[s], &err), &err);
+                must(cmp, dev->ops->avg_pool_backward(dev, &in, dmean.data[s], spread.data[s], &err), &err);
             }
             compare_arrays(&y, "max pool y", 0);
             compare_arrays(&dx, "max pool dx", 1e-6);

@@ -7,12 +7,13 @@
 
 #include "device/device.h"
 
-/* plain (n, c, h, w), host, of what is in `act`, device memory. */
-static inline int plain_contents(struct device *dev, int n, int c, int h, int w, const void *act, float *plain,
+/* plain (n, c, h, w), host, of what is in `act`, device memory, as `d` describes it. */
+static inline int plain_contents(struct device *dev, const struct act_desc *d, const void *act, float *plain,
                                  struct err *err)
 {
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const size_t block = (size_t)dev->ops->channel_block(dev, c), blocks = ((size_t)c + block - 1) / block,
-                 area = (size_t)h * (size_t)w, bytes = dev->ops->activation_bytes(dev),
+                 area = (size_t)h * (size_t)w, bytes = precision_bytes(d->precision),
                  stored = (size_t)n * blocks * area * block;
     char *raw = malloc(stored * bytes + 1);
     if (raw == NULL)

@@ -18,10 +18,10 @@ static int channel_block(const struct device *dev, int c)
     return layout_block(cpu_const(dev)->block, c);
 }
 
-static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, void *act, struct err *err)
+static int pack(struct device *dev, const struct act_desc *d, const float *plain, void *act, struct err *err)
 {
     (void)err;
-    layout_pack(cpu_const(dev)->block, dev->threads, n, c, h * w, plain, act);
+    layout_pack(cpu_const(dev)->block, dev->threads, d->n, d->c, d->h * d->w, plain, act);
     return 0;
 }
 
@@ -77,8 +77,6 @@ static const struct device_ops ops = {
     .augment_needs = host_augment_needs,
     .look = host_look,
     .seen = host_seen,
-    .set_precision = host_set_precision,
-    .activation_bytes = host_activation_bytes,
     .channel_block = channel_block,
     .pack = pack,
     .conv_create = conv_create,

@@ -3,25 +3,34 @@
 
 #include "device/cpu/blas.h"
 #include "device/cpu/cpu.h"
+#include "device/host.h"
 #include "device/kernels.h"
 
-int cpu_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
-             int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err)
+static enum CBLAS_TRANSPOSE blas_trans(enum trans t)
+{
+    return t == TRANS_YES ? CblasTrans : CblasNoTrans;
+}
+
+int cpu_gemm(struct device *dev, const struct gemm *g, struct err *err)
 {
     (void)err;
     /* OpenBLAS takes the number of threads that OpenMP would, but only when it has more than one */
     omp_set_num_threads(dev->threads);
     if (blas.get_num_threads() != dev->threads)
         blas.set_num_threads(dev->threads);
-    blas.sgemm(CblasRowMajor, ta == TRANS_YES ? CblasTrans : CblasNoTrans, tb == TRANS_YES ? CblasTrans : CblasNoTrans,
-               m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    blas.sgemm(CblasRowMajor, blas_trans(g->a.trans), blas_trans(g->b.trans), g->m, g->n, g->k, g->alpha, g->a.at,
+               g->a.ld, g->b.at, g->b.ld, g->beta, g->c, g->ldc);
     return 0;
 }
 
-int cpu_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
-               bool relu, float *y, struct err *err)
+int cpu_linear(struct device *dev, const struct linear *l, struct err *err)
 {
-    if (cpu_gemm(dev, TRANS_NO, TRANS_YES, n, out, in, 1, x, in, weight, in, 0, y, out, err) != 0)
+    const struct gemm product = linear_product(l);
+    const int n = l->n, out = l->out;
+    const bool relu = l->relu;
+    const float *bias = l->bias;
+    float *y = l->y;
+    if (cpu_gemm(dev, &product, err) != 0)
         return -1;
 #pragma omp parallel for num_threads(dev->threads) schedule(static) if ((double)n * out >= CPU_WORTH_THREADS)
     for (int i = 0; i < n; i++) {

@@ -70,12 +70,13 @@ static void max_plane_1(int h, int w, const float *x, float *y, int32_t *where)
         }
 }
 
-int cpu_max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x_act, void *y_act, int32_t *where,
+int cpu_max_pool_forward(struct device *dev, const struct act_desc *d, const void *x_act, void *y_act, int32_t *where,
                          struct err *err)
 {
     const float *x = x_act;
     float *y = y_act;
     (void)err;
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const int block = cpu_const(dev)->block, b = layout_block(block, c);
     const size_t planes = (size_t)n * layout_blocks(block, c), in = (size_t)h * w * b,
                  out = (size_t)host_pool_out(h) * host_pool_out(w) * b;
@@ -90,13 +91,14 @@ int cpu_max_pool_forward(struct device *dev, int n, int c, int h, int w, const v
     return 0;
 }
 
-int cpu_max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy_act, const void *dy2_act,
+int cpu_max_pool_backward(struct device *dev, const struct act_desc *d, const void *dy_act, const void *dy2_act,
                           const int32_t *where, void *dx_act, struct err *err)
 {
     const float *dy = dy_act;
     const float *dy2 = dy2_act;
     float *dx = dx_act;
     (void)err;
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const int block = cpu_const(dev)->block, b = layout_block(block, c);
     const size_t planes = (size_t)n * layout_blocks(block, c), in = (size_t)h * w * b,
                  out = (size_t)host_pool_out(h) * host_pool_out(w) * b;
@@ -124,10 +126,11 @@ static inline __attribute__((always_inline)) void average_plane(int b, int area,
         mean[l] /= area;
 }
 
-int cpu_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x_act, float *y, struct err *err)
+int cpu_avg_pool_forward(struct device *dev, const struct act_desc *d, const void *x_act, float *y, struct err *err)
 {
     const float *x = x_act;
     (void)err;
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const int block = cpu_const(dev)->block, b = layout_block(block, c), blocks = layout_blocks(block, c);
     const int area = h * w;
 
@@ -146,11 +149,11 @@ int cpu_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const v
     return 0;
 }
 
-int cpu_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx_act,
-                          struct err *err)
+int cpu_avg_pool_backward(struct device *dev, const struct act_desc *d, const float *dy, void *dx_act, struct err *err)
 {
     float *dx = dx_act;
     (void)err;
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const int block = cpu_const(dev)->block, b = layout_block(block, c), blocks = layout_blocks(block, c);
     const int area = h * w;
     const float factor = 1.0f / (float)area;

@@ -22,19 +22,7 @@ static cudaStream_t stream(struct device *dev)
     return cuda_of(dev)->stream;
 }
 
-/* -- precision, layout and pooling -- */
-
-static int set_precision(struct device *dev, enum precision precision, struct err *err)
-{
-    (void)err; /* every supported GPU has all of them */
-    dev->precision = precision;
-    return 0;
-}
-
-static size_t activation_bytes(const struct device *dev)
-{
-    return dev->precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
-}
+/* -- layout and pooling -- */
 
 static int channel_block(const struct device *dev, int c)
 {
@@ -42,38 +30,37 @@ static int channel_block(const struct device *dev, int c)
     return c;
 }
 
-static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, void *act, struct err *err)
+static int pack(struct device *dev, const struct act_desc *d, const float *plain, void *act, struct err *err)
 {
-    return cuda_pack(stream(dev), dev->precision, n, c, h, w, plain, act, err);
+    return cuda_pack(stream(dev), d, plain, act, err);
 }
 
-static int max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
+static int max_pool_forward(struct device *dev, const struct act_desc *d, const void *x, void *y, int32_t *where,
                             struct err *err)
 {
-    return cuda_max_pool_forward(stream(dev), dev->precision, n, c, h, w, x, y, where, err);
+    return cuda_max_pool_forward(stream(dev), d, x, y, where, err);
 }
 
-static int max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy, const void *dy2,
+static int max_pool_backward(struct device *dev, const struct act_desc *d, const void *dy, const void *dy2,
                              const int32_t *where, void *dx, struct err *err)
 {
-    return cuda_max_pool_backward(stream(dev), dev->precision, n, c, h, w, dy, dy2, where, dx, err);
+    return cuda_max_pool_backward(stream(dev), d, dy, dy2, where, dx, err);
 }
 
-static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, float *y, struct err *err)
+static int avg_pool_forward(struct device *dev, const struct act_desc *d, const void *x, float *y, struct err *err)
 {
-    return cuda_avg_pool_forward(stream(dev), dev->precision, n, c, h, w, x, y, err);
+    return cuda_avg_pool_forward(stream(dev), d, x, y, err);
 }
 
-static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx, struct err *err)
+static int avg_pool_backward(struct device *dev, const struct act_desc *d, const float *dy, void *dx, struct err *err)
 {
-    return cuda_avg_pool_backward(stream(dev), dev->precision, n, c, h, w, dy, dx, err);
+    return cuda_avg_pool_backward(stream(dev), d, dy, dx, err);
 }
 
 /* -- batch norm -- */
 
 struct batch_norm {
     struct cuda_device *cuda;
-    enum precision precision;
     struct batch_norm_desc d;
     size_t workspace;
 };
@@ -82,15 +69,14 @@ static struct batch_norm *batch_norm_create(struct device *dev, const struct bat
 {
     struct cuda_device *cuda = cuda_of(dev);
     if (host_check_batch_norm(d, err) != 0 ||
-        cuda_buffer_reserve(&cuda->scratch, cuda_batch_norm_workspace(dev->precision, d), err) == NULL)
+        cuda_buffer_reserve(&cuda->scratch, cuda_batch_norm_workspace(d), err) == NULL)
         return NULL;
     struct batch_norm *bn = mem_alloc(1, sizeof *bn, err);
     if (bn == NULL)
         return NULL;
     bn->cuda = cuda;
-    bn->precision = dev->precision;
     bn->d = *d;
-    bn->workspace = cuda_batch_norm_workspace(dev->precision, d);
+    bn->workspace = cuda_batch_norm_workspace(d);
     return bn;
 }
 
@@ -106,16 +92,15 @@ static int batch_norm_forward(struct batch_norm *bn, const void *x, const void *
     void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
     if (workspace == NULL || host_check_statistics(&bn->d, err) != 0)
         return -1;
-    return cuda_batch_norm_forward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, residual, gamma, beta,
-                                   running_mean, running_var, save_mean, save_invstd, y, err);
+    return cuda_batch_norm_forward(bn->cuda->stream, &bn->d, workspace, x, residual, gamma, beta, running_mean,
+                                   running_var, save_mean, save_invstd, y, err);
 }
 
 static int batch_norm_infer(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
                             const float *beta, const float *running_mean, const float *running_var, void *y,
                             struct err *err)
 {
-    return cuda_batch_norm_infer(bn->cuda->stream, bn->precision, &bn->d, x, residual, gamma, beta, running_mean,
-                                 running_var, y, err);
+    return cuda_batch_norm_infer(bn->cuda->stream, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
 }
 
 static int batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy, const void *dy2,
@@ -125,24 +110,24 @@ static int batch_norm_backward(struct batch_norm *bn, const void *x, const void 
     void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
     if (workspace == NULL)
         return -1;
-    return cuda_batch_norm_backward(bn->cuda->stream, bn->precision, &bn->d, workspace, x, y, dy, dy2, gamma, beta,
-                                    save_mean, save_invstd, dx, dresidual, dgamma, dbeta, err);
+    return cuda_batch_norm_backward(bn->cuda->stream, &bn->d, workspace, x, y, dy, dy2, gamma, beta, save_mean,
+                                    save_invstd, dx, dresidual, dgamma, dbeta, err);
 }
 
 /* -- matrices -- */
 
 /* cuBLAS counts columns first: row-major C = A B is C' = B' A'. */
-int cuda_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
-              int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err)
+int cuda_gemm(struct device *dev, const struct gemm *g, struct err *err)
 {
-    const cublasOperation_t left = tb == TRANS_YES ? CUBLAS_OP_T : CUBLAS_OP_N;
-    const cublasOperation_t right = ta == TRANS_YES ? CUBLAS_OP_T : CUBLAS_OP_N;
-    if (m == 0 || n == 0)
+    const cublasOperation_t left = g->b.trans == TRANS_YES ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t right = g->a.trans == TRANS_YES ? CUBLAS_OP_T : CUBLAS_OP_N;
+    if (g->m == 0 || g->n == 0)
         return 0;
     const cublasComputeType_t compute =
-        dev->precision == PRECISION_FP32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
-    return cuda_check_cublas(cublasGemmEx(cuda_of(dev)->cublas, left, right, n, m, k, &alpha, b, CUDA_R_32F, ldb, a,
-                                          CUDA_R_32F, lda, &beta, c, CUDA_R_32F, ldc, compute, CUBLAS_GEMM_DEFAULT),
+        g->precision == PRECISION_FP32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
+    return cuda_check_cublas(cublasGemmEx(cuda_of(dev)->cublas, left, right, g->n, g->m, g->k, &g->alpha, g->b.at,
+                                          CUDA_R_32F, g->b.ld, g->a.at, CUDA_R_32F, g->a.ld, &g->beta, g->c, CUDA_R_32F,
+                                          g->ldc, compute, CUBLAS_GEMM_DEFAULT),
                              "product of matrices", err);
 }
 
@@ -161,7 +146,7 @@ static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int 
     void *scratch = cuda_buffer_reserve(&cuda_of(dev)->scratch, cuda_augment_workspace(target, n), err);
     if (scratch == NULL)
         return -1;
-    return cuda_augment(stream(dev), dev->precision, pixels, h, w, views, n, target, scratch, out, err);
+    return cuda_augment(stream(dev), pixels, h, w, views, n, target, scratch, out, err);
 }
 
 /* -- what is written once for every device -- */
@@ -209,8 +194,6 @@ static const struct device_ops ops = {
     .memory = cuda_memory_left,
     .look = cuda_look,
     .seen = cuda_seen,
-    .set_precision = set_precision,
-    .activation_bytes = activation_bytes,
     .recording = &cuda_recording,
     .channel_block = channel_block,
     .pack = pack,

@@ -27,7 +27,6 @@ static const char *const pass_names[CONV_PASSES] = { "forward", "backward_data",
 struct conv {
     struct cuda_device *cuda;
     struct conv_desc d;
-    enum precision precision;
     int oh, ow;
     int c_in;             /* as cuDNN sees it: d.c_in, or more */
     size_t at_x, scratch; /* copies: of the weights, then of x; bytes of both */
@@ -57,26 +56,20 @@ static size_t rows_w(const struct conv *v)
     return (size_t)v->d.c_out * v->d.kernel * v->d.kernel;
 }
 
-static size_t element(enum precision precision)
-{
-    return precision == PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
-}
-
 static bool wider(const struct conv *v)
 {
     return v->c_in != v->d.c_in;
 }
 
 /* A convolution with its shapes and layout, and nothing to run it with. */
-static struct conv laid_out(enum precision precision, const struct conv_desc *d)
+static struct conv laid_out(const struct conv_desc *d)
 {
     struct conv v = { .d = *d,
-                      .precision = precision,
                       .oh = host_conv_out(d, d->h),
                       .ow = host_conv_out(d, d->w),
-                      .c_in = conv_channels(precision, d->c_in) };
-    cuda_part(&v.scratch, rows_w(&v) * v.c_in * element(precision));
-    v.at_x = cuda_part(&v.scratch, wider(&v) ? rows_x(&v) * v.c_in * element(precision) : 0);
+                      .c_in = conv_channels(d->precision, d->c_in) };
+    cuda_part(&v.scratch, rows_w(&v) * v.c_in * precision_bytes(d->precision));
+    v.at_x = cuda_part(&v.scratch, wider(&v) ? rows_x(&v) * v.c_in * precision_bytes(d->precision) : 0);
     return v;
 }
 
@@ -84,12 +77,12 @@ static struct conv laid_out(enum precision precision, const struct conv_desc *d)
  * follows from its operands; a small convolution shall not take what a large one may. */
 static size_t workspace_max(const struct conv *v)
 {
-    return ((size_t)64 << 20) + 2 * (rows_x(v) * v->c_in + rows_y(v) * v->d.c_out) * element(v->precision);
+    return ((size_t)64 << 20) + 2 * (rows_x(v) * v->c_in + rows_y(v) * v->d.c_out) * precision_bytes(v->d.precision);
 }
 
 void cuda_conv_needs(const struct device *dev, const struct conv_desc *d, struct device_needs *needs)
 {
-    const struct conv v = laid_out(dev->precision, d);
+    const struct conv v = laid_out(d);
     const size_t workspace = workspace_max(&v);
     needs->workspace = workspace > needs->workspace ? workspace : needs->workspace;
     needs->scratch = v.scratch > needs->scratch ? v.scratch : needs->scratch;
@@ -128,7 +121,7 @@ static int fill_noise(struct cuda_device *cuda, void *memory, size_t bytes, stru
 static int trial_init(const struct conv *v, size_t workspace, struct trial *t, struct err *err)
 {
     struct device *dev = &v->cuda->base;
-    const size_t size = element(v->precision);
+    const size_t size = precision_bytes(v->d.precision);
     const size_t x = rows_x(v) * v->c_in * size, w = rows_w(v) * v->c_in * size, y = rows_y(v) * v->d.c_out * size;
     return (t->x = cuda_alloc(dev, x, err)) != NULL && (t->w = cuda_alloc(dev, w, err)) != NULL &&
                    (t->y = cuda_alloc(dev, y, err)) != NULL && fill_noise(v->cuda, t->x, x, err) == 0 &&
@@ -234,7 +227,7 @@ static int prepare(struct conv *v, enum conv_pass pass, struct err *err)
     const struct conv_desc *d = &v->d;
     const struct conv_target target = { .handle = v->cuda->cudnn };
     const struct conv_problem problem = { .pass = pass,
-                                          .precision = v->precision,
+                                          .precision = v->d.precision,
                                           .n = d->n,
                                           .h = d->h,
                                           .w = d->w,
@@ -252,8 +245,8 @@ static int prepare(struct conv *v, enum conv_pass pass, struct err *err)
     if (graph == NULL)
         return -1;
     snprintf(key, sizeof key, "%s plan %s %s n%d c%d h%d w%d k%d f%d s%d p%d", v->cuda->model,
-             precision_names[v->precision], pass_names[pass], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel, d->stride,
-             d->padding);
+             precision_names[v->d.precision], pass_names[pass], d->n, d->c_in, d->h, d->w, d->c_out, d->kernel,
+             d->stride, d->padding);
     if ((cuda_choices_find(v->cuda->choices, key, name, sizeof name) ||
          (choose(v, graph, name, err) == 0 && cuda_choices_keep(v->cuda->choices, key, name, sizeof name, err) == 0)) &&
         conv_graph_plan(graph, name, &v->plan[pass], err) == 0 &&
@@ -270,7 +263,7 @@ struct conv *cuda_conv_create(struct device *dev, const struct conv_desc *d, str
     struct conv *v = mem_alloc(1, sizeof *v, err);
     if (v == NULL)
         return NULL;
-    *v = laid_out(dev->precision, d);
+    *v = laid_out(d);
     v->cuda = cuda_of(dev);
     if (cuda_buffer_reserve(&v->cuda->scratch, v->scratch, err) == NULL) {
         mem_free(v);
@@ -350,9 +343,9 @@ static char *scratch_of(struct conv *v, struct err *err)
 /* The weights as cuDNN reads them: a copy in scratch if they are not so already. */
 static const void *weights_in(struct conv *v, const float *weight, char *scratch, struct err *err)
 {
-    if (v->precision != PRECISION_BF16 && !wider(v))
+    if (v->d.precision != PRECISION_BF16 && !wider(v))
         return weight;
-    return cuda_copy_columns(v->cuda->stream, rows_w(v), PRECISION_FP32, v->d.c_in, weight, v->precision, v->c_in,
+    return cuda_copy_columns(v->cuda->stream, rows_w(v), PRECISION_FP32, v->d.c_in, weight, v->d.precision, v->c_in,
                              scratch, err) == 0
                ? scratch
                : NULL;
@@ -363,7 +356,7 @@ static const void *input(struct conv *v, const void *x, char *scratch, struct er
 {
     if (!wider(v))
         return x;
-    return cuda_copy_columns(v->cuda->stream, rows_x(v), v->precision, v->d.c_in, x, v->precision, v->c_in,
+    return cuda_copy_columns(v->cuda->stream, rows_x(v), v->d.precision, v->d.c_in, x, v->d.precision, v->c_in,
                              scratch + v->at_x, err) == 0
                ? scratch + v->at_x
                : NULL;
@@ -386,7 +379,7 @@ int cuda_conv_forward(struct conv *v, const void *x, const float *weight, const 
         return -1;
     if (epilogue == CONV_PLAIN)
         return 0;
-    return cuda_conv_epilogue(v->cuda->stream, v->precision, rows_y(v), v->d.c_out, bias,
+    return cuda_conv_epilogue(v->cuda->stream, v->d.precision, rows_y(v), v->d.c_out, bias,
                               epilogue == CONV_BIAS_ADD_RELU ? residual : NULL, epilogue != CONV_BIAS, y, err);
 }
 
@@ -400,12 +393,13 @@ int cuda_conv_backward_data(struct conv *v, const void *dy, const float *weight,
         return -1;
     if (!wider(v))
         return 0;
-    return cuda_copy_columns(v->cuda->stream, rows_x(v), v->precision, v->c_in, out, v->precision, v->d.c_in, dx, err);
+    return cuda_copy_columns(v->cuda->stream, rows_x(v), v->d.precision, v->c_in, out, v->d.precision, v->d.c_in, dx,
+                             err);
 }
 
 int cuda_conv_backward_weight(struct conv *v, const void *x, const void *dy, float *dweight, struct err *err)
 {
-    const bool copied = v->precision == PRECISION_BF16 || wider(v);
+    const bool copied = v->d.precision == PRECISION_BF16 || wider(v);
     char *scratch = scratch_of(v, err);
     const void *in = scratch != NULL ? input(v, x, scratch, err) : NULL;
     void *out = copied ? (void *)scratch : dweight;
@@ -414,6 +408,6 @@ int cuda_conv_backward_weight(struct conv *v, const void *x, const void *dy, flo
         return -1;
     if (!copied)
         return 0;
-    return cuda_copy_columns(v->cuda->stream, rows_w(v), v->precision, v->c_in, out, PRECISION_FP32, v->d.c_in, dweight,
-                             err);
+    return cuda_copy_columns(v->cuda->stream, rows_w(v), v->d.precision, v->c_in, out, PRECISION_FP32, v->d.c_in,
+                             dweight, err);
 }

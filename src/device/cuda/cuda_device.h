@@ -122,12 +122,10 @@ int cuda_conv_backward_data(struct conv *conv, const void *dy, const float *weig
 int cuda_conv_backward_weight(struct conv *conv, const void *x, const void *dy, float *dweight, struct err *err);
 
 /* -- cuda.c: the slots -- */
-int cuda_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
-              int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err);
+int cuda_gemm(struct device *dev, const struct gemm *g, struct err *err);
 
 /* -- cuda_linear.c -- */
-int cuda_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
-                bool relu, float *y, struct err *err);
+int cuda_linear(struct device *dev, const struct linear *l, struct err *err);
 
 /* -- cuda_recording.c -- */
 extern const struct device_recording cuda_recording;

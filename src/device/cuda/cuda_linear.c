@@ -4,6 +4,7 @@
 #include "device/cuda/cuda_device.h"
 
 #include "device/cuda/launch.h"
+#include "device/host.h"
 
 /* What one product is described by; all NULL at first. */
 struct product {
@@ -27,12 +28,13 @@ static void product_fini(struct product *p)
         cublasLtMatmulDescDestroy(p->desc);
 }
 
-static cublasStatus_t describe(struct product *p, enum precision precision, int n, int out, int in, const float *bias,
-                               bool relu)
+static cublasStatus_t describe(struct product *p, const struct linear *l)
 {
+    const int n = l->n, out = l->out, in = l->in;
     const cublasOperation_t transposed = CUBLAS_OP_T;
-    const cublasLtEpilogue_t epilogue = relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
-    const cublasComputeType_t compute = precision == PRECISION_FP32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
+    const cublasLtEpilogue_t epilogue = l->relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+    const cublasComputeType_t compute =
+        l->precision == PRECISION_FP32 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
     const size_t workspace = CUDA_BLAS_WORKSPACE;
     cublasStatus_t status = cublasLtMatmulDescCreate(&p->desc, compute, CUDA_R_32F);
 
@@ -41,7 +43,7 @@ static cublasStatus_t describe(struct product *p, enum precision precision, int 
     if (status == CUBLAS_STATUS_SUCCESS)
         status = cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
+        status = cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &l->bias, sizeof l->bias);
     if (status == CUBLAS_STATUS_SUCCESS)
         status = cublasLtMatrixLayoutCreate(&p->a, CUDA_R_32F, (uint64_t)in, (uint64_t)out, in);
     if (status == CUBLAS_STATUS_SUCCESS)
@@ -66,32 +68,33 @@ static bool choose(struct cuda_device *cuda, struct product *p)
            found > 0;
 }
 
-static int product_then_bias(struct device *dev, int n, int out, int in, const float *x, const float *weight,
-                             const float *bias, bool relu, float *y, struct err *err)
+static int product_then_bias(struct device *dev, const struct linear *l, struct err *err)
 {
-    if (cuda_gemm(dev, TRANS_NO, TRANS_YES, n, out, in, 1, x, in, weight, in, 0, y, out, err) != 0)
+    const struct gemm product = linear_product(l);
+    if (cuda_gemm(dev, &product, err) != 0)
         return -1;
-    return cuda_conv_epilogue(cuda_of(dev)->stream, PRECISION_FP32, (size_t)n, out, bias, NULL, relu, y, err);
+    return cuda_conv_epilogue(cuda_of(dev)->stream, PRECISION_FP32, (size_t)l->n, l->out, l->bias, NULL, l->relu, l->y,
+                              err);
 }
 
-int cuda_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
-                bool relu, float *y, struct err *err)
+int cuda_linear(struct device *dev, const struct linear *l, struct err *err)
 {
     struct cuda_device *cuda = cuda_of(dev);
     struct product p = { 0 };
     const float one = 1, none = 0;
     int rc = -1;
 
-    if (n == 0 || out == 0)
+    if (l->n == 0 || l->out == 0)
         return 0;
-    if (cuda_check_cublas(describe(&p, dev->precision, n, out, in, bias, relu), "describing a linear layer", err) != 0)
+    if (cuda_check_cublas(describe(&p, l), "describing a linear layer", err) != 0)
         goto out;
     if (!choose(cuda, &p)) {
-        rc = product_then_bias(dev, n, out, in, x, weight, bias, relu, y, err);
+        rc = product_then_bias(dev, l, err);
         goto out;
     }
-    rc = cuda_check_cublas(cublasLtMatmul(cuda->cublas_lt, p.desc, &one, weight, p.a, x, p.b, &none, y, p.d, y, p.d,
-                                          &p.chosen.algo, cuda->blas_workspace, CUDA_BLAS_WORKSPACE, cuda->stream),
+    rc = cuda_check_cublas(cublasLtMatmul(cuda->cublas_lt, p.desc, &one, l->weight, p.a, l->x, p.b, &none, l->y, p.d,
+                                          l->y, p.d, &p.chosen.algo, cuda->blas_workspace, CUDA_BLAS_WORKSPACE,
+                                          cuda->stream),
                            "linear layer", err);
 out:
     product_fini(&p);

@@ -168,12 +168,11 @@ template <class T> static __global__ void augment(struct view_plan plan)
     }
 }
 
-int cuda_augment(cudaStream_t stream, enum precision precision, const uint8_t *pixels, int h, int w,
-                 const struct augment_view *views, int n, const struct augment_target *target, void *workspace,
-                 void *out, struct err *err)
+int cuda_augment(cudaStream_t stream, const uint8_t *pixels, int h, int w, const struct augment_view *views, int n,
+                 const struct augment_target *target, void *workspace, void *out, struct err *err)
 {
     const size_t area = (size_t)target->h * target->w;
-    const size_t view = area * CHANNELS * (precision == PRECISION_BF16 ? sizeof(bf16) : sizeof(float));
+    const size_t view = area * CHANNELS * precision_bytes(target->precision);
     const int most = area <= AREA_SHARED ? n : WORKSPACE_VIEWS;
     struct view_plan plan = {
         pixels, views, h, w, augment_blur_radius(target->h, target->w), *target, (float *)workspace, out
@@ -186,8 +185,8 @@ int cuda_augment(cudaStream_t stream, enum precision precision, const uint8_t *p
     for (int first = 0; first < n; first += most) {
         plan.views = views + first;
         plan.out = (char *)out + (size_t)first * view;
-        if (LAUNCH_ELEMENT(LAUNCH_SYNC, precision, augment, dim3(n - first < most ? n - first : most), dim3(THREADS),
-                           stream, plan) != 0)
+        if (LAUNCH_ELEMENT(LAUNCH_SYNC, target->precision, augment, dim3(n - first < most ? n - first : most),
+                           dim3(THREADS), stream, plan) != 0)
             return -1;
     }
     return 0;

@@ -26,10 +26,10 @@ static size_t rows_of(const struct batch_norm_desc *d)
     return (size_t)d->n * d->h * d->w;
 }
 
-static struct sums plan_sums(enum precision precision, const struct batch_norm_desc *d, void *workspace)
+static struct sums plan_sums(const struct batch_norm_desc *d, void *workspace)
 {
     struct sums s;
-    const int v = span_width(precision, d->c);
+    const int v = span_width(d->precision, d->c);
     s.block = columns_block(d->c, v);
     s.grid = columns_grid(rows_of(d), d->c, v, s.block, SUM_BLOCKS, SUM_ROWS);
     s.partials = (double *)workspace;
@@ -38,14 +38,14 @@ static struct sums plan_sums(enum precision precision, const struct batch_norm_d
     return s;
 }
 
-static dim3 plan_apply(enum precision precision, const struct batch_norm_desc *d, dim3 block)
+static dim3 plan_apply(const struct batch_norm_desc *d, dim3 block)
 {
-    return columns_grid(rows_of(d), d->c, span_width(precision, d->c), block, BLOCKS_MAX, 4);
+    return columns_grid(rows_of(d), d->c, span_width(d->precision, d->c), block, BLOCKS_MAX, 4);
 }
 
-size_t cuda_batch_norm_workspace(enum precision precision, const struct batch_norm_desc *d)
+size_t cuda_batch_norm_workspace(const struct batch_norm_desc *d)
 {
-    struct sums s = plan_sums(precision, d, nullptr);
+    struct sums s = plan_sums(d, nullptr);
     return ((size_t)s.grid.y * 2 * sizeof(double) + 2 * sizeof(float)) * d->c + 1;
 }
 
@@ -348,49 +348,48 @@ static dim3 final_grid(int c)
     return dim3((unsigned)((c + FINAL_COLUMNS - 1) / FINAL_COLUMNS));
 }
 
-int cuda_batch_norm_forward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d,
-                            void *workspace, const void *x, const void *residual, const float *gamma, const float *beta,
-                            float *running_mean, float *running_var, float *save_mean, float *save_invstd, void *y,
-                            struct err *err)
+int cuda_batch_norm_forward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const void *x,
+                            const void *residual, const float *gamma, const float *beta, float *running_mean,
+                            float *running_var, float *save_mean, float *save_invstd, void *y, struct err *err)
 {
     const size_t rows = rows_of(d);
-    const struct sums s = plan_sums(precision, d, workspace);
+    const struct sums s = plan_sums(d, workspace);
 
-    if (LAUNCH_SPAN(LAUNCH_SYNC, precision, d->c, add_moments, s.grid, s.block, stream, rows, d->c, x, s.partials) !=
+    if (LAUNCH_SPAN(LAUNCH_SYNC, d->precision, d->c, add_moments, s.grid, s.block, stream, rows, d->c, x, s.partials) !=
             0 ||
-        LAUNCH_ELEMENT(LAUNCH_SYNC, precision, finish_moments, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES),
+        LAUNCH_ELEMENT(LAUNCH_SYNC, d->precision, finish_moments, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES),
                        stream, (int)s.grid.y, d->c, (double)rows, d->epsilon, d->momentum, x, s.partials, running_mean,
                        running_var, save_mean, save_invstd) != 0)
         return -1;
-    return LAUNCH_SPAN(LAUNCH, precision, d->c, apply, plan_apply(precision, d, s.block), s.block, stream, rows, d->c,
-                       x, d->add ? residual : nullptr, gamma, beta, save_mean, save_invstd, nullptr, d->epsilon,
-                       d->relu, y);
+    return LAUNCH_SPAN(LAUNCH, d->precision, d->c, apply, plan_apply(d, s.block), s.block, stream, rows, d->c, x,
+                       d->add ? residual : nullptr, gamma, beta, save_mean, save_invstd, nullptr, d->epsilon, d->relu,
+                       y);
 }
 
-int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, const void *x,
-                          const void *residual, const float *gamma, const float *beta, const float *running_mean,
-                          const float *running_var, void *y, struct err *err)
+int cuda_batch_norm_infer(cudaStream_t stream, const struct batch_norm_desc *d, const void *x, const void *residual,
+                          const float *gamma, const float *beta, const float *running_mean, const float *running_var,
+                          void *y, struct err *err)
 {
-    const dim3 block = columns_block(d->c, span_width(precision, d->c));
+    const dim3 block = columns_block(d->c, span_width(d->precision, d->c));
 
-    return LAUNCH_SPAN(LAUNCH, precision, d->c, apply, plan_apply(precision, d, block), block, stream, rows_of(d), d->c,
-                       x, d->add ? residual : nullptr, gamma, beta, running_mean, nullptr, running_var, d->epsilon,
+    return LAUNCH_SPAN(LAUNCH, d->precision, d->c, apply, plan_apply(d, block), block, stream, rows_of(d), d->c, x,
+                       d->add ? residual : nullptr, gamma, beta, running_mean, nullptr, running_var, d->epsilon,
                        d->relu, y);
 }
 
-int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d,
-                             void *workspace, const void *x, const void *y, const void *dy, const void *dy2,
-                             const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
-                             void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err)
+int cuda_batch_norm_backward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const void *x,
+                             const void *y, const void *dy, const void *dy2, const float *gamma, const float *beta,
+                             const float *save_mean, const float *save_invstd, void *dx, void *dresidual, float *dgamma,
+                             float *dbeta, struct err *err)
 {
     const size_t rows = rows_of(d);
-    const struct sums s = plan_sums(precision, d, workspace);
+    const struct sums s = plan_sums(d, workspace);
     void *keep = d->add ? dresidual : nullptr;
     struct operands o = { x,         y,           dy,
                           dy2,       gamma,       beta,
                           save_mean, save_invstd, !d->relu ? NO_RELU : d->add ? OUTPUT : INPUT };
 
-    if (LAUNCH_SPAN(LAUNCH_SYNC, precision, d->c, add_products, s.grid, s.block, stream, rows, d->c, o, keep,
+    if (LAUNCH_SPAN(LAUNCH_SYNC, d->precision, d->c, add_products, s.grid, s.block, stream, rows, d->c, o, keep,
                     s.partials) != 0 ||
         LAUNCH_SYNC(finish_products, final_grid(d->c), dim3(FINAL_COLUMNS, FINAL_LANES), stream, (int)s.grid.y, d->c,
                     (double)rows, s.partials, gamma, save_invstd, dgamma, dbeta, s.slope, s.offset) != 0)
@@ -400,6 +399,6 @@ int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, cons
         o.dy2 = nullptr;
         o.side = NO_RELU;
     }
-    return LAUNCH_SPAN(LAUNCH, precision, d->c, input_gradient, plan_apply(precision, d, s.block), s.block, stream,
-                       rows, d->c, o, s.slope, s.offset, dx);
+    return LAUNCH_SPAN(LAUNCH, d->precision, d->c, input_gradient, plan_apply(d, s.block), s.block, stream, rows, d->c,
+                       o, s.slope, s.offset, dx);
 }

@@ -10,14 +10,14 @@ template <class T> static __global__ void pack(size_t count, int c, size_t area,
     }
 }
 
-int cuda_pack(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *plain, void *act,
-              struct err *err)
+int cuda_pack(cudaStream_t stream, const struct act_desc *d, const float *plain, void *act, struct err *err)
 {
-    const size_t area = (size_t)h * w, count = (size_t)n * c * area;
+    const int c = d->c;
+    const size_t area = (size_t)d->h * d->w, count = (size_t)d->n * c * area;
     if (count == 0)
         return 0;
-    return LAUNCH_ELEMENT(LAUNCH, precision, pack, grid_elements(count), dim3(THREADS), stream, count, c, area, plain,
-                          act);
+    return LAUNCH_ELEMENT(LAUNCH, d->precision, pack, grid_elements(count), dim3(THREADS), stream, count, c, area,
+                          plain, act);
 }
 
 template <class S>

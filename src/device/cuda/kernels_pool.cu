@@ -74,43 +74,45 @@ template <class T> static __global__ void avg_backward(size_t count, int c, size
         put((T *)dx + i, dy[i / c / area * c + i % c] / (float)area);
 }
 
-int cuda_max_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x,
-                          void *y, int32_t *where, struct err *err)
+int cuda_max_pool_forward(cudaStream_t stream, const struct act_desc *d, const void *x, void *y, int32_t *where,
+                          struct err *err)
 {
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const int oh = pooled(h), ow = pooled(w);
     const size_t count = (size_t)n * oh * ow * c;
     if (count == 0 || h == 0 || w == 0)
         return 0;
-    return LAUNCH_ELEMENT(LAUNCH, precision, max_forward, grid_elements(count), dim3(THREADS), stream, count, c, h, w,
-                          oh, ow, x, y, where);
+    return LAUNCH_ELEMENT(LAUNCH, d->precision, max_forward, grid_elements(count), dim3(THREADS), stream, count, c, h,
+                          w, oh, ow, x, y, where);
 }
 
-int cuda_max_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *dy,
-                           const void *dy2, const int32_t *where, void *dx, struct err *err)
+int cuda_max_pool_backward(cudaStream_t stream, const struct act_desc *d, const void *dy, const void *dy2,
+                           const int32_t *where, void *dx, struct err *err)
 {
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const size_t count = (size_t)n * h * w * c;
     if (count == 0)
         return 0;
-    return LAUNCH_ELEMENT(LAUNCH, precision, max_backward, grid_elements(count), dim3(THREADS), stream, count, c, h, w,
-                          pooled(h), pooled(w), dy, dy2, where, dx);
+    return LAUNCH_ELEMENT(LAUNCH, d->precision, max_backward, grid_elements(count), dim3(THREADS), stream, count, c, h,
+                          w, pooled(h), pooled(w), dy, dy2, where, dx);
 }
 
-int cuda_avg_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x,
-                          float *y, struct err *err)
+int cuda_avg_pool_forward(cudaStream_t stream, const struct act_desc *d, const void *x, float *y, struct err *err)
 {
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const size_t area = (size_t)h * w, count = (size_t)n * c;
     if (count == 0 || area == 0)
         return 0;
-    return LAUNCH_ELEMENT(LAUNCH, precision, avg_forward, grid_elements(count), dim3(THREADS), stream, count, c, area,
-                          x, y);
+    return LAUNCH_ELEMENT(LAUNCH, d->precision, avg_forward, grid_elements(count), dim3(THREADS), stream, count, c,
+                          area, x, y);
 }
 
-int cuda_avg_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *dy,
-                           void *dx, struct err *err)
+int cuda_avg_pool_backward(cudaStream_t stream, const struct act_desc *d, const float *dy, void *dx, struct err *err)
 {
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const size_t area = (size_t)h * w, count = (size_t)n * area * c;
     if (count == 0)
         return 0;
-    return LAUNCH_ELEMENT(LAUNCH, precision, avg_backward, grid_elements(count), dim3(THREADS), stream, count, c, area,
-                          dy, dx);
+    return LAUNCH_ELEMENT(LAUNCH, d->precision, avg_backward, grid_elements(count), dim3(THREADS), stream, count, c,
+                          area, dy, dx);
 }

@@ -37,8 +37,7 @@ extern "C" {
 /* -- kernels_layout.cu -- */
 
 /* plain (n, c, h, w) -> NHWC */
-int cuda_pack(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *plain, void *act,
-              struct err *err);
+int cuda_pack(cudaStream_t stream, const struct act_desc *d, const float *plain, void *act, struct err *err);
 /* y (rows, c) = y + bias (c) [NULL: none] + residual (rows, c) [NULL: none], then
  * relu if asked, in place: what a convolution without epilogue lacks;
  * rows = n h w of the output. */
@@ -51,29 +50,26 @@ int cuda_copy_columns(cudaStream_t stream, size_t rows, enum precision from, int
 
 /* -- kernels_pool.cu: the slots of device.h; `where` is the pixel y w + x of the input -- */
 
-int cuda_max_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x,
-                          void *y, int32_t *where, struct err *err);
-int cuda_max_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *dy,
-                           const void *dy2, const int32_t *where, void *dx, struct err *err);
-int cuda_avg_pool_forward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const void *x,
-                          float *y, struct err *err);
-int cuda_avg_pool_backward(cudaStream_t stream, enum precision precision, int n, int c, int h, int w, const float *dy,
-                           void *dx, struct err *err);
+int cuda_max_pool_forward(cudaStream_t stream, const struct act_desc *d, const void *x, void *y, int32_t *where,
+                          struct err *err);
+int cuda_max_pool_backward(cudaStream_t stream, const struct act_desc *d, const void *dy, const void *dy2,
+                           const int32_t *where, void *dx, struct err *err);
+int cuda_avg_pool_forward(cudaStream_t stream, const struct act_desc *d, const void *x, float *y, struct err *err);
+int cuda_avg_pool_backward(cudaStream_t stream, const struct act_desc *d, const float *dy, void *dx, struct err *err);
 
 /* -- kernels_batch_norm.cu: the slots of device.h -- */
 
-size_t cuda_batch_norm_workspace(enum precision precision, const struct batch_norm_desc *d); /* bytes, at least 1 */
-int cuda_batch_norm_forward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d,
-                            void *workspace, const void *x, const void *residual, const float *gamma, const float *beta,
-                            float *running_mean, float *running_var, float *save_mean, float *save_invstd, void *y,
-                            struct err *err);
-int cuda_batch_norm_infer(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d, const void *x,
-                          const void *residual, const float *gamma, const float *beta, const float *running_mean,
-                          const float *running_var, void *y, struct err *err);
-int cuda_batch_norm_backward(cudaStream_t stream, enum precision precision, const struct batch_norm_desc *d,
-                             void *workspace, const void *x, const void *y, const void *dy, const void *dy2,
-                             const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
-                             void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err);
+size_t cuda_batch_norm_workspace(const struct batch_norm_desc *d); /* bytes, at least 1 */
+int cuda_batch_norm_forward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const void *x,
+                            const void *residual, const float *gamma, const float *beta, float *running_mean,
+                            float *running_var, float *save_mean, float *save_invstd, void *y, struct err *err);
+int cuda_batch_norm_infer(cudaStream_t stream, const struct batch_norm_desc *d, const void *x, const void *residual,
+                          const float *gamma, const float *beta, const float *running_mean, const float *running_var,
+                          void *y, struct err *err);
+int cuda_batch_norm_backward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const void *x,
+                             const void *y, const void *dy, const void *dy2, const float *gamma, const float *beta,
+                             const float *save_mean, const float *save_invstd, void *dx, void *dresidual, float *dgamma,
+                             float *dbeta, struct err *err);
 
 /* -- kernels_ops.cu: ops.def; workspace of CUDA_OP_WORKSPACE bytes -- */
 
@@ -90,9 +86,8 @@ size_t cuda_augment_workspace(const struct augment_target *target, int n);
 /* The slot of device.h for 3 channels, but `views` is device memory; the caller
  * has checked that image and crop are inside `pixels`. Refuses targets whose
  * blur is wider than 129 pixels (more than 1,300 pixels a side). */
-int cuda_augment(cudaStream_t stream, enum precision precision, const uint8_t *pixels, int h, int w,
-                 const struct augment_view *views, int n, const struct augment_target *target /* host */,
-                 void *workspace, void *out, struct err *err);
+int cuda_augment(cudaStream_t stream, const uint8_t *pixels, int h, int w, const struct augment_view *views, int n,
+                 const struct augment_target *target /* host */, void *workspace, void *out, struct err *err);
 
 /* -- kernels_linalg.cu: double precision, row-major; parts of device/linalg.h -- */
 

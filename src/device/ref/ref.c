@@ -15,9 +15,9 @@ static int channel_block(const struct device *dev, int c)
     return 1;
 }
 
-static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, void *act, struct err *err)
+static int pack(struct device *dev, const struct act_desc *d, const float *plain, void *act, struct err *err)
 {
-    return host_copy(dev, act, plain, (size_t)n * c * h * w * sizeof *plain, err);
+    return host_copy(dev, act, plain, (size_t)d->n * d->c * d->h * d->w * sizeof *plain, err);
 }
 
 static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
@@ -44,8 +44,6 @@ static const struct device_ops ops = {
     .augment_needs = host_augment_needs,
     .look = host_look,
     .seen = host_seen,
-    .set_precision = host_set_precision,
-    .activation_bytes = host_activation_bytes,
     .channel_block = channel_block,
     .pack = pack,
     .conv_create = ref_conv_create,

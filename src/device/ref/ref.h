@@ -31,18 +31,16 @@ int ref_batch_norm_backward(struct batch_norm *bn, const void *x, const void *y,
                             void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err);
 
 /* ref_pool.c */
-int ref_max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
+int ref_max_pool_forward(struct device *dev, const struct act_desc *d, const void *x, void *y, int32_t *where,
                          struct err *err);
-int ref_max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy, const void *dy2,
+int ref_max_pool_backward(struct device *dev, const struct act_desc *d, const void *dy, const void *dy2,
                           const int32_t *where, void *dx, struct err *err);
-int ref_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, float *y, struct err *err);
-int ref_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx, struct err *err);
+int ref_avg_pool_forward(struct device *dev, const struct act_desc *d, const void *x, float *y, struct err *err);
+int ref_avg_pool_backward(struct device *dev, const struct act_desc *d, const float *dy, void *dx, struct err *err);
 
 /* ref_matrix.c */
-int ref_gemm(struct device *dev, enum trans ta, enum trans tb, int m, int n, int k, float alpha, const float *a,
-             int lda, const float *b, int ldb, float beta, float *c, int ldc, struct err *err);
-int ref_linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
-               bool relu, float *y, struct err *err);
+int ref_gemm(struct device *dev, const struct gemm *g, struct err *err);
+int ref_linear(struct device *dev, const struct linear *l, struct err *err);
 
 /* ref_ops.c */
 #define OP(class, name) int ref_##name(struct device *dev, const struct name *given, struct err *err);

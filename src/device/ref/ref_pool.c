@@ -6,13 +6,14 @@
 
 #include "device/host.h"
 
-int ref_max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x_act, void *y_act, int32_t *where,
+int ref_max_pool_forward(struct device *dev, const struct act_desc *d, const void *x_act, void *y_act, int32_t *where,
                          struct err *err)
 {
     const float *x = x_act;
     float *y = y_act;
     (void)dev;
     (void)err;
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const int oh = host_pool_out(h), ow = host_pool_out(w);
 
     for (size_t plane = 0; plane < (size_t)n * c; plane++)
@@ -36,7 +37,7 @@ int ref_max_pool_forward(struct device *dev, int n, int c, int h, int w, const v
     return 0;
 }
 
-int ref_max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy_act, const void *dy2_act,
+int ref_max_pool_backward(struct device *dev, const struct act_desc *d, const void *dy_act, const void *dy2_act,
                           const int32_t *where, void *dx_act, struct err *err)
 {
     const float *dy = dy_act;
@@ -44,6 +45,7 @@ int ref_max_pool_backward(struct device *dev, int n, int c, int h, int w, const 
     float *dx = dx_act;
     (void)dev;
     (void)err;
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const int outputs = host_pool_out(h) * host_pool_out(w);
 
     memset(dx, 0, (size_t)n * c * h * w * sizeof *dx);
@@ -55,11 +57,12 @@ int ref_max_pool_backward(struct device *dev, int n, int c, int h, int w, const 
     return 0;
 }
 
-int ref_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x_act, float *y, struct err *err)
+int ref_avg_pool_forward(struct device *dev, const struct act_desc *d, const void *x_act, float *y, struct err *err)
 {
     const float *x = x_act;
     (void)dev;
     (void)err;
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     for (size_t plane = 0; plane < (size_t)n * c; plane++) {
         double sum = 0;
         for (int p = 0; p < h * w; p++)
@@ -69,12 +72,12 @@ int ref_avg_pool_forward(struct device *dev, int n, int c, int h, int w, const v
     return 0;
 }
 
-int ref_avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx_act,
-                          struct err *err)
+int ref_avg_pool_backward(struct device *dev, const struct act_desc *d, const float *dy, void *dx_act, struct err *err)
 {
     float *dx = dx_act;
     (void)dev;
     (void)err;
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     for (size_t plane = 0; plane < (size_t)n * c; plane++)
         for (int p = 0; p < h * w; p++)
             dx[plane * h * w + p] = (float)(dy[plane] / ((double)h * w));

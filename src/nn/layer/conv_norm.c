@@ -54,6 +54,7 @@ static int conv_norm_plan(const struct layer *layer, struct pass *pass, void *st
                               .kernel = l->kernel,
                               .stride = l->stride,
                               .padding = l->kernel / 2,
+                              .precision = pass->precision,
                               .epilogue = folded ? epilogue(l) : CONV_PLAIN,
                               .training = train,
                               .input_gradient = train && pass->net->tensors[layer->input].producer >= 0 };
@@ -66,6 +67,7 @@ static int conv_norm_plan(const struct layer *layer, struct pass *pass, void *st
                                     .c = l->c_out,
                                     .h = out.h,
                                     .w = out.w,
+                                    .precision = pass->precision,
                                     .relu = l->relu,
                                     .add = layer->residual >= 0,
                                     .epsilon = NORM_EPSILON,

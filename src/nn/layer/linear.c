@@ -2,7 +2,7 @@
 #include "base/mem.h"
 #include "nn/layer.h"
 
-struct linear {
+struct linear_layer {
     struct layer base;
     int in, out;
     bool relu;
@@ -29,28 +29,39 @@ static int linear_plan(const struct layer *layer, struct pass *pass, void *state
 static int linear_forward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
 {
     (void)state;
-    const struct linear *l = (const struct linear *)layer;
+    const struct linear_layer *l = (const struct linear_layer *)layer;
     struct device *dev = pass->net->dev;
-    return dev->ops->linear(dev, pass->n, l->out, l->in, pass->values[layer->input], pass_weight(pass, l->weight),
-                            pass_weight(pass, l->bias), l->relu, pass->values[layer->output], err);
+    const struct linear work = { .precision = pass->precision,
+                                 .n = pass->n,
+                                 .out = l->out,
+                                 .in = l->in,
+                                 .x = pass->values[layer->input],
+                                 .weight = pass_weight(pass, l->weight),
+                                 .bias = pass_weight(pass, l->bias),
+                                 .relu = l->relu,
+                                 .y = pass->values[layer->output] };
+    return dev->ops->linear(dev, &work, err);
 }
 
 static int linear_backward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
 {
     (void)state;
-    const struct linear *l = (const struct linear *)layer;
+    const struct linear_layer *l = (const struct linear_layer *)layer;
     struct device *dev = pass->net->dev;
     float *dy = pass->gradients[layer->output][0], *dx = pass_gradient(pass, layer, layer->input);
     const struct bias_relu_backward bias = { pass->n, l->out,
                                              l->relu, pass->values[layer->output],
                                              dy,      pass_weight_gradient(pass, l->bias) };
-    if (dev->ops->bias_relu_backward(dev, &bias, err) != 0)
+    const struct factor gradient = { dy, l->out, TRANS_NO }, gradient_t = { dy, l->out, TRANS_YES },
+                        x = { pass->values[layer->input], l->in, TRANS_NO },
+                        weights = { pass_weight(pass, l->weight), l->in, TRANS_NO };
+    const struct gemm to_weights = {
+        pass->precision, l->out, l->in, pass->n, 1, gradient_t, x, 0, pass_weight_gradient(pass, l->weight), l->in
+    };
+    const struct gemm to_input = { pass->precision, pass->n, l->in, l->out, 1, gradient, weights, 0, dx, l->in };
+    if (dev->ops->bias_relu_backward(dev, &bias, err) != 0 || dev->ops->gemm(dev, &to_weights, err) != 0)
         return -1;
-    if (dev->ops->gemm(dev, TRANS_YES, TRANS_NO, l->out, l->in, pass->n, 1, dy, l->out, pass->values[layer->input],
-                       l->in, 0, pass_weight_gradient(pass, l->weight), l->in, err) != 0)
-        return -1;
-    return dev->ops->gemm(dev, TRANS_NO, TRANS_NO, pass->n, l->in, l->out, 1, dy, l->out, pass_weight(pass, l->weight),
-                          l->in, 0, dx, l->in, err);
+    return dev->ops->gemm(dev, &to_input, err);
 }
 
 static const struct layer_kind linear_kind = {
@@ -59,7 +70,7 @@ static const struct layer_kind linear_kind = {
 
 int network_linear(struct network *net, int input, const char *name, int out, bool relu, struct err *err)
 {
-    struct linear *l = mem_alloc(1, sizeof *l, err);
+    struct linear_layer *l = mem_alloc(1, sizeof *l, err);
     if (l == NULL)
         return -1;
     l->base = (struct layer){ .kind = &linear_kind, .input = input, .residual = -1 };

@@ -28,19 +28,17 @@ static int max_pool_forward(const struct layer *layer, struct pass *pass, void *
 {
     struct max_pool_state *s = state;
     struct device *dev = pass->net->dev;
-    const struct shape in = pass->shapes[layer->input];
-    return dev->ops->max_pool_forward(dev, pass->n, pass->net->tensors[layer->input].c, in.h, in.w,
-                                      pass->values[layer->input], pass->values[layer->output], s->where, err);
+    const struct act_desc in = pass_act(pass, layer->input);
+    return dev->ops->max_pool_forward(dev, &in, pass->values[layer->input], pass->values[layer->output], s->where, err);
 }
 
 static int max_pool_backward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
 {
     struct max_pool_state *s = state;
     struct device *dev = pass->net->dev;
-    const struct shape in = pass->shapes[layer->input];
+    const struct act_desc in = pass_act(pass, layer->input);
     void *const *dy = pass->gradients[layer->output];
-    return dev->ops->max_pool_backward(dev, pass->n, pass->net->tensors[layer->input].c, in.h, in.w, dy[0], dy[1],
-                                       s->where, pass_gradient(pass, layer, layer->input), err);
+    return dev->ops->max_pool_backward(dev, &in, dy[0], dy[1], s->where, pass_gradient(pass, layer, layer->input), err);
 }
 
 static const struct layer_kind max_pool_kind = { .name = "max_pool",
@@ -72,19 +70,17 @@ static int avg_pool_forward(const struct layer *layer, struct pass *pass, void *
 {
     (void)state;
     struct device *dev = pass->net->dev;
-    const struct shape in = pass->shapes[layer->input];
-    return dev->ops->avg_pool_forward(dev, pass->n, pass->net->tensors[layer->input].c, in.h, in.w,
-                                      pass->values[layer->input], pass->values[layer->output], err);
+    const struct act_desc in = pass_act(pass, layer->input);
+    return dev->ops->avg_pool_forward(dev, &in, pass->values[layer->input], pass->values[layer->output], err);
 }
 
 static int avg_pool_backward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
 {
     (void)state;
     struct device *dev = pass->net->dev;
-    const struct shape in = pass->shapes[layer->input];
-    return dev->ops->avg_pool_backward(dev, pass->n, pass->net->tensors[layer->input].c, in.h, in.w,
-                                       pass->gradients[layer->output][0], pass_gradient(pass, layer, layer->input),
-                                       err);
+    const struct act_desc in = pass_act(pass, layer->input);
+    return dev->ops->avg_pool_backward(dev, &in, pass->gradients[layer->output][0],
+                                       pass_gradient(pass, layer, layer->input), err);
 }
 
 static const struct layer_kind avg_pool_kind = { .name = "avg_pool",

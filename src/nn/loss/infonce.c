@@ -28,6 +28,7 @@ static const struct option options[] = {
 struct loss {
     struct device *dev;
     float temperature;
+    enum precision precision;
     int rows, dim;             /* of z */
     int all;                   /* rows of z and t */
     float *features;           /* (all, dim) normalised: z, then t */
@@ -85,6 +86,7 @@ static struct loss *create(struct device *dev, const void *from, const struct lo
         return NULL;
     l->dev = dev;
     l->temperature = (float)o->temperature;
+    l->precision = shape->precision;
     l->dim = shape->dim;
     l->rows = shape->images * shape->views;
     l->all = shape->targets ? 2 * l->rows : l->rows;
@@ -122,16 +124,15 @@ static int run(struct loss *l, const struct loss_input *in, float *dz, double *t
         .losses = l->losses,
     };
     const struct normalize_rows_backward back = { rows, d, l->features, l->inverse, l->gradient, dz };
-    if (ops->normalize_rows(dev, &own, err) != 0 || ops->normalize_rows(dev, &answers, err) != 0 ||
-        ops->gemm(dev, TRANS_NO, TRANS_YES, all, all, d, sharp, l->features, d, l->features, d, 0, l->logits, all,
-                  err) != 0 ||
-        ops->contrastive_rows(dev, &contrast, err) != 0)
-        return -1;
+    const struct factor features = { l->features, d, TRANS_NO }, features_t = { l->features, d, TRANS_YES },
+                        logits = { l->logits, all, TRANS_NO }, logits_t = { l->logits, all, TRANS_YES };
+    const struct gemm similarities = { l->precision, all, all, d, sharp, features, features_t, 0, l->logits, all };
     /* logits = F F^T / temperature, so their gradient G comes back as (G + G^T) F / temperature */
-    if (ops->gemm(dev, TRANS_NO, TRANS_NO, rows, d, all, sharp, l->logits, all, l->features, d, 0, l->gradient, d,
-                  err) != 0 ||
-        ops->gemm(dev, TRANS_YES, TRANS_NO, rows, d, all, sharp, l->logits, all, l->features, d, 1, l->gradient, d,
-                  err) != 0 ||
+    const struct gemm gradient = { l->precision, rows, d, all, sharp, logits, features, 0, l->gradient, d };
+    const struct gemm transposed = { l->precision, rows, d, all, sharp, logits_t, features, 1, l->gradient, d };
+    if (ops->normalize_rows(dev, &own, err) != 0 || ops->normalize_rows(dev, &answers, err) != 0 ||
+        ops->gemm(dev, &similarities, err) != 0 || ops->contrastive_rows(dev, &contrast, err) != 0 ||
+        ops->gemm(dev, &gradient, err) != 0 || ops->gemm(dev, &transposed, err) != 0 ||
         ops->normalize_rows_backward(dev, &back, err) != 0 ||
         ops->add_mean(dev, &(struct add_mean){ (size_t)all, l->losses, total }, err) != 0)
         return -1;

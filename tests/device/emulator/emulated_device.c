@@ -18,40 +18,29 @@ static int channel_block(const struct device *dev, int c)
     return c;
 }
 
-static int set_precision(struct device *dev, enum precision precision, struct err *err)
+static int pack(struct device *dev, const struct act_desc *d, const float *plain, void *act, struct err *err)
 {
-    (void)err;
-    dev->precision = precision;
-    return 0;
-}
-
-static size_t activation_bytes(const struct device *dev)
-{
-    return dev->precision == PRECISION_BF16 ? 2 : sizeof(float);
-}
-
-static int pack(struct device *dev, int n, int c, int h, int w, const float *plain, void *act, struct err *err)
-{
-    return cuda_pack(stream, dev->precision, n, c, h, w, plain, act, err);
+    (void)dev;
+    return cuda_pack(stream, d, plain, act, err);
 }
 
 /* NHWC of the precision -> plain NCHW */
-static void unpack(enum precision precision, int n, int c, int h, int w, const void *act, float *plain)
+static void unpack(const struct act_desc *d, const void *act, float *plain)
 {
+    const int n = d->n, c = d->c, h = d->h, w = d->w;
     const size_t area = (size_t)h * (size_t)w, count = (size_t)n * (size_t)c * area;
     for (size_t i = 0; i < count; i++) {
         const size_t pixel = i / (size_t)c, channel = i % (size_t)c;
         plain[(pixel / area * (size_t)c + channel) * area + pixel % area] =
-            precision == PRECISION_BF16 ? kernel_from_bf16(((const uint16_t *)act)[i]) : ((const float *)act)[i];
+            d->precision == PRECISION_BF16 ? kernel_from_bf16(((const uint16_t *)act)[i]) : ((const float *)act)[i];
     }
 }
 
 /* -- convolution: ref's, with our layout and epilogue around it -- */
 
 struct conv {
-    enum precision precision;
     struct conv_desc d;
-    int oh, ow;
+    struct act_desc in, out;
     struct conv *plain; /* ref's */
     float *x, *y;       /* NCHW */
 };
@@ -75,13 +64,12 @@ static struct conv *emulated_conv_create(struct device *dev, const struct conv_d
     if (conv == NULL)
         return NULL;
     without.epilogue = CONV_PLAIN;
-    conv->precision = dev->precision;
     conv->d = *d;
-    conv->oh = host_conv_out(d, d->h);
-    conv->ow = host_conv_out(d, d->w);
+    conv->in = (struct act_desc){ d->n, d->c_in, d->h, d->w, d->precision };
+    conv->out = (struct act_desc){ d->n, d->c_out, host_conv_out(d, d->h), host_conv_out(d, d->w), d->precision };
     conv->plain = ref_conv_create(dev, &without, err);
     conv->x = mem_alloc((size_t)d->n * d->c_in * d->h * d->w, sizeof *conv->x, err);
-    conv->y = mem_alloc((size_t)d->n * d->c_out * conv->oh * conv->ow, sizeof *conv->y, err);
+    conv->y = mem_alloc((size_t)d->n * d->c_out * conv->out.h * conv->out.w, sizeof *conv->y, err);
     if (conv->plain == NULL || conv->x == NULL || conv->y == NULL) {
         emulated_conv_destroy(conv);
         return NULL;
@@ -95,39 +83,34 @@ static int emulated_conv_forward(struct conv *conv, const void *x, const float *
     const struct conv_desc *d = &conv->d;
     const bool relu = d->epilogue == CONV_BIAS_RELU || d->epilogue == CONV_BIAS_ADD_RELU;
 
-    unpack(conv->precision, d->n, d->c_in, d->h, d->w, x, conv->x);
+    unpack(&conv->in, x, conv->x);
     if (ref_conv_forward(conv->plain, conv->x, weight, NULL, NULL, conv->y, err) != 0 ||
-        cuda_pack(stream, conv->precision, d->n, d->c_out, conv->oh, conv->ow, conv->y, y, err) != 0)
+        cuda_pack(stream, &conv->out, conv->y, y, err) != 0)
         return -1;
-    return cuda_conv_epilogue(stream, conv->precision, (size_t)d->n * conv->oh * conv->ow, d->c_out, bias, residual,
+    return cuda_conv_epilogue(stream, d->precision, (size_t)d->n * conv->out.h * conv->out.w, d->c_out, bias, residual,
                               relu, y, err);
 }
 
 static int emulated_conv_backward_data(struct conv *conv, const void *dy, const float *weight, void *dx,
                                        struct err *err)
 {
-    const struct conv_desc *d = &conv->d;
-
-    unpack(conv->precision, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y);
+    unpack(&conv->out, dy, conv->y);
     if (ref_conv_backward_data(conv->plain, conv->y, weight, conv->x, err) != 0)
         return -1;
-    return cuda_pack(stream, conv->precision, d->n, d->c_in, d->h, d->w, conv->x, dx, err);
+    return cuda_pack(stream, &conv->in, conv->x, dx, err);
 }
 
 static int emulated_conv_backward_weight(struct conv *conv, const void *x, const void *dy, float *dweight,
                                          struct err *err)
 {
-    const struct conv_desc *d = &conv->d;
-
-    unpack(conv->precision, d->n, d->c_in, d->h, d->w, x, conv->x);
-    unpack(conv->precision, d->n, d->c_out, conv->oh, conv->ow, dy, conv->y);
+    unpack(&conv->in, x, conv->x);
+    unpack(&conv->out, dy, conv->y);
     return ref_conv_backward_weight(conv->plain, conv->x, conv->y, dweight, err);
 }
 
 /* -- batch norm -- */
 
 struct batch_norm {
-    enum precision precision;
     struct batch_norm_desc d;
     void *workspace;
 };
@@ -135,19 +118,19 @@ struct batch_norm {
 static struct batch_norm *emulated_batch_norm_create(struct device *dev, const struct batch_norm_desc *d,
                                                      struct err *err)
 {
+    (void)dev;
     if (host_check_batch_norm(d, err) != 0)
         return NULL;
     struct batch_norm *bn = mem_alloc(1, sizeof *bn, err);
     if (bn == NULL)
         return NULL;
-    bn->precision = dev->precision;
     bn->d = *d;
-    bn->workspace = mem_alloc(cuda_batch_norm_workspace(dev->precision, d), 1, err);
+    bn->workspace = mem_alloc(cuda_batch_norm_workspace(d), 1, err);
     if (bn->workspace == NULL) {
         mem_free(bn);
         return NULL;
     }
-    memset(bn->workspace, 0xff, cuda_batch_norm_workspace(dev->precision, d)); /* NaN: kernels must not need zeros */
+    memset(bn->workspace, 0xff, cuda_batch_norm_workspace(d)); /* NaN: kernels must not need zeros */
     return bn;
 }
 
@@ -165,16 +148,15 @@ static int emulated_batch_norm_forward(struct batch_norm *bn, const void *x, con
 {
     if (host_check_statistics(&bn->d, err) != 0)
         return -1;
-    return cuda_batch_norm_forward(stream, bn->precision, &bn->d, bn->workspace, x, residual, gamma, beta, running_mean,
-                                   running_var, save_mean, save_invstd, y, err);
+    return cuda_batch_norm_forward(stream, &bn->d, bn->workspace, x, residual, gamma, beta, running_mean, running_var,
+                                   save_mean, save_invstd, y, err);
 }
 
 static int emulated_batch_norm_infer(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
                                      const float *beta, const float *running_mean, const float *running_var, void *y,
                                      struct err *err)
 {
-    return cuda_batch_norm_infer(stream, bn->precision, &bn->d, x, residual, gamma, beta, running_mean, running_var, y,
-                                 err);
+    return cuda_batch_norm_infer(stream, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
 }
 
 static int emulated_batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy,
@@ -182,39 +164,36 @@ static int emulated_batch_norm_backward(struct batch_norm *bn, const void *x, co
                                         const float *save_invstd, void *dx, void *dresidual, float *dgamma,
                                         float *dbeta, struct err *err)
 {
-    return cuda_batch_norm_backward(stream, bn->precision, &bn->d, bn->workspace, x, y, dy, dy2, gamma, beta, save_mean,
-                                    save_invstd, dx, dresidual, dgamma, dbeta, err);
+    return cuda_batch_norm_backward(stream, &bn->d, bn->workspace, x, y, dy, dy2, gamma, beta, save_mean, save_invstd,
+                                    dx, dresidual, dgamma, dbeta, err);
 }
 
 /* -- pooling, matrices, rows -- */
 
-static int max_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, void *y, int32_t *where,
+static int max_pool_forward(struct device *dev, const struct act_desc *d, const void *x, void *y, int32_t *where,
                             struct err *err)
 {
-    return cuda_max_pool_forward(stream, dev->precision, n, c, h, w, x, y, where, err);
+    (void)dev;
+    return cuda_max_pool_forward(stream, d, x, y, where, err);
 }
 
-static int max_pool_backward(struct device *dev, int n, int c, int h, int w, const void *dy, const void *dy2,
+static int max_pool_backward(struct device *dev, const struct act_desc *d, const void *dy, const void *dy2,
                              const int32_t *where, void *dx, struct err *err)
 {
-    return cuda_max_pool_backward(stream, dev->precision, n, c, h, w, dy, dy2, where, dx, err);
+    (void)dev;
+    return cuda_max_pool_backward(stream, d, dy, dy2, where, dx, err);
 }
 
-static int avg_pool_forward(struct device *dev, int n, int c, int h, int w, const void *x, float *y, struct err *err)
+static int avg_pool_forward(struct device *dev, const struct act_desc *d, const void *x, float *y, struct err *err)
 {
-    return cuda_avg_pool_forward(stream, dev->precision, n, c, h, w, x, y, err);
+    (void)dev;
+    return cuda_avg_pool_forward(stream, d, x, y, err);
 }
 
-static int avg_pool_backward(struct device *dev, int n, int c, int h, int w, const float *dy, void *dx, struct err *err)
+static int avg_pool_backward(struct device *dev, const struct act_desc *d, const float *dy, void *dx, struct err *err)
 {
-    return cuda_avg_pool_backward(stream, dev->precision, n, c, h, w, dy, dx, err);
-}
-
-/* cuBLASLt's on the real device */
-static int linear(struct device *dev, int n, int out, int in, const float *x, const float *weight, const float *bias,
-                  bool relu, float *y, struct err *err)
-{
-    return ref_linear(dev, n, out, in, x, weight, bias, relu, y, err);
+    (void)dev;
+    return cuda_avg_pool_backward(stream, d, dy, dx, err);
 }
 
 #define OP(class, name)                                                                                                \
@@ -230,11 +209,12 @@ static int linear(struct device *dev, int n, int out, int in, const float *x, co
 static int augment(struct device *dev, const uint8_t *pixels, int c, int h, int w, const struct augment_view *views,
                    int n, const struct augment_target *target, void *out, struct err *err)
 {
+    (void)dev;
     (void)c;
     void *workspace = mem_alloc(cuda_augment_workspace(target, n) + 1, 1, err);
     if (workspace == NULL)
         return -1;
-    int rc = cuda_augment(stream, dev->precision, pixels, h, w, views, n, target, workspace, out, err);
+    int rc = cuda_augment(stream, pixels, h, w, views, n, target, workspace, out, err);
     mem_free(workspace);
     return rc;
 }
@@ -257,8 +237,6 @@ static const struct device_ops ops = {
     .augment_needs = host_augment_needs,
     .look = host_look,
     .seen = host_seen,
-    .set_precision = set_precision,
-    .activation_bytes = activation_bytes,
     .channel_block = channel_block,
     .pack = pack,
     .conv_create = emulated_conv_create,
@@ -279,7 +257,7 @@ static const struct device_ops ops = {
     .avg_pool_forward = avg_pool_forward,
     .avg_pool_backward = avg_pool_backward,
     .gemm = ref_gemm,
-    .linear = linear,
+    .linear = ref_linear, /* cuBLASLt on the real device */
 #define OP(class, name) .name = name,
 #include "device/ops.def"
 #undef OP
@@ -310,4 +288,5 @@ const struct device_kind device_kind_emulator = {
     .help = "our CUDA kernels on a grid emulator",
     .available = available,
     .open = open_emulator,
+    .precisions = 1 << PRECISION_FP32 | 1 << PRECISION_TF32 | 1 << PRECISION_BF16,
 };

@@ -27,7 +27,9 @@ enum { IMAGES = 5 };
 
 static void compare(int h, int w, int th, int tw, int n, const struct augment_strength *strength)
 {
-    const struct augment_target target = { th, tw, { 0.49f, 0.48f, 0.45f }, { 0.25f, 0.24f, 0.26f } };
+    struct augment_target target = {
+        .h = th, .w = tw, .mean = { 0.49f, 0.48f, 0.45f }, .std = { 0.25f, 0.24f, 0.26f }
+    };
     const size_t bytes = (size_t)IMAGES * 3 * h * w, floats = (size_t)n * 3 * th * tw;
     uint8_t *pixels = malloc(bytes);
     struct augment_view *views = malloc((size_t)n * sizeof *views);
@@ -49,14 +51,15 @@ static void compare(int h, int w, int th, int tw, int n, const struct augment_st
     for (size_t i = 0; i < floats; i++)
         got[i] = NAN;
     assert_int_equal(augment_run_host(pixels, 3, h, w, views, n, &target, want, 3, 1, &err), 0);
-    assert_int_equal(cuda_augment(NULL, PRECISION_FP32, pixels, h, w, views, n, &target, workspace, got, &err), 0);
+    assert_int_equal(cuda_augment(NULL, pixels, h, w, views, n, &target, workspace, got, &err), 0);
     for (size_t i = 0; i < floats; i++)
         if (!(fabsf(got[i] - want[i]) < 2e-5f))
             fail_msg("%d x %d to %d x %d: value %zu of view %zu is %.7g, not %.7g", h, w, th, tw, i,
                      i / ((size_t)3 * th * tw), (double)got[i], (double)want[i]);
     uint16_t *halves = malloc(floats * sizeof *halves);
     assert_non_null(halves);
-    assert_int_equal(cuda_augment(NULL, PRECISION_BF16, pixels, h, w, views, n, &target, workspace, halves, &err), 0);
+    target.precision = PRECISION_BF16;
+    assert_int_equal(cuda_augment(NULL, pixels, h, w, views, n, &target, workspace, halves, &err), 0);
     for (size_t i = 0; i < floats; i++) /* the same pixels, then rounded */
         assert_int_equal(halves[i], kernel_to_bf16(got[i]));
     free(halves);
@@ -117,9 +120,9 @@ static void test_strong(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    const struct augment_target target = { 1400, 1400, { 0, 0, 0 }, { 1, 1, 1 } };
+    const struct augment_target target = { .h = 1400, .w = 1400, .std = { 1, 1, 1 } };
     struct err err = { "" };
-    assert_int_equal(cuda_augment(NULL, PRECISION_FP32, NULL, 32, 32, NULL, 1, &target, NULL, NULL, &err), -1);
+    assert_int_equal(cuda_augment(NULL, NULL, 32, 32, NULL, 1, &target, NULL, NULL, &err), -1);
     assert_non_null(strstr(err.text, "1400 x 1400"));
 }
 

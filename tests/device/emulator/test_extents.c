@@ -38,16 +38,16 @@ static void close_to(const char *what, size_t n, const float *want, const float 
 static void test_empty(void **state)
 {
     (void)state;
-    const struct augment_target target = { 8, 8, { 0, 0, 0 }, { 1, 1, 1 } };
+    const struct augment_target target = { .h = 8, .w = 8, .std = { 1, 1, 1 } };
     const long before = emulator_launches();
 
     for (int zero = 0; zero < 4; zero++) {
-        const int n = zero != 0, c = zero != 1, h = zero != 2, w = zero != 3;
-        OK(cuda_pack(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, &err));
-        OK(cuda_max_pool_forward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, NULL, &err));
-        OK(cuda_max_pool_backward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, NULL, NULL, &err));
-        OK(cuda_avg_pool_forward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, &err));
-        OK(cuda_avg_pool_backward(NULL, PRECISION_FP32, n, c, h, w, NULL, NULL, &err));
+        const struct act_desc d = { zero != 0, zero != 1, zero != 2, zero != 3, PRECISION_FP32 };
+        OK(cuda_pack(NULL, &d, NULL, NULL, &err));
+        OK(cuda_max_pool_forward(NULL, &d, NULL, NULL, NULL, &err));
+        OK(cuda_max_pool_backward(NULL, &d, NULL, NULL, NULL, NULL, &err));
+        OK(cuda_avg_pool_forward(NULL, &d, NULL, NULL, &err));
+        OK(cuda_avg_pool_backward(NULL, &d, NULL, NULL, &err));
     }
     for (int zero = 0; zero < 2; zero++) {
         const int n = zero, d = !zero;
@@ -65,7 +65,7 @@ static void test_empty(void **state)
         OK(cuda_identity(NULL, n, d, NULL, 1, 1, &err));
     }
     OK(cuda_copy_columns(NULL, 0, PRECISION_FP32, 3, NULL, PRECISION_BF16, 8, NULL, &err));
-    OK(cuda_augment(NULL, PRECISION_FP32, NULL, 8, 8, NULL, 0, &target, NULL, NULL, &err));
+    OK(cuda_augment(NULL, NULL, 8, 8, NULL, 0, &target, NULL, NULL, &err));
     OK(cuda_square(NULL, 0, NULL, NULL, &err));
     OK(cuda_scale(NULL, 0, 1, NULL, NULL, &err));
     OK(cuda_log_sum_exp_rows(NULL, 0, 3, NULL, NULL, NULL, &err));
@@ -167,7 +167,7 @@ static void batch_norm(int n, int c)
     const size_t nc = (size_t)n * c;
     float *x = floats(nc, 1), *residual = floats(nc, 2), *gamma = floats((size_t)c, 3), *beta = floats((size_t)c, 4),
           *dy = floats(nc, 5), *dy2 = floats(nc, 6), *y[2], *dx[2], *dresidual[2], *vectors[2][6];
-    void *workspace = malloc(cuda_batch_norm_workspace(PRECISION_FP32, &d));
+    void *workspace = malloc(cuda_batch_norm_workspace(&d));
     struct batch_norm *bn = ref_batch_norm_create(&host, &d, &err);
 
     assert_true(workspace && bn);
@@ -180,13 +180,13 @@ static void batch_norm(int n, int c)
     }
     OK(ref_batch_norm_forward(bn, x, residual, gamma, beta, vectors[0][0], vectors[0][1], vectors[0][2], vectors[0][3],
                               y[0], &err));
-    OK(cuda_batch_norm_forward(NULL, PRECISION_FP32, &d, workspace, x, residual, gamma, beta, vectors[1][0],
-                               vectors[1][1], vectors[1][2], vectors[1][3], y[1], &err));
+    OK(cuda_batch_norm_forward(NULL, &d, workspace, x, residual, gamma, beta, vectors[1][0], vectors[1][1],
+                               vectors[1][2], vectors[1][3], y[1], &err));
     close_to("y", nc, y[0], y[1], 1e-4);
     OK(ref_batch_norm_backward(bn, x, y[0], dy, dy2, gamma, beta, vectors[0][2], vectors[0][3], dx[0], dresidual[0],
                                vectors[0][4], vectors[0][5], &err));
-    OK(cuda_batch_norm_backward(NULL, PRECISION_FP32, &d, workspace, x, y[0], dy, dy2, gamma, beta, vectors[1][2],
-                                vectors[1][3], dx[1], dresidual[1], vectors[1][4], vectors[1][5], &err));
+    OK(cuda_batch_norm_backward(NULL, &d, workspace, x, y[0], dy, dy2, gamma, beta, vectors[1][2], vectors[1][3], dx[1],
+                                dresidual[1], vectors[1][4], vectors[1][5], &err));
     close_to("dx", nc, dx[0], dx[1], 1e-4);
     close_to("dresidual", nc, dresidual[0], dresidual[1], 1e-6);
     for (int v = 0; v < 6; v++)

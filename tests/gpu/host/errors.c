@@ -184,6 +184,7 @@ static void test_augment(void **state)
     struct augment_view views[VIEWS];
     uint8_t host[IMAGES * IN];
     static float result[2][OUT];
+    const struct act_desc act = { .n = VIEWS, .c = 3, .h = OH, .w = OW };
 
     for (uint32_t i = 0; i < VIEWS; i++)
         views[i] = augment_draw(&strong, 1, 2, i % IMAGES, i, H, W);
@@ -198,7 +199,7 @@ static void test_augment(void **state)
         ops->upload(dev, pixels, host, sizeof host, &err);
         ops->upload(dev, there, views, sizeof views, &err);
         assert_int_equal(ops->augment(dev, pixels, 3, H, W, there, VIEWS, &target, out, &err), 0);
-        assert_int_equal(plain_contents(dev, VIEWS, 3, OH, OW, out, result[s], &err), 0);
+        assert_int_equal(plain_contents(dev, &act, out, result[s], &err), 0);
         ops->free(dev, out);
         ops->free(dev, there);
         ops->free(dev, pixels);

@@ -61,7 +61,7 @@ static void equals_torchvision(void **state)
     assert_true(cases > 30);
     for (int k = 0; k < cases; k++) {
         struct augment_view v = { 0 };
-        struct augment_target t;
+        struct augment_target t = { .precision = PRECISION_FP32 };
         t.h = take_int(&at);
         t.w = take_int(&at);
         at = take(at, &v.crop_x, 4);
@@ -161,7 +161,7 @@ static void pipeline_equals_bodies(void **state)
     (void)state;
     static uint8_t pixels[N * 3 * H * W];
     struct augment_view views[N];
-    struct augment_target t = { 16, 20, { 0.4f, 0.5f, 0.6f }, { 0.2f, 0.25f, 0.3f } };
+    struct augment_target t = { .h = 16, .w = 20, .mean = { 0.4f, 0.5f, 0.6f }, .std = { 0.2f, 0.25f, 0.3f } };
     static float got[N * 3 * 16 * 20], want[3 * 16 * 20];
     struct err err;
     random_pixels(pixels, sizeof pixels);
@@ -179,7 +179,7 @@ static void layouts_and_threads(void **state)
     (void)state;
     static uint8_t pixels[N * 3 * H * W];
     struct augment_view views[N];
-    struct augment_target t = { 10, 12, { 0.4f, 0.5f, 0.6f }, { 0.2f, 0.25f, 0.3f } };
+    struct augment_target t = { .h = 10, .w = 12, .mean = { 0.4f, 0.5f, 0.6f }, .std = { 0.2f, 0.25f, 0.3f } };
     enum { AREA = 10 * 12 };
     static float plain[N * 3 * AREA], got[N * 16 * AREA];
     struct err err;
@@ -210,7 +210,7 @@ static void identity(void **state)
     static float got[3 * H * W];
     struct augment_strength none = { .crop_min = 1.0, .crop_max = 1.0 };
     struct augment_view v = augment_draw(&none, 9, 9, 0, 9, H, W);
-    struct augment_target t = { H, W, { 0, 0, 0 }, { 1, 1, 1 } };
+    struct augment_target t = { .h = H, .w = W, .mean = { 0, 0, 0 }, .std = { 1, 1, 1 } };
     struct err err;
     random_pixels(pixels, sizeof pixels);
     assert_int_equal(augment_run_host(pixels, 3, H, W, &v, 1, &t, got, 1, 1, &err), 0);
@@ -333,7 +333,7 @@ static void refuses(void **state)
     (void)state;
     uint8_t pixels[3 * 4 * 4] = { 0 };
     float out[3 * 4 * 4];
-    struct augment_target t = { 4, 4, { 0, 0, 0 }, { 1, 1, 1 } };
+    struct augment_target t = { .h = 4, .w = 4, .mean = { 0, 0, 0 }, .std = { 1, 1, 1 } };
     struct augment_view v = augment_identity(0, 4, 4);
     struct err err;
     assert_int_equal(augment_run_host(pixels, 1, 4, 4, &v, 1, &t, out, 1, 1, &err), -1);

@@ -141,10 +141,11 @@ static void test_pool_golden(void **state)
     (void)state;
     float *x = golden("pool.x", 120), *dy = golden("pool.dy", 36), *y = buffer(), *dx = buffer();
     int32_t where[36];
+    const struct act_desc in = { .n = 2, .c = 2, .h = 5, .w = 6 };
     struct err err;
 
-    assert_int_equal(ops->max_pool_forward(dev, 2, 2, 5, 6, x, y, where, &err), 0);
-    assert_int_equal(ops->max_pool_backward(dev, 2, 2, 5, 6, dy, NULL, where, dx, &err), 0);
+    assert_int_equal(ops->max_pool_forward(dev, &in, x, y, where, &err), 0);
+    assert_int_equal(ops->max_pool_backward(dev, &in, dy, NULL, where, dx, &err), 0);
     near_golden(y, "pool.y", 36);
     near_golden(dx, "pool.dx", 120);
     FREE(x, dy, y, dx);
@@ -392,11 +393,13 @@ static double mse_value(const float *x)
     return (double)loss[0] + loss[1] + loss[2];
 }
 
+static const struct act_desc rows_as_map = { .n = 1, .c = ROWS, .h = 1, .w = COLUMNS };
+
 static double average_value(const float *x)
 {
     float y[ROWS];
     struct err err;
-    assert_int_equal(ops->avg_pool_forward(dev, 1, ROWS, 1, COLUMNS, x, y, &err), 0);
+    assert_int_equal(ops->avg_pool_forward(dev, &rows_as_map, x, y, &err), 0);
     return dot(y, rows_r, ROWS);
 }
 
@@ -404,7 +407,11 @@ static double bias_value(const float *bias)
 {
     float y[ROWS * COLUMNS];
     struct err err;
-    assert_int_equal(ops->linear(dev, ROWS, COLUMNS, COLUMNS, rows_target, rows_weight, bias, true, y, &err), 0);
+    assert_int_equal(
+        ops->linear(dev,
+                    &(struct linear){ PRECISION_FP32, ROWS, COLUMNS, COLUMNS, rows_target, rows_weight, bias, true, y },
+                    &err),
+        0);
     return dot(y, rows_r, ROWS * COLUMNS);
 }
 
@@ -436,11 +443,15 @@ static void test_row_gradients(void **state)
                      0);
     check_gradient(mse_value, x, gradient, ROWS * COLUMNS, 1e-2f, 1e-3);
 
-    assert_int_equal(ops->avg_pool_backward(dev, 1, ROWS, 1, COLUMNS, rows_r, gradient, &err), 0);
+    assert_int_equal(ops->avg_pool_backward(dev, &rows_as_map, rows_r, gradient, &err), 0);
     check_gradient(average_value, x, gradient, ROWS * COLUMNS, 1e-2f, 1e-3);
 
     normal(rows_weight, COLUMNS * COLUMNS, 13);
-    assert_int_equal(ops->linear(dev, ROWS, COLUMNS, COLUMNS, rows_target, rows_weight, bias, true, y, &err), 0);
+    assert_int_equal(
+        ops->linear(dev,
+                    &(struct linear){ PRECISION_FP32, ROWS, COLUMNS, COLUMNS, rows_target, rows_weight, bias, true, y },
+                    &err),
+        0);
     memcpy(x, rows_r, sizeof x);
     assert_int_equal(
         ops->bias_relu_backward(dev, &(struct bias_relu_backward){ ROWS, COLUMNS, true, y, x, gradient }, &err), 0);

@@ -177,9 +177,7 @@ static inline void on_devices(void (*test)(struct device *))
 
 static inline bool has_precision(struct device *dev, enum precision precision)
 {
-    bool yes = dev->ops->set_precision(dev, precision, &the_err) == 0;
-    ok(dev->ops->set_precision(dev, PRECISION_FP32, &the_err));
-    return yes;
+    return device_supports(dev, precision, &the_err) == 0;
 }
 
 static char scratch_folder[64];
