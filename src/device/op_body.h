@@ -20,15 +20,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/rng.h" /* DINF_HD */
 #include "device/device.h"
 #include "device/kernels.h"
+
+#ifdef DINF_GRID
+#define OP_FUNCTION static inline __device__
+#else
+#define OP_FUNCTION static inline
+#endif
 
 #define OP_NOTHING_SHARED(name)                                                                                        \
     struct name##_shared {                                                                                             \
         char nothing;                                                                                                  \
     };                                                                                                                 \
-    static inline DINF_HD struct name##_shared name##_prepare(const struct name *a)                                    \
+    OP_FUNCTION struct name##_shared name##_prepare(const struct name *a)                                              \
     {                                                                                                                  \
         struct name##_shared shared = { 0 };                                                                           \
         (void)a;                                                                                                       \

@@ -82,6 +82,7 @@ static size_t workspace_max(const struct conv *v)
 
 void cuda_conv_needs(const struct device *dev, const struct conv_desc *d, struct device_needs *needs)
 {
+    (void)dev;
     const struct conv v = laid_out(d);
     const size_t workspace = workspace_max(&v);
     needs->workspace = workspace > needs->workspace ? workspace : needs->workspace;

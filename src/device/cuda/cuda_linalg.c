@@ -43,7 +43,7 @@ static int dtrsm(struct device *dev, int n, int d, const double *l, int ldl, dou
  *    the caller's matrices may hold something else, and the libraries do not
  *    promise to leave them alone -- */
 
-struct factor {
+struct cholesky_factor {
     double *matrix, *inverse; /* (d, d) each */
     double *workspace;
     int workspace_doubles;
@@ -65,7 +65,7 @@ static int open_cusolver(struct cuda_device *cuda, struct err *err)
     return -1;
 }
 
-static int factor_init(struct cuda_device *cuda, int k, int d, struct factor *f, struct err *err)
+static int factor_init(struct cuda_device *cuda, int k, int d, struct cholesky_factor *f, struct err *err)
 {
     const size_t square = (size_t)d * d * sizeof(double);
     double *none = NULL;
@@ -88,7 +88,7 @@ static int factor_init(struct cuda_device *cuda, int k, int d, struct factor *f,
 }
 
 /* a's lower triangle to f->matrix and its Cholesky factor there, queued. */
-static int cholesky(struct cuda_device *cuda, struct factor *f, int d, const double *a, int lda, int *info,
+static int cholesky(struct cuda_device *cuda, struct cholesky_factor *f, int d, const double *a, int lda, int *info,
                     struct err *err)
 {
     if (cuda_zero(&cuda->base, f->matrix, (size_t)d * d * sizeof *f->matrix, err) != 0 ||
@@ -100,8 +100,8 @@ static int cholesky(struct cuda_device *cuda, struct factor *f, int d, const dou
 }
 
 /* The lower triangle of a becomes the inverse of lower triangular l, queued. */
-static int invert(struct cuda_device *cuda, struct factor *f, int d, const double *l, int ldl, double *a, int lda,
-                  struct err *err)
+static int invert(struct cuda_device *cuda, struct cholesky_factor *f, int d, const double *l, int ldl, double *a,
+                  int lda, struct err *err)
 {
     const double one = 1;
     if (cuda_identity(cuda->stream, 1, d, f->inverse, d, 0, err) != 0 ||
@@ -115,7 +115,7 @@ static int invert(struct cuda_device *cuda, struct factor *f, int d, const doubl
 static int dpotrf(struct device *dev, int d, double *a, int lda, int *info, struct err *err)
 {
     struct cuda_device *cuda = cuda_of(dev);
-    struct factor f;
+    struct cholesky_factor f;
 
     *info = 0;
     if (d == 0)
@@ -128,7 +128,7 @@ static int dpotrf(struct device *dev, int d, double *a, int lda, int *info, stru
 
 static int dtrtri(struct device *dev, int d, double *a, int lda, struct err *err)
 {
-    struct factor f;
+    struct cholesky_factor f;
     if (d == 0)
         return 0;
     return factor_init(cuda_of(dev), 1, d, &f, err) != 0 ? -1 : invert(cuda_of(dev), &f, d, a, lda, a, lda, err);
@@ -137,7 +137,7 @@ static int dtrtri(struct device *dev, int d, double *a, int lda, struct err *err
 static int whitening_factors(struct device *dev, int k, int d, double *a, int *info, struct err *err)
 {
     struct cuda_device *cuda = cuda_of(dev);
-    struct factor f;
+    struct cholesky_factor f;
 
     if (k == 0 || d == 0)
         return 0;

@@ -41,7 +41,7 @@ struct adam_shared {
     float beta1, beta2, rest1, rest2, step_size, root_correction, epsilon, weight_decay;
 };
 
-static inline DINF_HD struct adam_shared adam_prepare(const struct adam *a)
+OP_FUNCTION struct adam_shared adam_prepare(const struct adam *a)
 {
     const struct adam_step *at = a->at;
     struct adam_shared k;
@@ -56,7 +56,7 @@ static inline DINF_HD struct adam_shared adam_prepare(const struct adam *a)
     return k;
 }
 
-static inline DINF_HD void adam_element(const struct adam *a, const struct adam_shared *k, size_t i)
+OP_FUNCTION void adam_element(const struct adam *a, const struct adam_shared *k, size_t i)
 {
     float gradient = a->g[i] + k->weight_decay * a->w[i];
     float first = k->beta1 * a->m[i] + k->rest1 * gradient;

@@ -21,12 +21,12 @@ static void add_mean_ref(const struct add_mean *a)
 #endif
 
 #ifdef DINF_OP_BODY
-static inline DINF_HD double add_mean_value(const struct add_mean *a, size_t i)
+OP_FUNCTION double add_mean_value(const struct add_mean *a, size_t i)
 {
     return a->x[i];
 }
 
-static inline DINF_HD void add_mean_finish(const struct add_mean *a, double sum)
+OP_FUNCTION void add_mean_finish(const struct add_mean *a, double sum)
 {
     *a->total += sum / (double)a->count;
 }

@@ -32,8 +32,8 @@ static void bias_relu_backward_ref(const struct bias_relu_backward *a)
 #ifdef DINF_OP_BODY
 enum { bias_relu_backward_sums = 1 };
 
-static inline DINF_HD void bias_relu_backward_cell(const struct bias_relu_backward *a, size_t at, int column,
-                                                   double *sums, int stride)
+OP_FUNCTION void bias_relu_backward_cell(const struct bias_relu_backward *a, size_t at, int column, double *sums,
+                                         int stride)
 {
     (void)column;
     (void)stride;
@@ -43,8 +43,8 @@ static inline DINF_HD void bias_relu_backward_cell(const struct bias_relu_backwa
     sums[0] += g;
 }
 
-static inline DINF_HD void bias_relu_backward_finish(const struct bias_relu_backward *a, int column, const double *sums,
-                                                     int stride)
+OP_FUNCTION void bias_relu_backward_finish(const struct bias_relu_backward *a, int column, const double *sums,
+                                           int stride)
 {
     (void)stride;
     a->dbias[column] = (float)sums[0];

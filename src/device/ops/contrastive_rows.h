@@ -43,7 +43,7 @@ static void contrastive_rows_ref(const struct contrastive_rows *a)
 #endif
 
 #ifdef DINF_OP_BODY
-static inline DINF_HD void contrastive_rows_row(const struct contrastive_rows *a, int i, struct row_team *team)
+OP_FUNCTION void contrastive_rows_row(const struct contrastive_rows *a, int i, struct row_team *team)
 {
     float *row = a->logits + (size_t)i * a->columns;
     const int32_t *group = a->group, at = a->positive[i], mine = a->row_group[i];

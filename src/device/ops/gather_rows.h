@@ -21,7 +21,7 @@ static void gather_rows_ref(const struct gather_rows *a)
 #endif
 
 #ifdef DINF_OP_BODY
-static inline DINF_HD void gather_rows_row(const struct gather_rows *a, int i, struct row_team *team)
+OP_FUNCTION void gather_rows_row(const struct gather_rows *a, int i, struct row_team *team)
 {
     const float *from = a->table + (size_t)a->index[i] * a->columns;
     float *to = a->out + (size_t)i * a->columns;

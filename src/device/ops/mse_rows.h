@@ -29,14 +29,14 @@ static void mse_rows_ref(const struct mse_rows *a)
 #endif
 
 #ifdef DINF_OP_BODY
-static inline DINF_HD double mse_rows_cell(float z, float target, float factor, float *dz)
+OP_FUNCTION double mse_rows_cell(float z, float target, float factor, float *dz)
 {
     float difference = z - target;
     *dz = factor * difference;
     return (double)difference * difference;
 }
 
-static inline DINF_HD void mse_rows_row(const struct mse_rows *a, int i, struct row_team *team)
+OP_FUNCTION void mse_rows_row(const struct mse_rows *a, int i, struct row_team *team)
 {
     const size_t row = (size_t)i * a->columns;
     const float *z = a->z + row, *target = a->target + row, factor = a->scale * 2 / (float)a->columns;

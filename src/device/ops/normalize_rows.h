@@ -28,7 +28,7 @@ static void normalize_rows_ref(const struct normalize_rows *a)
 #endif
 
 #ifdef DINF_OP_BODY
-static inline DINF_HD void normalize_rows_row(const struct normalize_rows *a, int i, struct row_team *team)
+OP_FUNCTION void normalize_rows_row(const struct normalize_rows *a, int i, struct row_team *team)
 {
     const float *x = a->x + (size_t)i * a->columns;
     float *y = a->y + (size_t)i * a->columns;

@@ -27,8 +27,7 @@ static void normalize_rows_backward_ref(const struct normalize_rows_backward *a)
 #endif
 
 #ifdef DINF_OP_BODY
-static inline DINF_HD void normalize_rows_backward_row(const struct normalize_rows_backward *a, int i,
-                                                       struct row_team *team)
+OP_FUNCTION void normalize_rows_backward_row(const struct normalize_rows_backward *a, int i, struct row_team *team)
 {
     const float *y = a->y + (size_t)i * a->columns, *dy = a->dy + (size_t)i * a->columns;
     float *dx = a->dx + (size_t)i * a->columns;
