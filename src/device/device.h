@@ -76,10 +76,22 @@ struct conv_desc {
 
 struct batch_norm_desc {
     int n, c, h, w;
+    int groups; /* the images are so many equal runs, each with statistics of its own; 0: one */
     enum precision precision;
     bool relu;                /* y = relu(bn(x) [+ residual]) */
     bool add;                 /* a residual is added before the relu */
     double epsilon, momentum; /* PyTorch's: running = (1 - momentum) running + momentum batch */
+};
+
+/* What the gradient through a batch norm is made of, and what it becomes. */
+struct batch_norm_backward {
+    const void *x, *y;                    /* as forward had and left them */
+    const void *dy, *dy2;                 /* the gradient at y is their sum; dy2 may be NULL */
+    const float *gamma, *beta;            /* (c), forward's: where there is no residual, they and x tell the ReLU's
+                                             side too, so that a device need not read y */
+    const float *save_mean, *save_invstd; /* (groups, c) */
+    void *dx, *dresidual;                 /* dx may be dy; dresidual if `add`: the masked gradient */
+    float *dgamma, *dbeta;                /* (c) */
 };
 
 enum trans { TRANS_NO, TRANS_YES };
@@ -168,24 +180,35 @@ struct device_ops {
     int (*conv_backward_data)(struct conv *, const void *dy, const float *weight, void *dx, struct err *);
     int (*conv_backward_weight)(struct conv *, const void *x, const void *dy, float *dweight, struct err *);
 
-    /* -- batch norm (+ add)(+ relu). Vectors (c), plain. Biased variance
-     *    normalises, unbiased goes into the running variance, as PyTorch. -- */
+    /* -- batch norm (+ add)(+ relu). Biased variance normalises, unbiased goes into the running variance, as
+     *    PyTorch. Three steps forward and three backward, so that between the first and the second several ranks
+     *    with equally many images can put one another's results behind their own: `results` (ranks, groups, 2, c) are
+     *    doubles in device memory, this rank's the block `rank`. The channels are worked off in `rounds`, which a
+     *    device chooses so that the second pass finds in its cache what the first has read: a round's three steps may
+     *    run before the next round's. -- */
     struct batch_norm *(*batch_norm_create)(struct device *, const struct batch_norm_desc *, struct err *);
     void (*batch_norm_destroy)(struct batch_norm *);
-    /* residual NULL unless add; save_mean, save_invstd (c) are for backward */
-    int (*batch_norm_forward)(struct batch_norm *, const void *x, const void *residual, const float *gamma,
-                              const float *beta, float *running_mean, float *running_var, float *save_mean,
-                              float *save_invstd, void *y, struct err *);
+    int (*batch_norm_rounds)(const struct batch_norm *);
+    /* mean and biased variance of every channel */
+    int (*batch_norm_moments)(struct batch_norm *, int round, const void *x, double *own, struct err *);
+    /* The first block becomes mean and 1 / standard deviation over all ranks. running_* (c) are updated group by
+     * group; save_* (groups, c) are for backward. */
+    int (*batch_norm_finish)(struct batch_norm *, int round, int ranks, double *results, float *running_mean,
+                             float *running_var, float *save_mean, float *save_invstd, struct err *);
+    /* residual NULL unless add */
+    int (*batch_norm_apply)(struct batch_norm *, int round, const void *x, const void *residual, const float *gamma,
+                            const float *beta, const double *results, void *y, struct err *);
     int (*batch_norm_infer)(struct batch_norm *, const void *x, const void *residual, const float *gamma,
                             const float *beta, const float *running_mean, const float *running_var, void *y,
                             struct err *);
-    /* The gradient at y is dy + dy2 (dy2 may be NULL). Writes dx, dgamma, dbeta
-     * and, if add, dresidual (the masked gradient). dx may equal dy. gamma and beta
-     * are forward's: where there is no residual, they and x tell the ReLU's side too,
-     * so that a device need not read y. */
-    int (*batch_norm_backward)(struct batch_norm *, const void *x, const void *y, const void *dy, const void *dy2,
-                               const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
-                               void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *);
+    /* Sums of the gradient behind the ReLU, and of it times the deviation from the mean. */
+    int (*batch_norm_products)(struct batch_norm *, int round, const struct batch_norm_backward *, double *own,
+                               struct err *);
+    /* dgamma and dbeta, of this rank's images; the first block becomes what dx is made of. */
+    int (*batch_norm_finish_backward)(struct batch_norm *, int round, int ranks, int rank,
+                                      const struct batch_norm_backward *, double *results, struct err *);
+    int (*batch_norm_input_gradient)(struct batch_norm *, int round, const struct batch_norm_backward *,
+                                     const double *results, struct err *);
 
     /* -- pooling; `in` describes x. max: kernel 3, stride 2, padding 1 (ImageNet
      *    stem); `where` has as many int32 as y. avg: global, y plain (n, c). -- */

@@ -14,7 +14,7 @@ int encoder_embed_plain(struct encoder *e, const float *x, int64_t n, int h, int
     if (n == 0)
         return 0;
     const struct act_desc input = { .n = rows, .c = 3, .h = h, .w = w };
-    struct pass *pass = pass_create(e->net, PASS_FOLDED, PRECISION_FP32, rows, h, w, err);
+    struct pass *pass = pass_create(e->net, PASS_FOLDED, PRECISION_FP32, rows, 1, h, w, err);
     float *plain = ops->alloc(e->dev, (size_t)rows * image * sizeof *plain, err);
     if (pass == NULL || plain == NULL)
         goto out;

@@ -120,7 +120,7 @@ int encoder_prepare(struct encoder *e, const struct images *im, int views, int b
     pass_destroy(e->pass);
     e->dev->ops->free(e->dev, e->views);
     e->views = NULL;
-    e->pass = pass_create(e->net, PASS_FOLDED, PRECISION_FP32, (int)rows, e->pipeline.size, e->pipeline.size, err);
+    e->pass = pass_create(e->net, PASS_FOLDED, PRECISION_FP32, (int)rows, 1, e->pipeline.size, e->pipeline.size, err);
     if (e->pass != NULL)
         e->views = e->dev->ops->alloc(e->dev, (size_t)rows * sizeof *e->views, err);
     return e->views == NULL ? -1 : 0;

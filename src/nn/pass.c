@@ -176,8 +176,8 @@ static int plan_layers(struct pass *pass, struct err *err)
     return 0;
 }
 
-struct pass *pass_create(struct network *net, enum pass_mode mode, enum precision precision, int n, int h, int w,
-                         struct err *err)
+struct pass *pass_create(struct network *net, enum pass_mode mode, enum precision precision, int n, int groups, int h,
+                         int w, struct err *err)
 {
     assert(n > 0 && (mode != PASS_FOLDED || net->folded != NULL));
     struct device *dev = net->dev;
@@ -188,6 +188,7 @@ struct pass *pass_create(struct network *net, enum pass_mode mode, enum precisio
     pass->net = net;
     pass->mode = mode;
     pass->precision = precision;
+    pass->groups = groups;
     pass->n = n;
     pass->n_layers = mode == PASS_TRAIN ? net->n_layers : net->n_encoder_layers;
     pass->shapes = mem_alloc(tensors, sizeof *pass->shapes, err);

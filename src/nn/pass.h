@@ -25,6 +25,7 @@ struct pass {
     enum pass_mode mode;
     enum precision precision;
     int n;
+    int groups;                           /* of the batch, that batch norm takes apart */
     int n_layers;                         /* of the network's, that run */
     struct shape *shapes;                 /* (tensors) */
     void **values;                        /* (tensors) activations, or floats where a tensor is plain */
@@ -37,8 +38,8 @@ struct pass {
     int n_claims, max_claims;
 };
 
-struct pass *pass_create(struct network *net, enum pass_mode mode, enum precision precision, int n, int h, int w,
-                         struct err *err);
+struct pass *pass_create(struct network *net, enum pass_mode mode, enum precision precision, int n, int groups, int h,
+                         int w, struct err *err);
 void pass_destroy(struct pass *pass);
 
 /* Where the images go in (activation layout) and the last tensor comes out: the

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "device/device.h"
+#include "device/norm.h"
 
 static const struct conv_desc shapes[] = {
     { .n = 128, .c_in = 3, .h = 32, .w = 32, .c_out = 64, .kernel = 3, .stride = 1, .padding = 1 },
@@ -104,15 +105,21 @@ static void batch_norm(struct device *dev, int n, int c, int h, int w, bool add)
     for (int i = 0; i < 6; i++)
         t[i] = activation(dev, n, c, h, w);
     struct batch_norm *bn = dev->ops->batch_norm_create(dev, &d, &err);
-    check(bn != NULL ? 0 : -1, &err);
-    BEST(seconds[0], dev->ops->batch_norm_forward(bn, t[0], add ? t[1] : NULL, v, v, v, v, v, v, t[2], &err));
-    BEST(seconds[1],
-         dev->ops->batch_norm_backward(bn, t[0], t[2], t[3], NULL, v, v, v, v, t[4], add ? t[5] : NULL, v, v, &err));
+    double *results = dev->ops->alloc(dev, 2 * (size_t)c * sizeof *results, &err);
+    check(bn != NULL && results != NULL ? 0 : -1, &err);
+    BEST(seconds[0],
+         norm_forward(dev->ops, bn, &(struct norm_forward){ t[0], add ? t[1] : NULL, v, v, v, v, v, v, t[2] }, results,
+                      &err));
+    BEST(seconds[1], norm_backward(dev->ops, bn,
+                                   &(struct batch_norm_backward){ t[0], t[2], t[3], NULL, v, v, v, v, t[4],
+                                                                  add ? t[5] : NULL, v, v },
+                                   results, &err));
     const double bytes = 4e-9 * n * c * h * w;
     printf("batch norm %3d x %3d x %2d x %2d%s:  forward %6.2f ms %5.1f GB/s  backward %6.2f ms %5.1f GB/s\n", n, c, h,
            w, add ? " + residual" : "           ", seconds[0] * 1e3, bytes * (add ? 3 : 2) / seconds[0],
            seconds[1] * 1e3, bytes * (add ? 5 : 4) / seconds[1]);
     dev->ops->batch_norm_destroy(bn);
+    dev->ops->free(dev, results);
     for (int i = 0; i < 6; i++)
         dev->ops->free(dev, t[i]);
     dev->ops->free(dev, v);

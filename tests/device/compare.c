@@ -124,10 +124,18 @@ struct array array_spread(struct compare *cmp, int n, double spread)
     return draw(cmp, n, 0, 1, 1, -INFINITY, spread);
 }
 
+struct array array_plain(struct compare *cmp, int n, int c, int h, int w, const float *values)
+{
+    struct array a = create(cmp, n, c, h, w);
+    fill(&a, values);
+    return a;
+}
+
 struct array array_values(struct compare *cmp, int n, const float *values)
 {
-    struct array a = create(cmp, n, 0, 1, 1);
-    fill(&a, values);
+    struct array a = create(cmp, n, 0, 1, 1); /* zeros */
+    if (values != NULL)
+        fill(&a, values);
     return a;
 }
 
@@ -258,6 +266,38 @@ static float *fetch(const struct array *a, int side)
     }
     free(raw);
     return plain;
+}
+
+void compare_share(const struct array *whole, const struct array *part, const char *name, int groups, int ranks, int r,
+                   double tolerance)
+{
+    const size_t share = part->count / (size_t)groups;
+    float *all = fetch(whole, 0), *own = fetch(part, 1), *want = host_floats(part->count);
+    for (int g = 0; g < groups; g++)
+        memcpy(want + (size_t)g * share, all + ((size_t)g * (size_t)ranks + (size_t)r) * share, share * sizeof *want);
+    compare_floats(part->cmp, name, part->count, want, own, of_rounded(part->cmp, tolerance));
+    free(all);
+    free(own);
+    free(want);
+}
+
+void compare_sum(const struct array *whole, const struct array *parts, int ranks, const char *name, double scale,
+                 double tolerance)
+{
+    struct compare *cmp = whole->cmp;
+    const double before = cmp->scale;
+    float *want = fetch(whole, 0), *sum = fetch(&parts[0], 1);
+    for (int r = 1; r < ranks; r++) {
+        float *more = fetch(&parts[r], 1);
+        for (size_t i = 0; i < whole->count; i++)
+            sum[i] += more[i];
+        free(more);
+    }
+    cmp->scale = scale;
+    compare_floats(cmp, name, whole->count, want, sum, of_rounded(cmp, tolerance));
+    cmp->scale = before;
+    free(want);
+    free(sum);
 }
 
 double of_rounded(const struct compare *cmp, double tolerance)

@@ -38,7 +38,9 @@ struct array array_rectified(struct compare *cmp, int n, int c, int h, int w); /
 struct array array_result(struct compare *cmp, int n, int c, int h, int w);
 /* Plain: normal values times `spread`. */
 struct array array_spread(struct compare *cmp, int n, double spread);
-/* Plain, from host values. */
+/* An activation with these contents, in plain order. */
+struct array array_plain(struct compare *cmp, int n, int c, int h, int w, const float *values);
+/* Plain, from host values; NULL: zeros. */
 struct array array_values(struct compare *cmp, int n, const float *values);
 void array_free(struct array *a);
 /* An activation on one side, for the device. */
@@ -53,6 +55,13 @@ void bytes_free(struct compare *cmp, void *p[2]);
 void compare_arrays(const struct array *a, const char *name, double tolerance);
 void compare_floats(struct compare *cmp, const char *name, size_t n, const float *ref, const float *got,
                     double tolerance);
+/* Rank r of `ranks` has in `part`, on the device under test, what `whole` has on ref: its run of images of every group.
+ */
+void compare_share(const struct array *whole, const struct array *part, const char *name, int groups, int ranks, int r,
+                   double tolerance);
+/* The sum over the ranks is what `whole` has on ref; small values are judged as if they were `scale`. */
+void compare_sum(const struct array *whole, const struct array *parts, int ranks, const char *name, double scale,
+                 double tolerance);
 /* The limit of plain floats that are made of rounded ones, if the precision rounds. */
 double of_rounded(const struct compare *cmp, double tolerance);
 /* The largest absolute value on ref. */

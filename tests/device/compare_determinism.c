@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "device/compare.h"
+#include "device/norm.h"
 #include "device/plain.h"
 
 enum { N = 9, SIZE = 9 };
@@ -58,17 +59,22 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
     struct conv *conv = dev->ops->conv_create(dev, &cd, &err);
     must(cmp, conv != NULL && weight != NULL && dweight != NULL ? 0 : -1, &err);
     struct batch_norm *bn = dev->ops->batch_norm_create(dev, &bd, &err);
-    must(cmp, bn != NULL ? 0 : -1, &err);
+    double *results = dev->ops->alloc(dev, 2 * (size_t)c->out * sizeof *results, &err);
+    must(cmp, bn != NULL && results != NULL ? 0 : -1, &err);
     must(cmp, dev->ops->conv_weight_pack(dev, c->out, c->in, 3, oihw, weight, &err), &err);
     must(cmp, dev->ops->conv_forward(conv, x.data[1], weight, NULL, NULL, y.data[1], &err), &err);
     must(cmp,
-         dev->ops->batch_norm_forward(bn, y.data[1], NULL, gamma.data[1], beta.data[1], mean.data[1], var.data[1],
-                                      saved.data[1], invstd.data[1], z.data[1], &err),
+         norm_forward(dev->ops, bn,
+                      &(struct norm_forward){ y.data[1], NULL, gamma.data[1], beta.data[1], mean.data[1], var.data[1],
+                                              saved.data[1], invstd.data[1], z.data[1] },
+                      results, &err),
          &err);
     must(cmp,
-         dev->ops->batch_norm_backward(bn, y.data[1], z.data[1], dz.data[1], NULL, gamma.data[1], beta.data[1],
-                                       saved.data[1], invstd.data[1], dz.data[1], NULL, dgamma.data[1], dbeta.data[1],
-                                       &err),
+         norm_backward(dev->ops, bn,
+                       &(struct batch_norm_backward){ y.data[1], z.data[1], dz.data[1], NULL, gamma.data[1],
+                                                      beta.data[1], saved.data[1], invstd.data[1], dz.data[1], NULL,
+                                                      dgamma.data[1], dbeta.data[1] },
+                       results, &err),
          &err);
     must(cmp, dev->ops->conv_backward_weight(conv, x.data[1], dz.data[1], dweight, &err), &err);
     must(cmp, dev->ops->conv_backward_data(conv, dz.data[1], weight, dx.data[1], &err), &err);
@@ -101,6 +107,7 @@ static void fingerprint(struct compare *cmp, const struct channels *c, char hex[
     hash_add(hash, back, dx.count * sizeof *back);
     must(cmp, hash_finish(hash, hex, &err), &err);
 
+    dev->ops->free(dev, results);
     dev->ops->free(dev, weight);
     dev->ops->free(dev, dweight);
     dev->ops->conv_destroy(conv);

@@ -85,34 +85,17 @@ static void batch_norm_destroy(struct batch_norm *bn)
     mem_free(bn);
 }
 
-static int batch_norm_forward(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
-                              const float *beta, float *running_mean, float *running_var, float *save_mean,
-                              float *save_invstd, void *y, struct err *err)
+static void *batch_norm_workspace(struct batch_norm *bn, struct err *err)
 {
-    void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
-    if (workspace == NULL || host_check_statistics(&bn->d, err) != 0)
-        return -1;
-    return cuda_batch_norm_forward(bn->cuda->stream, &bn->d, workspace, x, residual, gamma, beta, running_mean,
-                                   running_var, save_mean, save_invstd, y, err);
+    return cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
 }
 
-static int batch_norm_infer(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
-                            const float *beta, const float *running_mean, const float *running_var, void *y,
-                            struct err *err)
+static cudaStream_t batch_norm_stream(const struct batch_norm *bn)
 {
-    return cuda_batch_norm_infer(bn->cuda->stream, &bn->d, x, residual, gamma, beta, running_mean, running_var, y, err);
+    return bn->cuda->stream;
 }
 
-static int batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy, const void *dy2,
-                               const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
-                               void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err)
-{
-    void *workspace = cuda_buffer_reserve(&bn->cuda->scratch, bn->workspace, err);
-    if (workspace == NULL)
-        return -1;
-    return cuda_batch_norm_backward(bn->cuda->stream, &bn->d, workspace, x, y, dy, dy2, gamma, beta, save_mean,
-                                    save_invstd, dx, dresidual, dgamma, dbeta, err);
-}
+#include "device/cuda/batch_norm_slots.h"
 
 /* -- matrices -- */
 
@@ -208,9 +191,14 @@ static const struct device_ops ops = {
     .conv_backward_weight = cuda_conv_backward_weight,
     .batch_norm_create = batch_norm_create,
     .batch_norm_destroy = batch_norm_destroy,
-    .batch_norm_forward = batch_norm_forward,
+    .batch_norm_rounds = batch_norm_rounds,
+    .batch_norm_moments = batch_norm_moments,
+    .batch_norm_finish = batch_norm_finish,
+    .batch_norm_apply = batch_norm_apply,
     .batch_norm_infer = batch_norm_infer,
-    .batch_norm_backward = batch_norm_backward,
+    .batch_norm_products = batch_norm_products,
+    .batch_norm_finish_backward = batch_norm_finish_backward,
+    .batch_norm_input_gradient = batch_norm_input_gradient,
     .max_pool_forward = max_pool_forward,
     .max_pool_backward = max_pool_backward,
     .avg_pool_forward = avg_pool_forward,

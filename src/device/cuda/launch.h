@@ -60,16 +60,22 @@ int cuda_avg_pool_backward(cudaStream_t stream, const struct act_desc *d, const 
 /* -- kernels_batch_norm.cu: the slots of device.h -- */
 
 size_t cuda_batch_norm_workspace(const struct batch_norm_desc *d); /* bytes, at least 1 */
-int cuda_batch_norm_forward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const void *x,
-                            const void *residual, const float *gamma, const float *beta, float *running_mean,
-                            float *running_var, float *save_mean, float *save_invstd, void *y, struct err *err);
+int cuda_batch_norm_moments(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const void *x,
+                            double *own, struct err *err);
+int cuda_batch_norm_finish(cudaStream_t stream, const struct batch_norm_desc *d, int ranks, double *results,
+                           float *running_mean, float *running_var, float *save_mean, float *save_invstd,
+                           struct err *err);
+int cuda_batch_norm_apply(cudaStream_t stream, const struct batch_norm_desc *d, const void *x, const void *residual,
+                          const float *gamma, const float *beta, const double *results, void *y, struct err *err);
 int cuda_batch_norm_infer(cudaStream_t stream, const struct batch_norm_desc *d, const void *x, const void *residual,
                           const float *gamma, const float *beta, const float *running_mean, const float *running_var,
                           void *y, struct err *err);
-int cuda_batch_norm_backward(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const void *x,
-                             const void *y, const void *dy, const void *dy2, const float *gamma, const float *beta,
-                             const float *save_mean, const float *save_invstd, void *dx, void *dresidual, float *dgamma,
-                             float *dbeta, struct err *err);
+int cuda_batch_norm_products(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace,
+                             const struct batch_norm_backward *b, double *own, struct err *err);
+int cuda_batch_norm_finish_backward(cudaStream_t stream, const struct batch_norm_desc *d, int ranks, int rank,
+                                    const struct batch_norm_backward *b, double *results, struct err *err);
+int cuda_batch_norm_input_gradient(cudaStream_t stream, const struct batch_norm_desc *d,
+                                   const struct batch_norm_backward *b, const double *results, struct err *err);
 
 /* -- kernels_ops.cu: ops.def; workspace of CUDA_OP_WORKSPACE bytes -- */
 

@@ -20,15 +20,21 @@ int ref_conv_backward_weight(struct conv *conv, const void *x, const void *dy, f
 /* ref_batch_norm.c */
 struct batch_norm *ref_batch_norm_create(struct device *dev, const struct batch_norm_desc *d, struct err *err);
 void ref_batch_norm_destroy(struct batch_norm *bn);
-int ref_batch_norm_forward(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
-                           const float *beta, float *running_mean, float *running_var, float *save_mean,
-                           float *save_invstd, void *y, struct err *err);
+int ref_batch_norm_rounds(const struct batch_norm *bn);
+int ref_batch_norm_moments(struct batch_norm *bn, int round, const void *x, double *own, struct err *err);
+int ref_batch_norm_finish(struct batch_norm *bn, int round, int ranks, double *results, float *running_mean,
+                          float *running_var, float *save_mean, float *save_invstd, struct err *err);
+int ref_batch_norm_apply(struct batch_norm *bn, int round, const void *x, const void *residual, const float *gamma,
+                         const float *beta, const double *results, void *y, struct err *err);
 int ref_batch_norm_infer(struct batch_norm *bn, const void *x, const void *residual, const float *gamma,
                          const float *beta, const float *running_mean, const float *running_var, void *y,
                          struct err *err);
-int ref_batch_norm_backward(struct batch_norm *bn, const void *x, const void *y, const void *dy, const void *dy2,
-                            const float *gamma, const float *beta, const float *save_mean, const float *save_invstd,
-                            void *dx, void *dresidual, float *dgamma, float *dbeta, struct err *err);
+int ref_batch_norm_products(struct batch_norm *bn, int round, const struct batch_norm_backward *b, double *own,
+                            struct err *err);
+int ref_batch_norm_finish_backward(struct batch_norm *bn, int round, int ranks, int rank,
+                                   const struct batch_norm_backward *b, double *results, struct err *err);
+int ref_batch_norm_input_gradient(struct batch_norm *bn, int round, const struct batch_norm_backward *b,
+                                  const double *results, struct err *err);
 
 /* ref_pool.c */
 int ref_max_pool_forward(struct device *dev, const struct act_desc *d, const void *x, void *y, int32_t *where,

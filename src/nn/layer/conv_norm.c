@@ -18,7 +18,8 @@ struct conv_norm_state {
     struct conv *conv;
     struct batch_norm *norm;
     void *z;              /* what the convolution puts out */
-    float *mean, *invstd; /* of the batch */
+    float *mean, *invstd; /* of the batch, a row for each group of it */
+    double *moments, *products;
 };
 
 static int conv_norm_shape(const struct layer *layer, const struct shape *in, struct shape *out, struct err *err)
@@ -68,6 +69,7 @@ static int conv_norm_plan(const struct layer *layer, struct pass *pass, void *st
                                     .h = out.h,
                                     .w = out.w,
                                     .precision = pass->precision,
+                                    .groups = pass->groups,
                                     .relu = l->relu,
                                     .add = layer->residual >= 0,
                                     .epsilon = NORM_EPSILON,
@@ -80,10 +82,12 @@ static int conv_norm_plan(const struct layer *layer, struct pass *pass, void *st
         return -1;
     if (!train)
         return 0;
-    return pass_claim(pass, &s->mean, (size_t)l->c_out * sizeof *s->mean, first, last, err) != 0 ||
-                   pass_claim(pass, &s->invstd, (size_t)l->c_out * sizeof *s->invstd, first, last, err) != 0
-               ? -1
-               : 0;
+    const size_t vector = (size_t)pass->groups * (size_t)l->c_out;
+    if (pass_claim(pass, &s->mean, vector * sizeof *s->mean, first, last, err) != 0 ||
+        pass_claim(pass, &s->invstd, vector * sizeof *s->invstd, first, last, err) != 0 ||
+        pass_claim(pass, &s->moments, 2 * vector * sizeof *s->moments, first, first, err) != 0)
+        return -1;
+    return pass_claim(pass, &s->products, 2 * vector * sizeof *s->products, last, last, err);
 }
 
 static int conv_norm_forward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
@@ -103,7 +107,12 @@ static int conv_norm_forward(const struct layer *layer, struct pass *pass, void 
         return -1;
     if (pass->mode == PASS_INFER)
         return ops->batch_norm_infer(s->norm, s->z, residual, gamma, beta, mean, var, y, err);
-    return ops->batch_norm_forward(s->norm, s->z, residual, gamma, beta, mean, var, s->mean, s->invstd, y, err);
+    for (int round = 0; round < ops->batch_norm_rounds(s->norm); round++)
+        if (ops->batch_norm_moments(s->norm, round, s->z, s->moments, err) != 0 ||
+            ops->batch_norm_finish(s->norm, round, 1, s->moments, mean, var, s->mean, s->invstd, err) != 0 ||
+            ops->batch_norm_apply(s->norm, round, s->z, residual, gamma, beta, s->moments, y, err) != 0)
+            return -1;
+    return 0;
 }
 
 static int conv_norm_backward(const struct layer *layer, struct pass *pass, void *state, struct err *err)
@@ -112,13 +121,26 @@ static int conv_norm_backward(const struct layer *layer, struct pass *pass, void
     struct conv_norm_state *s = state;
     const struct device_ops *ops = pass->net->dev->ops;
     void *dy = pass->gradients[layer->output][0]; /* becomes the gradient at z in place */
-    void *dresidual = layer->residual >= 0 ? pass_gradient(pass, layer, layer->residual) : NULL;
     void *dx = pass_gradient(pass, layer, layer->input);
-    if (ops->batch_norm_backward(s->norm, s->z, pass->values[layer->output], dy, pass->gradients[layer->output][1],
-                                 pass_weight(pass, l->gamma), pass_weight(pass, l->beta), s->mean, s->invstd, dy,
-                                 dresidual, pass_weight_gradient(pass, l->gamma), pass_weight_gradient(pass, l->beta),
-                                 err) != 0)
-        return -1;
+    const struct batch_norm_backward b = {
+        .x = s->z,
+        .y = pass->values[layer->output],
+        .dy = dy,
+        .dy2 = pass->gradients[layer->output][1],
+        .gamma = pass_weight(pass, l->gamma),
+        .beta = pass_weight(pass, l->beta),
+        .save_mean = s->mean,
+        .save_invstd = s->invstd,
+        .dx = dy,
+        .dresidual = layer->residual >= 0 ? pass_gradient(pass, layer, layer->residual) : NULL,
+        .dgamma = pass_weight_gradient(pass, l->gamma),
+        .dbeta = pass_weight_gradient(pass, l->beta),
+    };
+    for (int round = 0; round < ops->batch_norm_rounds(s->norm); round++)
+        if (ops->batch_norm_products(s->norm, round, &b, s->products, err) != 0 ||
+            ops->batch_norm_finish_backward(s->norm, round, 1, 0, &b, s->products, err) != 0 ||
+            ops->batch_norm_input_gradient(s->norm, round, &b, s->products, err) != 0)
+            return -1;
     if (ops->conv_backward_weight(s->conv, pass->values[layer->input], dy, pass_weight_gradient(pass, l->weight),
                                   err) != 0)
         return -1;

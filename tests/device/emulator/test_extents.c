@@ -168,9 +168,10 @@ static void batch_norm(int n, int c)
     float *x = floats(nc, 1), *residual = floats(nc, 2), *gamma = floats((size_t)c, 3), *beta = floats((size_t)c, 4),
           *dy = floats(nc, 5), *dy2 = floats(nc, 6), *y[2], *dx[2], *dresidual[2], *vectors[2][6];
     void *workspace = malloc(cuda_batch_norm_workspace(&d));
+    double *results = calloc(2 * (size_t)c, sizeof *results);
     struct batch_norm *bn = ref_batch_norm_create(&host, &d, &err);
 
-    assert_true(workspace && bn);
+    assert_true(workspace && results && bn);
     for (size_t i = 0; i < nc; i++)
         x[i] += 50; /* means far from zero */
     for (int s = 0; s < 2; s++) {
@@ -178,15 +179,27 @@ static void batch_norm(int n, int c)
         for (int v = 0; v < 6; v++) /* running mean, running variance, mean, 1 / deviation, dgamma, dbeta */
             vectors[s][v] = floats((size_t)c, v < 2 ? 7 : 0);
     }
-    OK(ref_batch_norm_forward(bn, x, residual, gamma, beta, vectors[0][0], vectors[0][1], vectors[0][2], vectors[0][3],
-                              y[0], &err));
-    OK(cuda_batch_norm_forward(NULL, &d, workspace, x, residual, gamma, beta, vectors[1][0], vectors[1][1],
-                               vectors[1][2], vectors[1][3], y[1], &err));
+    for (int side = 0; side < 2; side++) {
+        float **v = vectors[side];
+        const struct batch_norm_backward b = { x,    y[0], dy, dy2, gamma, beta, v[2], v[3], dx[side], dresidual[side],
+                                               v[4], v[5] };
+        if (side == 0) {
+            OK(ref_batch_norm_moments(bn, 0, x, results, &err));
+            OK(ref_batch_norm_finish(bn, 0, 1, results, v[0], v[1], v[2], v[3], &err));
+            OK(ref_batch_norm_apply(bn, 0, x, residual, gamma, beta, results, y[0], &err));
+            OK(ref_batch_norm_products(bn, 0, &b, results, &err));
+            OK(ref_batch_norm_finish_backward(bn, 0, 1, 0, &b, results, &err));
+            OK(ref_batch_norm_input_gradient(bn, 0, &b, results, &err));
+        } else {
+            OK(cuda_batch_norm_moments(NULL, &d, workspace, x, results, &err));
+            OK(cuda_batch_norm_finish(NULL, &d, 1, results, v[0], v[1], v[2], v[3], &err));
+            OK(cuda_batch_norm_apply(NULL, &d, x, residual, gamma, beta, results, y[1], &err));
+            OK(cuda_batch_norm_products(NULL, &d, workspace, &b, results, &err));
+            OK(cuda_batch_norm_finish_backward(NULL, &d, 1, 0, &b, results, &err));
+            OK(cuda_batch_norm_input_gradient(NULL, &d, &b, results, &err));
+        }
+    }
     close_to("y", nc, y[0], y[1], 1e-4);
-    OK(ref_batch_norm_backward(bn, x, y[0], dy, dy2, gamma, beta, vectors[0][2], vectors[0][3], dx[0], dresidual[0],
-                               vectors[0][4], vectors[0][5], &err));
-    OK(cuda_batch_norm_backward(NULL, &d, workspace, x, y[0], dy, dy2, gamma, beta, vectors[1][2], vectors[1][3], dx[1],
-                                dresidual[1], vectors[1][4], vectors[1][5], &err));
     close_to("dx", nc, dx[0], dx[1], 1e-4);
     close_to("dresidual", nc, dresidual[0], dresidual[1], 1e-6);
     for (int v = 0; v < 6; v++)
@@ -196,7 +209,7 @@ static void batch_norm(int n, int c)
         for (int v = 0; v < 6; v++)
             free(vectors[s][v]);
     }
-    free(x), free(residual), free(gamma), free(beta), free(dy), free(dy2), free(workspace);
+    free(x), free(residual), free(gamma), free(beta), free(dy), free(dy2), free(workspace), free(results);
     ref_batch_norm_destroy(bn);
 }
 

@@ -13,9 +13,11 @@
 
 #include "base/rng.h"
 #include "device/device.h"
+#include "device/norm.h"
 
 static struct device *dev;
 static const struct device_ops *ops;
+static double norm_results[64]; /* of one batch norm between its steps */
 
 enum { SIZE = 4096 }; /* floats of every buffer */
 
@@ -121,10 +123,15 @@ static void test_batch_norm_golden(void **state)
     assert_non_null(bn);
     assert_int_equal(ops->batch_norm_infer(bn, x, residual, gamma, beta, mean, var, y, &err), 0);
     near_golden(y, "bn.inferred", 72);
-    assert_int_equal(ops->batch_norm_forward(bn, x, residual, gamma, beta, mean, var, saved, invstd, y, &err), 0);
-    assert_int_equal(
-        ops->batch_norm_backward(bn, x, y, dy, NULL, gamma, beta, saved, invstd, dx, dresidual, dgamma, dbeta, &err),
-        0);
+    assert_int_equal(norm_forward(ops, bn,
+                                  &(struct norm_forward){ x, residual, gamma, beta, mean, var, saved, invstd, y },
+                                  norm_results, &err),
+                     0);
+    assert_int_equal(norm_backward(ops, bn,
+                                   &(struct batch_norm_backward){ x, y, dy, NULL, gamma, beta, saved, invstd, dx,
+                                                                  dresidual, dgamma, dbeta },
+                                   norm_results, &err),
+                     0);
     near_golden(y, "bn.y", 72);
     near_golden(mean, "bn.new_mean", 2);
     near_golden(var, "bn.new_var", 2);
@@ -246,7 +253,10 @@ static double bn_value(const float *x, const float *residual, const float *gamma
 {
     float y[COUNT], mean[C] = { 0 }, var[C] = { 0 }, saved[C], invstd[C];
     struct err err;
-    assert_int_equal(ops->batch_norm_forward(fixed_bn, x, residual, gamma, beta, mean, var, saved, invstd, y, &err), 0);
+    assert_int_equal(norm_forward(ops, fixed_bn,
+                                  &(struct norm_forward){ x, residual, gamma, beta, mean, var, saved, invstd, y },
+                                  norm_results, &err),
+                     0);
     return dot(y, fixed_r, COUNT);
 }
 
@@ -287,8 +297,10 @@ static void test_batch_norm_gradient(void **state)
     normal(fixed_r, COUNT, 3);
     normal(fixed_gamma, C, 4);
     normal(fixed_beta, C, 5);
-    assert_int_equal(ops->batch_norm_forward(fixed_bn, fixed_x, fixed_residual, fixed_gamma, fixed_beta, mean, var,
-                                             saved, invstd, y, &err),
+    assert_int_equal(norm_forward(ops, fixed_bn,
+                                  &(struct norm_forward){ fixed_x, fixed_residual, fixed_gamma, fixed_beta, mean, var,
+                                                          saved, invstd, y },
+                                  norm_results, &err),
                      0);
     for (int i = 0; i < COUNT; i++) {
         half[i] = fixed_r[i] / 2;
@@ -296,11 +308,15 @@ static void test_batch_norm_gradient(void **state)
         if (fabsf(y[i]) > 0 && y[i] < 0.02f)
             fixed_residual[i] += 0.1f;
     }
-    assert_int_equal(ops->batch_norm_forward(fixed_bn, fixed_x, fixed_residual, fixed_gamma, fixed_beta, mean, var,
-                                             saved, invstd, y, &err),
+    assert_int_equal(norm_forward(ops, fixed_bn,
+                                  &(struct norm_forward){ fixed_x, fixed_residual, fixed_gamma, fixed_beta, mean, var,
+                                                          saved, invstd, y },
+                                  norm_results, &err),
                      0);
-    assert_int_equal(ops->batch_norm_backward(fixed_bn, fixed_x, y, half, half, fixed_gamma, fixed_beta, saved, invstd,
-                                              dx, dresidual, dgamma, dbeta, &err),
+    assert_int_equal(norm_backward(ops, fixed_bn,
+                                   &(struct batch_norm_backward){ fixed_x, y, half, half, fixed_gamma, fixed_beta,
+                                                                  saved, invstd, dx, dresidual, dgamma, dbeta },
+                                   norm_results, &err),
                      0);
     check_gradient(bn_of_x, fixed_x, dx, COUNT, 1e-3f, 2e-2);
     check_gradient(bn_of_residual, fixed_residual, dresidual, COUNT, 1e-3f, 2e-2);

@@ -31,7 +31,7 @@ static void check_forward(struct device *dev, const char *arch, const char *stem
     float *want = tensor_floats(&golden, name, &n);
     assert_int_equal(n, 3 * dim);
     double folded = relative_error(out, want, n);
-    struct pass *plain = pass_create(e->net, PASS_INFER, PRECISION_FP32, 3, size, size, &the_err);
+    struct pass *plain = pass_create(e->net, PASS_INFER, PRECISION_FP32, 3, 1, size, size, &the_err);
     made(plain);
     const struct augment_target target = pipeline_target(&e->pipeline, PRECISION_FP32);
     struct augment_view views[3];
