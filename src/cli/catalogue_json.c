@@ -14,18 +14,11 @@ static const char *const types[] = {
 /* The default as a value: from its text by way of a struct that has this option alone. */
 static bool add_default(cJSON *o, const struct option *option)
 {
-    union {
-        int64_t i;
-        double f[3];
-        bool b;
-        char text[OPTION_TEXT];
-        struct int_list ints;
-        struct float_list floats;
-        struct string_list strings;
-    } value;
+    union option_any value;
     struct err err;
     struct option alone[] = { *option, OPTION_END };
     alone[0].offset = 0;
+    alone[0].type = (int)option_type(option);
     cJSON *given = cJSON_CreateObject();
     bool good =
         given != NULL && options_defaults(alone, &value, &err) == 0 && options_to_json(alone, &value, given, &err) == 0;
@@ -39,8 +32,9 @@ static bool add_default(cJSON *o, const struct option *option)
 
 static bool add_bounds(cJSON *o, const struct option *option)
 {
-    bool words = option->type == OPTION_STRING || option->type == OPTION_CHOICE || option->type == OPTION_STRINGS;
-    if (words || option->type == OPTION_BOOL)
+    bool words = option_type(option) == OPTION_STRING || option_type(option) == OPTION_CHOICE ||
+                 option_type(option) == OPTION_STRINGS;
+    if (words || option_type(option) == OPTION_BOOL)
         return true;
     if (option->min > -OPTION_INT_MAX && cJSON_AddNumberToObject(o, "min", option->min) == NULL)
         return false;
@@ -70,7 +64,7 @@ static bool add_options(cJSON *array, const struct option *table)
             return false;
         }
         if (cJSON_AddStringToObject(o, "name", option->name) == NULL ||
-            cJSON_AddStringToObject(o, "type", types[option->type]) == NULL ||
+            cJSON_AddStringToObject(o, "type", types[option_type(option)]) == NULL ||
             (option->preset != NULL && !add_default(o, option)) || !add_bounds(o, option) || !add_choices(o, option) ||
             (option->unit != NULL && cJSON_AddStringToObject(o, "unit", option->unit) == NULL) ||
             cJSON_AddStringToObject(o, "help", option->help) == NULL)

@@ -96,7 +96,7 @@ int cli_parse_given(int argc, char **argv, const char *usage, const char *help, 
             return unknown_flag(table, flag, length, usage, err);
         if (value != NULL)
             value++;
-        else if (row->type == OPTION_BOOL)
+        else if (option_type(row) == OPTION_BOOL)
             value = "true";
         else if (i + 1 < argc)
             value = argv[++i];

@@ -40,22 +40,11 @@ static void unknown(struct conf *conf, const struct conf_node *child, const stru
     conf_error(conf, child, "unknown option \"%s\"%s", child->name, names_suggest(child->name, names, n, hint));
 }
 
-union any_value {
-    int64_t integer;
-    double real;
-    bool boolean;
-    char text[OPTION_TEXT];
-    struct int_list ints;
-    struct float_list floats;
-    struct string_list strings;
-    double triple[3];
-};
-
 /* One option from `value` (NULL: its default) into the object (NULL: nowhere), through a table of that one row. */
 static int bind_one(const struct option *o, const cJSON *value, cJSON *object, struct err *err)
 {
     struct option table[2] = { *o, { .name = NULL } };
-    union any_value any;
+    union option_any any;
     table[0].offset = 0;
     cJSON *holder = cJSON_CreateObject();
     if (holder == NULL)

@@ -26,7 +26,8 @@ const struct option *option_find(const struct option *table, const char *name)
 
 bool option_is_list(const struct option *o)
 {
-    return o->type == OPTION_INTS || o->type == OPTION_FLOATS || o->type == OPTION_STRINGS || o->type == OPTION_TRIPLE;
+    return option_type(o) == OPTION_INTS || option_type(o) == OPTION_FLOATS || option_type(o) == OPTION_STRINGS ||
+           option_type(o) == OPTION_TRIPLE;
 }
 
 void complain(const struct complaints *to, const char *key, const char *other, const char *format, ...)
@@ -130,7 +131,7 @@ static int store_string(const struct option *o, const char *value, char *out, si
 {
     if (strlen(value) >= size)
         return err_set(err, "%s is too long: at most %zu characters", o->name, size - 1);
-    if (o->type != OPTION_STRING && check_choice(o, value, err) != 0)
+    if (option_type(o) != OPTION_STRING && check_choice(o, value, err) != 0)
         return -1;
     snprintf(out, size, "%s", value);
     return 0;
@@ -154,26 +155,26 @@ static const char *json_kind(const cJSON *v)
 /* The elements of FLOATS or a TRIPLE. */
 static double *numbers(const struct option *o, void *out)
 {
-    return o->type == OPTION_TRIPLE ? out : ((struct float_list *)out)->v;
+    return option_type(o) == OPTION_TRIPLE ? out : ((struct float_list *)out)->v;
 }
 
 static int store_element(const struct option *o, const cJSON *v, int i, void *out, struct err *err)
 {
-    if (o->type == OPTION_INTS && cJSON_IsNumber(v))
+    if (option_type(o) == OPTION_INTS && cJSON_IsNumber(v))
         return store_int(o, v->valuedouble, &((struct int_list *)out)->v[i], err);
-    if ((o->type == OPTION_FLOATS || o->type == OPTION_TRIPLE) && cJSON_IsNumber(v)) {
+    if ((option_type(o) == OPTION_FLOATS || option_type(o) == OPTION_TRIPLE) && cJSON_IsNumber(v)) {
         numbers(o, out)[i] = v->valuedouble;
         return check_bounds(o, v->valuedouble, err);
     }
-    if (o->type == OPTION_STRINGS && cJSON_IsString(v))
+    if (option_type(o) == OPTION_STRINGS && cJSON_IsString(v))
         return store_string(o, v->valuestring, ((struct string_list *)out)->v[i], OPTION_NAME, err);
-    return err_set(err, "%s must be %s, but holds %s", o->name, type_name(o->type), json_kind(v));
+    return err_set(err, "%s must be %s, but holds %s", o->name, type_name(option_type(o)), json_kind(v));
 }
 
 /* Number of elements; a triple has no count to keep. */
 static int list_count(const struct option *o, const void *in)
 {
-    switch (o->type) {
+    switch (option_type(o)) {
     case OPTION_INTS:
         return ((const struct int_list *)in)->n;
     case OPTION_FLOATS:
@@ -188,13 +189,13 @@ static int list_count(const struct option *o, const void *in)
 /* Ends a list of n stored elements: what they must be together. */
 static int finish_list(const struct option *o, int n, void *out, struct err *err)
 {
-    if (o->type == OPTION_INTS)
+    if (option_type(o) == OPTION_INTS)
         ((struct int_list *)out)->n = n;
-    if (o->type == OPTION_FLOATS)
+    if (option_type(o) == OPTION_FLOATS)
         ((struct float_list *)out)->n = n;
-    if (o->type == OPTION_TRIPLE && n != TRIPLE)
+    if (option_type(o) == OPTION_TRIPLE && n != TRIPLE)
         return err_set(err, "%s must be three numbers, one a channel; it has %d", o->name, n);
-    if (o->type != OPTION_STRINGS)
+    if (option_type(o) != OPTION_STRINGS)
         return 0;
     struct string_list *list = out;
     list->n = n;
@@ -216,11 +217,11 @@ static int finish_list(const struct option *o, int n, void *out, struct err *err
 static int store_list(const struct option *o, const cJSON *v, void *out, struct err *err)
 {
     if (cJSON_IsObject(v) || cJSON_IsNull(v))
-        return err_set(err, "%s must be %s, not %s", o->name, type_name(o->type), json_kind(v));
+        return err_set(err, "%s must be %s, not %s", o->name, type_name(option_type(o)), json_kind(v));
     int n = cJSON_IsArray(v) ? cJSON_GetArraySize(v) : 1;
     if (n > OPTION_LIST)
         return err_set(err, "%s has %d elements: at most %d", o->name, n, (int)OPTION_LIST);
-    if (o->type == OPTION_TRIPLE && n != TRIPLE)
+    if (option_type(o) == OPTION_TRIPLE && n != TRIPLE)
         return finish_list(o, n, out, err);
     const cJSON *e = cJSON_IsArray(v) ? v->child : v;
     for (int i = 0; i < n; i++, e = e->next)
@@ -234,21 +235,21 @@ static int store_json(const struct option *o, const cJSON *v, void *out, struct 
     void *p = field(o, out);
     if (option_is_list(o))
         return store_list(o, v, p, err);
-    if (o->type == OPTION_INT && cJSON_IsNumber(v))
+    if (option_type(o) == OPTION_INT && cJSON_IsNumber(v))
         return store_int(o, v->valuedouble, p, err);
-    if (o->type == OPTION_FLOAT && cJSON_IsNumber(v)) {
+    if (option_type(o) == OPTION_FLOAT && cJSON_IsNumber(v)) {
         *(double *)p = v->valuedouble;
         return check_bounds(o, v->valuedouble, err);
     }
-    if (o->type == OPTION_BOOL && cJSON_IsBool(v)) {
+    if (option_type(o) == OPTION_BOOL && cJSON_IsBool(v)) {
         *(bool *)p = cJSON_IsTrue(v);
         return 0;
     }
-    if (o->type == OPTION_STRING && cJSON_IsString(v))
+    if (option_type(o) == OPTION_STRING && cJSON_IsString(v))
         return store_string(o, v->valuestring, p, OPTION_TEXT, err);
-    if (o->type == OPTION_CHOICE && cJSON_IsString(v))
+    if (option_type(o) == OPTION_CHOICE && cJSON_IsString(v))
         return store_string(o, v->valuestring, p, OPTION_NAME, err);
-    return err_set(err, "%s must be %s, not %s", o->name, type_name(o->type), json_kind(v));
+    return err_set(err, "%s must be %s, not %s", o->name, type_name(option_type(o)), json_kind(v));
 }
 
 static int parse_number(const struct option *o, const char *text, double *out, struct err *err)
@@ -258,18 +259,18 @@ static int parse_number(const struct option *o, const char *text, double *out, s
     *out = strtod(text, &end);
     if (end == text || *end != 0 || !isfinite(*out))
         return err_set(err, "%s must be %s, not \"%.100s\"", o->name,
-                       o->type == OPTION_INT || o->type == OPTION_INTS ? "an integer" : "a number", text);
+                       option_type(o) == OPTION_INT || option_type(o) == OPTION_INTS ? "an integer" : "a number", text);
     return 0;
 }
 
 static int store_text_element(const struct option *o, const char *text, int i, void *out, struct err *err)
 {
     double value;
-    if (o->type == OPTION_STRINGS)
+    if (option_type(o) == OPTION_STRINGS)
         return store_string(o, text, ((struct string_list *)out)->v[i], OPTION_NAME, err);
     if (parse_number(o, text, &value, err) != 0)
         return -1;
-    if (o->type == OPTION_INTS)
+    if (option_type(o) == OPTION_INTS)
         return store_int(o, value, &((struct int_list *)out)->v[i], err);
     numbers(o, out)[i] = value;
     return check_bounds(o, value, err);
@@ -284,7 +285,7 @@ static int store_text_list(const struct option *o, const char *text, void *out, 
         char piece[OPTION_NAME];
         if (len >= sizeof piece)
             return err_set(err, "%s is too long: at most %zu characters an element", o->name, sizeof piece - 1);
-        if (o->type == OPTION_TRIPLE && n == TRIPLE)
+        if (option_type(o) == OPTION_TRIPLE && n == TRIPLE)
             return err_set(err, "%s must be three numbers, one a channel; it has more", o->name);
         if (n == OPTION_LIST)
             return err_set(err, "%s has too many elements: at most %d", o->name, (int)OPTION_LIST);
@@ -305,7 +306,7 @@ static int store_text(const struct option *o, const char *text, void *out, struc
     double value;
     if (option_is_list(o))
         return store_text_list(o, text, p, err);
-    switch (o->type) {
+    switch (option_type(o)) {
     case OPTION_STRING:
         return store_string(o, text, p, OPTION_TEXT, err);
     case OPTION_CHOICE:
@@ -327,7 +328,7 @@ static int store_text(const struct option *o, const char *text, void *out, struc
 
 static size_t field_size(const struct option *o)
 {
-    switch (o->type) {
+    switch (option_type(o)) {
     case OPTION_INT:
         return sizeof(int64_t);
     case OPTION_FLOAT:
@@ -389,7 +390,7 @@ int options_from_json(const struct option *table, const cJSON *object, void *out
 static cJSON *option_value(const struct option *o, const void *in)
 {
     const void *p = field_const(o, in);
-    switch (o->type) {
+    switch (option_type(o)) {
     case OPTION_INT:
         return cJSON_CreateNumber((double)*(const int64_t *)p);
     case OPTION_FLOAT:
@@ -405,9 +406,9 @@ static cJSON *option_value(const struct option *o, const void *in)
     cJSON *list = cJSON_CreateArray();
     int n = list_count(o, p);
     for (int i = 0; list != NULL && i < n; i++) {
-        cJSON *e = o->type == OPTION_INTS      ? cJSON_CreateNumber((double)((const struct int_list *)p)->v[i])
-                   : o->type == OPTION_STRINGS ? cJSON_CreateString(((const struct string_list *)p)->v[i])
-                                               : cJSON_CreateNumber(numbers(o, (void *)p)[i]);
+        cJSON *e = option_type(o) == OPTION_INTS      ? cJSON_CreateNumber((double)((const struct int_list *)p)->v[i])
+                   : option_type(o) == OPTION_STRINGS ? cJSON_CreateString(((const struct string_list *)p)->v[i])
+                                                      : cJSON_CreateNumber(numbers(o, (void *)p)[i]);
         if (e == NULL || !cJSON_AddItemToArray(list, e)) {
             cJSON_Delete(e);
             cJSON_Delete(list);
@@ -417,11 +418,29 @@ static cJSON *option_value(const struct option *o, const void *in)
     return list;
 }
 
+/* Has the option the value that it has where nobody gives one? */
+static bool is_default(const struct option *o, const cJSON *value)
+{
+    union option_any preset;
+    struct option alone[] = { *o, OPTION_END };
+    alone[0].offset = 0;
+    if (options_defaults(alone, &preset, NULL) != 0)
+        return false;
+    cJSON *other = option_value(alone, &preset);
+    const bool same = other != NULL && cJSON_Compare(value, other, true);
+    cJSON_Delete(other);
+    return same;
+}
+
 int options_to_json(const struct option *table, const void *in, cJSON *object, struct err *err)
 {
     for (const struct option *o = table; o->name != NULL; o++) {
         cJSON *v = option_value(o, in);
         cJSON_DeleteItemFromObjectCaseSensitive(object, o->name);
+        if (v != NULL && (o->type & OPTION_LATER) != 0 && is_default(o, v)) {
+            cJSON_Delete(v);
+            continue;
+        }
         if (v == NULL || !cJSON_AddItemToObject(object, o->name, v)) {
             cJSON_Delete(v);
             return err_set(err, "out of memory");
@@ -460,8 +479,9 @@ void options_print(const struct option *table, const char *indent, const char *p
             join_choices(o->choices, choices, sizeof choices);
             n += (size_t)snprintf(text + n, sizeof text - n, "; one of %s", choices);
         }
-        bool words = o->type == OPTION_STRING || o->type == OPTION_CHOICE || o->type == OPTION_STRINGS;
-        if (!words && o->type != OPTION_BOOL && n < sizeof text) {
+        bool words =
+            option_type(o) == OPTION_STRING || option_type(o) == OPTION_CHOICE || option_type(o) == OPTION_STRINGS;
+        if (!words && option_type(o) != OPTION_BOOL && n < sizeof text) {
             bound_text(o->min, lo);
             bound_text(o->max, hi);
             if (o->max < OPTION_INT_MAX)

@@ -28,6 +28,10 @@ enum option_type {
     OPTION_TRIPLE,  /* double[3]: exactly three numbers, one a colour channel */
 };
 
+/* Added to a type: an option that came when there were experiments already. While it has its default, it is left out
+ * of what is kept, so that an experiment without it keeps its identity. */
+enum { OPTION_LATER = 1 << 8 };
+
 struct int_list {
     int n;
     int64_t v[OPTION_LIST];
@@ -41,9 +45,21 @@ struct string_list {
     char v[OPTION_LIST][OPTION_NAME];
 };
 
+/* Room for the value of any option. */
+union option_any {
+    int64_t integer;
+    double real;
+    bool boolean;
+    char text[OPTION_TEXT];
+    struct int_list ints;
+    struct float_list floats;
+    struct string_list strings;
+    double triple[3];
+};
+
 struct option {
     const char *name;
-    enum option_type type;
+    int type; /* see option_type */
     size_t offset;
     const char *preset;         /* default as text ("0.5", "true", "a,b"); NULL: required */
     double min, max;            /* inclusive, for numbers (each element of a list or triple) */
@@ -51,6 +67,11 @@ struct option {
     const char *unit;           /* NULL: none */
     const char *help;
 };
+
+static inline enum option_type option_type(const struct option *o)
+{
+    return (enum option_type)(o->type & ~OPTION_LATER);
+}
 
 /* A row for the member `name` of the struct `of`; the row that ends a table. */
 /* clang-format off */
@@ -71,7 +92,8 @@ int options_defaults(const struct option *table, void *out, struct err *err);
  * bounds, missing required: -1 with one sentence. */
 int options_from_json(const struct option *table, const cJSON *object, void *out, struct err *err);
 
-/* Adds every option of the table, in the table's order, with its value. */
+/* Adds every option of the table, in the table's order, with its value; not one that came later (OPTION_LATER) and has
+ * its default. */
 int options_to_json(const struct option *table, const void *in, cJSON *object, struct err *err);
 
 /* Parses one command-line value into `out`. The name may use - for _. -1 also

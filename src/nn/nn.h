@@ -49,7 +49,7 @@ extern const char *const arch_names[], *const stem_names[], *const augment_names
     }
 #define OPTION_ROW_RENAME(at)                                                                                          \
     {                                                                                                                  \
-        "rename", OPTION_STRINGS, at, "", 0, 0, NULL, NULL,                                                            \
+        "rename", OPTION_STRINGS | OPTION_LATER, at, "", 0, 0, NULL, NULL,                                             \
             "A=B: names that begin with the part A, behind the prefix, begin with B, such as 0=conv1; of several the " \
             "first that fits"                                                                                          \
     }

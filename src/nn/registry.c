@@ -56,6 +56,7 @@ static const char *const optim_names[] = {
 };
 const char *const stem_names[] = { "cifar", "imagenet", NULL };
 static const char *const head_names[] = { "none", "mlp", NULL };
+static const char *const batch_norm_names[] = { "joint", "per-view", NULL };
 
 #define FIELD(field) offsetof(struct encoder_config, field)
 const struct option encoder_options[] = {
@@ -82,6 +83,8 @@ const struct option train_options[] = {
     { "init", OPTION_STRING, FIELD(init), "", 0, 0, NULL, NULL, "safetensors file to start from" },
     { "precision", OPTION_CHOICE, FIELD(precision), "fp32", 0, 0, precision_names, NULL,
       "of the training: fp32, or on cuda tf32 or bf16 (weights and statistics stay fp32)" },
+    { "batch_norm", OPTION_CHOICE | OPTION_LATER, FIELD(batch_norm), "joint", 0, 0, batch_norm_names, NULL,
+      "statistics of a step: joint of all its images, or per-view, as if every view went through the network alone" },
     { "shuffle", OPTION_BOOL, FIELD(shuffle), "true", 0, 0, NULL, NULL,
       "new order of the images in every epoch; false: stored order, and the last images that fill no batch are never "
       "trained on" },

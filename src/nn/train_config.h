@@ -11,7 +11,7 @@
  */
 struct train_options {
     char loss[OPTION_NAME], optimizer[OPTION_NAME], augment[OPTION_NAME], schedule[OPTION_NAME];
-    char projector[OPTION_NAME], head[OPTION_NAME], precision[OPTION_NAME], init[OPTION_TEXT];
+    char projector[OPTION_NAME], head[OPTION_NAME], precision[OPTION_NAME], batch_norm[OPTION_NAME], init[OPTION_TEXT];
     int64_t epochs, batch, hold, projector_dim, max_steps;
     double lr, checkpoint_seconds;
     bool shuffle;

@@ -129,8 +129,9 @@ struct trainer *trainer_lay_out(struct device *dev, const struct train_request *
     t->precision = precision_of(t->config.o.precision);
     if (device_supports(dev, t->precision, err) != 0 || build_network(t, err) != 0 || create_optimiser(t, err) != 0)
         goto fail;
-    t->pass =
-        pass_create(t->net, PASS_TRAIN, t->precision, t->views * t->images, 1, t->pipeline.size, t->pipeline.size, err);
+    t->pass = pass_create(t->net, PASS_TRAIN, t->precision, t->views * t->images,
+                          strcmp(t->config.o.batch_norm, "per-view") == 0 ? t->views : 1, t->pipeline.size,
+                          t->pipeline.size, err);
     if (t->pass == NULL)
         goto fail;
     const struct loss_shape shape = {

@@ -30,14 +30,11 @@ static const struct option import_options[] = {
 
 int import_settle(cJSON *params, struct err *err)
 {
-    const cJSON *rename = cJSON_GetObjectItemCaseSensitive(params, "rename");
     cJSON *size = cJSON_GetObjectItemCaseSensitive(params, "size");
     if (size == NULL)
         return err_set(err, "the task's parameter 'size' is missing");
     if (size->valuedouble == 0)
         cJSON_SetNumberValue(size, strcmp(json_text(params, "stem", ""), "imagenet") == 0 ? 224 : 32);
-    if (cJSON_GetArraySize(rename) == 0)
-        cJSON_DeleteItemFromObjectCaseSensitive(params, "rename");
     return 0;
 }
 

@@ -6,8 +6,7 @@
 
 #include "base/err.h"
 
-/* What was left open becomes a number: the input size by the stem. An option that came later and is not used goes, so
- * that an experiment without it keeps its identity. -1: out of memory. */
+/* What was left open becomes a number: the input size by the stem. */
 int import_settle(cJSON *params, struct err *err);
 
 #endif

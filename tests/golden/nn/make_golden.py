@@ -125,6 +125,7 @@ def train(name, arch, head_dim, loss, stem="cifar", size=8, keep="", lr0=0.01, s
 def trainings():
     answers = torch.tensor(noise(11 * 16, "answers").astype(np.float64)).reshape(11, 16)
     train("self", "resnet8", 8, lambda m, x, at: self_loss(m(torch.cat([x, x])), 0.5))
+    train("per_view", "resnet8", 8, lambda m, x, at: self_loss(torch.cat([m(x), m(x)]), 0.5))
     train("theft", "resnet8", 0, lambda m, x, at: theft_loss(m(x), answers[at:at + 5], 0.5))
     train("regression", "resnet8", 16, lambda m, x, at: torch.nn.functional.mse_loss(m(x), answers[at:at + 5]))
     train("bottleneck", "resnet26", 16, lambda m, x, at: torch.nn.functional.mse_loss(m(x), answers[at:at + 5]),

@@ -226,6 +226,9 @@ static void trainings_on(struct device *dev)
     static const struct golden_training all[] = {
         { "self", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"infonce\", \"projector_dim\": 8", 8, false, "",
           1e-5, 3e-5 },
+        { "per_view", "resnet8", "cifar", 8,
+          "\"lr\": 0.01, \"loss\": \"infonce\", \"projector_dim\": 8, \"batch_norm\": \"per-view\"", 8, false, "", 1e-5,
+          3e-5 },
         { "theft", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"infonce\"", 0, true, "", 1e-5, 3e-5 },
         { "regression", "resnet8", "cifar", 8, "\"lr\": 0.01, \"loss\": \"mse\", \"head\": \"mlp\"", 16, true, "", 1e-5,
           3e-5 },

@@ -59,6 +59,14 @@ struct subject {
 static const struct subject self = {
     "self", "\"arch\": \"resnet8\", \"augment\": \"weak\", \"temperature\": 0.5, \"projector_dim\": 6", 9, 0, 2e-2,
 };
+static const struct subject per_view = {
+    "per_view",
+    "\"arch\": \"resnet8\", \"augment\": \"weak\", \"temperature\": 0.5, \"projector_dim\": 6, "
+    "\"batch_norm\": \"per-view\"",
+    9,
+    0,
+    2e-2,
+};
 static const struct subject theft = { "theft", "\"arch\": \"resnet8\", \"temperature\": 0.5", 8, 16, 2e-2 };
 static const struct subject head_mse = {
     "head_mse", "\"arch\": \"resnet8\", \"stem\": \"imagenet\", \"loss\": \"mse\", \"head\": \"mlp\"", 21, 10, 3e-2,
@@ -154,6 +162,12 @@ static void test_slopes_self(void **state)
 {
     (void)state;
     check_slopes(&self);
+}
+
+static void test_slopes_per_view(void **state)
+{
+    (void)state;
+    check_slopes(&per_view);
 }
 
 static void test_slopes_theft(void **state)
@@ -276,7 +290,7 @@ static void compare_subject(struct device *dev, struct device *ref, const struct
 
 static void gradients_on(struct device *dev)
 {
-    static const struct subject *const all[] = { &self, &theft, &head_mse };
+    static const struct subject *const all[] = { &self, &per_view, &theft, &head_mse };
     static struct comparison c;
     if (strcmp(dev->ops->name, "ref") == 0)
         return;
@@ -309,7 +323,8 @@ static void test_devices(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_slopes_self), cmocka_unit_test(test_slopes_theft),
-                                        cmocka_unit_test(test_slopes_head_mse), cmocka_unit_test(test_devices) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_slopes_self), cmocka_unit_test(test_slopes_per_view),
+                                        cmocka_unit_test(test_slopes_theft), cmocka_unit_test(test_slopes_head_mse),
+                                        cmocka_unit_test(test_devices) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

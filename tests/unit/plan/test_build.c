@@ -557,7 +557,7 @@ static void identity(void **state)
     b = build("evaluate = { similarity = { }; };\n" SETS
               "campaign = { threads = 2; retries = 5;\n name = \"another\"; };\n"
               "encoders = ( { role = \"victim\"; train = { arch = \"resnet8\"; checkpoint_seconds = 5; dataset = "
-              "\"members\"; };\n"
+              "\"members\"; batch_norm = \"joint\"; };\n"
               "name = \"w\"; } );\n");
     assert_string_equal(id_of(a, "train:victim"), id_of(b, "train:w"));
     assert_string_equal(id_of(a, "similarity:victim@victim"), id_of(b, "similarity:w@w"));
@@ -569,8 +569,10 @@ static void identity(void **state)
                       "\"resnet8\"; } } );",
         CAMPAIGN SETS "encoders = ( { name = \"victim\"; role = \"victim\"; train = { dataset = \"members\"; arch = "
                       "\"resnet8\"; epochs = 3; } } );",
+        CAMPAIGN SETS "encoders = ( { name = \"victim\"; role = \"victim\"; train = { dataset = \"members\"; arch = "
+                      "\"resnet8\"; batch_norm = \"per-view\"; } } );",
     };
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         b = build(different[i]);
         assert_string_not_equal(id_of(a, "train:victim"), id_of(b, "train:victim"));
         plan_destroy(b);

@@ -30,7 +30,7 @@ static size_t field_size(const struct option *o)
         [OPTION_STRINGS] = sizeof(struct string_list),
         [OPTION_TRIPLE] = 3 * sizeof(double),
     };
-    return sizes[o->type];
+    return sizes[option_type(o)];
 }
 
 /* Presets parse and lie within their own bounds; names are config words. */
@@ -52,9 +52,9 @@ static void check_options(const struct option *table, size_t size)
         assert_true(size == 0 || o->offset + field_size(o) <= size);
         for (const struct option *other = table; other->name != NULL; other++)
             assert_true(other == o || other->offset < o->offset || other->offset >= o->offset + field_size(o));
-        if (o->type == OPTION_INT || o->type == OPTION_FLOAT)
+        if (option_type(o) == OPTION_INT || option_type(o) == OPTION_FLOAT)
             assert_true(o->min < o->max);
-        if (o->type == OPTION_CHOICE)
+        if (option_type(o) == OPTION_CHOICE)
             assert_non_null(o->choices);
     }
 }
