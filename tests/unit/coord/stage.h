@@ -90,7 +90,7 @@ void log_line(enum log_level level, const char *format, ...)
 }
 
 /* How often the log says so. */
-static int stage_says(const char *what)
+static inline int stage_says(const char *what)
 {
     int n = 0;
     for (const char *p = stage_log; (p = strstr(p, what)) != NULL; p++)
