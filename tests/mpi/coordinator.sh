@@ -426,7 +426,8 @@ assert s["live"] is False and s["lock"] == "free" and 0 <= s["news_seconds"] < 6
         $damage >q/status.json
         [ "$damage" != "rm -f" ] || rm -f q/status.json
         status 0 q "0 of 6 done, 0 running, 6 remaining"
-        says status.err "status.json is left out: it is"
+        case $damage in rm*) says status.err "status.json is left out: it is not there$" ;;
+        *) says status.err "status.json is left out: it is damaged$" ;; esac
     done
     run 0 2 long.cfg --set mock.long.seconds=0.1 --out q2
     cp q2/plan.json plan.before

@@ -44,10 +44,12 @@ const char *clock_duration(double seconds, char *out, size_t size)
     return out;
 }
 
-/* nothing here outlives the test */
+static double stage_disk; /* seconds of an fsync: nothing here outlives the test */
+
 int fsync(int fd)
 {
     (void)fd;
+    stage_now += stage_disk;
     return 0;
 }
 
