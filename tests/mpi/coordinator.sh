@@ -533,6 +533,12 @@ case_crowd() { # more threads than processors: said before anything starts, once
     [ "$(grep -n warning last.err | cut -d: -f1)" -lt "$(grep -n starts last.err | head -n 1 | cut -d: -f1)" ] || fail "that is said late"
     taskset -c "$first" $DINF_MPIRUN -n 2 "$DINF" run graph.cfg --out h3 </dev/null 2>last.err # one worker of one thread
     ! grep warning last.err || fail "one thread is too many, says a worker that counts rank 0"
+    local second=$("$DINF_PYTHON" -c 'import os; print(([*sorted(os.sched_getaffinity(0))] + [""])[1])')
+    if [ -n "$second" ]; then # each bound to its own: together they may use both
+        $DINF_MPIRUN -n 2 taskset -c "$first" "$DINF" run graph.cfg --out h5 : -n 1 taskset -c "$second" "$DINF" run graph.cfg --out h5 \
+            </dev/null 2>last.err
+        ! grep warning last.err || fail "ranks that are bound share nothing"
+    fi
     local script config
     for script in "$here"/../../jobs/slurm/*.sbatch; do # they agree with their own example
         config=$here/../../$(sed -n 's/^#   sbatch .* \(configs.*\)$/\1/p' "$script")
