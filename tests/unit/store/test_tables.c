@@ -2,7 +2,9 @@
  * file is read where it is to be whole. Python is the independent reader. */
 #include "check.h"
 
+#include <fcntl.h>
 #include <math.h>
+#include <sys/file.h>
 
 #include "store/collect.h"
 #include "store/result.h"
@@ -257,10 +259,52 @@ static void all_of_it_is_read(void **state)
     assert_int_equal(result_check_task(in_scratch("none.h5"), "t", &err), -1);
 }
 
+/* Attributes have the types of their values; what is no single value is JSON. */
+static void attributes(void **state)
+{
+    (void)state;
+    struct err err;
+    const char *out = in_scratch("root.h5");
+    cJSON *root = cJSON_Parse("{\"a\":1,\"b\":1.5,\"c\":\"\xC3\xBC\",\"d\":[1,{\"x\":null}],\"e\":9007199254740994,"
+                              "\"f\":9007199254740992,\"g\":true,\"h\":-3,\"i\":\"\"}");
+    assert_done(collect_write(out, out, NULL, 0, root, false, NULL, &err), err);
+    cJSON_Delete(root);
+    python(
+        out,
+        "a = f.attrs\n"
+        "t = {k: type(v).__name__ for k, v in a.items()}\n"
+        "assert t == dict(a=\"int64\", b=\"float64\", c=\"str\", d=\"str\", e=\"float64\", f=\"int64\", g=\"str\", "
+        "h=\"int64\", i=\"str\"), t\n"
+        "assert (a[\"a\"], a[\"b\"], a[\"c\"], a[\"d\"], a[\"f\"], a[\"g\"], a[\"h\"], a[\"i\"]) == (1, 1.5, chr(252), "
+        "\"[1,{\\\"x\\\":null}]\", 2 ** 53, \"true\", -3, \"\")\n");
+}
+
+/* A file that another process holds: HDF5 says so, and dinf what to do about it. */
+static void locked(void **state)
+{
+    (void)state;
+    struct err err;
+    int64_t dims[2];
+    float *x;
+    const struct row rows[] = { { "a", 1, 2 } };
+    const char *path = file_of("locked.h5", whole, rows, 1);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    int rc = result_read_float(path, "/t/one", 2, dims, &x, &err);
+    close(fd);
+    assert_int_equal(rc, -1);
+    if (strstr(err.text, "lock file") == NULL)
+        skip(); /* this HDF5 locks nothing */
+    assert_message(&err, " (on a network file system without locks, set HDF5_USE_FILE_LOCKING=FALSE)");
+    assert_int_equal(result_read_float(path, "/none", 2, dims, &x, &err), -1);
+    assert_null(strstr(err.text, "HDF5_USE_FILE_LOCKING"));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(many_rows), cmocka_unit_test(labels),
-                                        cmocka_unit_test(who_is_read), cmocka_unit_test(chunks),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(many_rows),        cmocka_unit_test(labels),
+                                        cmocka_unit_test(attributes),       cmocka_unit_test(locked),
+                                        cmocka_unit_test(who_is_read),      cmocka_unit_test(chunks),
                                         cmocka_unit_test(all_of_it_is_read) };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
