@@ -61,6 +61,7 @@ static char root[] = "/tmp/dinf-leader.XXXXXX";
 static struct err err;
 static struct plan *plan;
 static struct transport transport;
+static struct crowd here; /* rank 0's own */
 static struct rank ranks[16];
 static struct sent sent[20000];
 static struct letter letters[4];
@@ -83,7 +84,7 @@ int transport_size(const struct transport *t)
 void transport_crowd(const struct transport *t, struct crowd *out)
 {
     (void)t;
-    *out = (struct crowd){ .workers = 0 };
+    *out = here;
 }
 
 bool transport_orphaned(const struct transport *t)
@@ -204,16 +205,23 @@ void results_init(struct results *r, const char *dir)
     *r = (struct results){ .dir = dir, .list = -1, .stale = true };
 }
 
+static const char *poll_fails; /* once */
+static bool rebuilt;           /* at once, so that nothing is new until something ends */
+static bool was_stale;
+
 int results_poll(struct results *r, struct err *e)
 {
-    (void)r;
-    (void)e;
-    return 0;
+    const char *why = poll_fails;
+    poll_fails = NULL;
+    r->stale &= !rebuilt;
+    rebuilt = false;
+    return why == NULL ? 0 : err_set(e, "%s", why);
 }
 
 int results_finish(struct results *r, struct err *e)
 {
     int k = n_collected++, done = 0;
+    was_stale = r->stale;
     assert_true(k < 8);
     collected_at[k] = stage_now;
     for (double end = stage_now + collecting; stage_now < end; clock_sleep(0.01))
@@ -265,6 +273,9 @@ static void begin(int workers)
         ranks[i].task = -1;
     memset(collections, 0, sizeof collections);
     n_sent = n_letters = n_collected = 0;
+    here = (struct crowd){ .workers = 0 };
+    poll_fails = NULL;
+    rebuilt = false;
     collecting = 0;
     hello = "4 64 16 0";
     behave = one_second;
@@ -554,6 +565,7 @@ static void a_stop(void **state)
             assert_int_equal(number_of(MESSAGE_STOP, -1, rank_of(i, 0)), 1);
         expect_time(stage_now - 1000, 10.5);
         assert_int_equal(journal("stopped", ""), 2);
+        assert_int_equal(journal("stopped", "\"seconds\":100,"), 2);
         assert_int_equal(journal("stopped", "\"saved\":0.25"), 1);
         assert_int_equal(journal("stopped", "\"saved\":1,") + journal("stopped", "\"saved\":1}"), 1);
         assert_int_equal(journal("end", "\"done\":6"), 1);
@@ -659,6 +671,13 @@ static struct act beyond_its_limit(int rank, int task, int attempt)
     return (struct act){ .seconds = 300, .silent = rank == 1, .waits = task == 1 };
 }
 
+static struct act long_then_silent(int rank, int task, int attempt)
+{
+    (void)rank;
+    (void)attempt;
+    return (struct act){ .seconds = 60, .silent = task == 1 };
+}
+
 /* The time limit is the worker's to keep; one that does not, and is silent, is lost. */
 static void the_time_limit(void **state)
 {
@@ -673,6 +692,13 @@ static void the_time_limit(void **state)
     tasks(2);
     behave = very_long; /* with a limit and news */
     settings.task_seconds = 50;
+    assert_int_equal(lead(), EXIT_DONE);
+    begin(1); /* each attempt has a time of its own */
+    tasks(2);
+    behave = long_then_silent;
+    settings.task_seconds = 50;
+    write_at(60 + 25, 1, MESSAGE_ENDED, 1, 1);
+    put_result(1);
     assert_int_equal(lead(), EXIT_DONE);
     begin(2); /* tasks in the ranks themselves are mute */
     tasks(2);
@@ -708,6 +734,15 @@ static struct act bad_first(int rank, int task, int attempt)
                      : (struct act){ .seconds = 1 };
 }
 
+static struct act lasting_first(int rank, int task, int attempt)
+{
+    (void)task;
+    (void)attempt;
+    return rank == 1
+               ? (struct act){ .seconds = 0.1, .outcome = OUTCOME_FAILED, .error = "there is no data format \"jpg\"" }
+               : (struct act){ .seconds = 1 };
+}
+
 static void set_aside(void **state)
 {
     (void)state;
@@ -731,6 +766,18 @@ static void set_aside(void **state)
     behave = bad_first;
     assert_int_equal(lead(), EXIT_DONE);
     assert_int_equal(number_of(MESSAGE_ASSIGN, -1, 1), 3);
+    begin(3); /* what no attempt would mend is no fault of the rank */
+    tasks(30);
+    plan->campaign.retries = 1;
+    behave = lasting_first;
+    assert_int_equal(lead(), EXIT_TASKS_FAILED);
+    assert_true(number_of(MESSAGE_ASSIGN, -1, 1) > 10);
+    assert_int_equal(stage_says("gets no further tasks"), 0);
+    begin(3);
+    tasks(30);
+    plan->campaign.retries = 1;
+    behave = bad_first;
+    assert_int_equal(lead(), EXIT_DONE);
     assert_int_equal(stage_says("warning: rank 1 on host0 gets no further tasks: several tasks failed there in a row"),
                      1);
 }
@@ -899,6 +946,26 @@ static void while_results_are_collected(void **state)
     assert_int_equal(stage_says("warning: rank 1 sent an unknown message 77"), 1);
 }
 
+/* Results are due when something has ended for good, and what went wrong with them is said. */
+static void when_results_are_due(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        begin(1);
+        tasks(1);
+        rebuilt = true;
+        poll_fails = "results.h5 could not be rebuilt: for a while";
+        behave = how == 0 ? one_second : how == 1 ? fails_always : half_done;
+        if (how == 2)
+            stage_stopped = true;
+        lead();
+        assert_int_equal(n_collected, how < 2);
+        if (how < 2)
+            assert_true(was_stale);
+        assert_int_equal(stage_says("results.h5 could not be rebuilt: for a while\n"), 1);
+    }
+}
+
 static void too_few_processors(void **state)
 {
     (void)state;
@@ -909,7 +976,28 @@ static void too_few_processors(void **state)
     assert_int_equal(
         stage_says("warning: 4 workers with campaign.threads = 1 on host0 want 4 processors, and may use 2"), 1);
     assert_int_equal(stage_says("warning"), 1); /* once, whatever the number of hosts */
-    assert_true(status_of("hosts") >= strlen("host0 host1"));
+    begin(3);
+    tasks(1);
+    hello = "4 2 2 0";
+    here = (struct crowd){ .workers = 5, .processors = 3, .own = 3 }; /* what rank 0 sees comes first */
+    char host[256] = "", wanted[512];
+    gethostname(host, sizeof host - 1);
+    assert_int_equal(lead(), EXIT_DONE);
+    snprintf(wanted, sizeof wanted, "5 workers with campaign.threads = 1 on %s want 5 processors, and may use 3", host);
+    assert_int_equal(stage_says(wanted), 1);
+    assert_int_equal(stage_says("warning"), 1);
+    assert_int_equal((int)status_of("hosts"), strlen(host) + strlen(" host0 host1"));
+    begin(3);
+    tasks(1);
+    settings.threads = 4; /* each may use as many as Slurm gave it */
+    hello = "1 64 64 2";
+    assert_int_equal(lead(), EXIT_DONE);
+    assert_int_equal(stage_says("campaign.threads = 4, but a task on host0 may use 2 processors"), 1);
+    begin(3);
+    tasks(1);
+    hello = "3 64 16 0";
+    assert_int_equal(lead(), EXIT_DONE);
+    assert_int_equal(stage_says("warning"), 0);
 }
 
 static void many_failures(void **state)
@@ -958,6 +1046,7 @@ int main(void)
         cmocka_unit_test(results_that_are_not_whole),
         cmocka_unit_test(while_results_are_collected),
         cmocka_unit_test(too_few_processors),
+        cmocka_unit_test(when_results_are_due),
         cmocka_unit_test(many_failures),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
