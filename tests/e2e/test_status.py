@@ -235,6 +235,15 @@ class Status(unittest.TestCase):
             got = dinf("task", self.dir, *words)
             self.assertEqual((got.returncode, got.stdout), (2, ""), got.stderr)
             self.assertIn(says, got.stderr)
+        for length in (65000, 65535 - 400, 65536 - 100, 70000, 140000):  # a description of any length
+            result.unlink()
+            spec = json.dumps({"id": self.tasks["mock:good/1"], "name": "x" * length, "kind": "mock", "params": {}, "inputs": []})
+            (self.dir / "spec").write_text(spec)
+            with open(self.dir / "spec") as f:
+                got = dinf("task", self.dir, "any", "--spec-fd", f.fileno(), "--device", "ref", pass_fds=(f.fileno(),))
+            self.assertEqual(got.returncode, 0, got.stderr[:300])
+            self.assertTrue(result.exists())
+        (self.dir / "spec").unlink()
         with open(self.dir / "logs" / f"{self.tasks['mock:good/1']}.log", "a") as f:  # another process is at it
             fcntl.flock(f, fcntl.LOCK_EX)
             begin = time.monotonic()
@@ -242,6 +251,34 @@ class Status(unittest.TestCase):
             self.assertTrue(9.9 <= time.monotonic() - begin < 60)
             self.assertIn("this task is being run by another process", got.stderr)
             self.assertNotEqual(got.returncode, 0)
+
+
+    def test_results_that_nobody_has_a_digest_of(self):
+        """Whole ones are taken over; others are kept aside, and the task is done."""
+        task, other = self.tasks["mock:good/0"], self.tasks["mock:good/1"]
+        (self.dir / "journal.jsonl").unlink()
+        result = self.dir / "tasks" / f"{task}.h5"
+        before = result.read_bytes()
+        (self.dir / "work" / task).mkdir(parents=True, exist_ok=True)
+        (self.dir / "work" / task / "state").write_text("x")
+        got = dinf("task", self.dir, "mock:good/0")
+        self.assertEqual(got.returncode, 0)
+        self.assertIn(f"tasks/{task}.h5 was there, whole, and is taken over", got.stderr)
+        self.assertEqual(result.read_bytes(), before)
+        self.assertFalse((self.dir / "work" / task).exists())
+        for damaged, says in ((b"x" * 100, "cannot open"), ((self.dir / "tasks" / f"{other}.h5").read_bytes(),
+                                                             f"is the result of another task, {other}")):
+            result.write_bytes(damaged)
+            got = dinf("task", self.dir, "mock:good/0")
+            self.assertEqual(got.returncode, 0)
+            self.assertIn(says, got.stderr)
+            self.assertIn(f": the task is done again (kept: tasks/{task}.*.damaged)", got.stderr)
+            self.assertNotIn("taken over", got.stderr)
+            self.assertEqual((self.dir / "tasks" / f"{task}.h5.damaged").read_bytes(), damaged)
+            self.assertGreater(len(result.read_bytes()), 100)
+        result.unlink()  # there is nothing to say of what is not there
+        got = dinf("task", self.dir, "mock:good/0")
+        self.assertNotIn("done again", got.stderr)
 
 
 if __name__ == "__main__":

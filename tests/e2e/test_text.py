@@ -12,6 +12,7 @@ import sys
 import tempfile
 import unittest
 
+import h5py
 import numpy as np
 
 DINF = None
@@ -318,6 +319,10 @@ class Text(unittest.TestCase):
         self.assertEqual(dinf("run", config, "--out", self.path / "p").returncode, 0)
         for f in (self.path / "p" / "tasks").glob("*.h5"):
             f.unlink()
+        done = dinf("task", self.path / "p", "mock:a/0")  # to people, each five seconds
+        self.assertEqual((done.returncode, done.stderr.count("progress ")), (0, 1), done.stderr)
+        for f in (self.path / "p" / "tasks").glob("*.h5"):
+            f.unlink()
         read, write = os.pipe()
         done = dinf("task", self.path / "p", "mock:a/0", "--progress-fd", write, pass_fds=(write,))
         os.close(write)
@@ -325,6 +330,20 @@ class Text(unittest.TestCase):
         lines = os.read(read, 10000).decode().splitlines()
         self.assertTrue(3 <= len(lines) <= 7, lines)  # five a second
         self.assertTrue(all(re.match(r"progress 0(\.\d+)? ", x) for x in lines), lines)
+
+
+    def test_task_runs_as_its_campaign(self):
+        """On its device and with its threads, unless others are asked for."""
+        config = self.path / "m.cfg"
+        config.write_text('campaign = { name = "w"; threads = 3; device = "ref"; };\nmock = ( { name = "a"; } );\n')
+        self.assertEqual(dinf("run", config, "--out", self.path / "w").returncode, 0)
+        (result,) = (self.path / "w" / "tasks").glob("*.h5")
+        for more, threads in (((), 3), (("--threads", 2), 2), (("--threads", 0), 3)):
+            result.unlink()
+            done = dinf("task", self.path / "w", "mock:a/0", *more)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(result) as f:
+                self.assertEqual(f.attrs["threads"], threads)
 
 
 if __name__ == "__main__":
