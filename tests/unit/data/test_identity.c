@@ -191,6 +191,20 @@ static void what_was_found_good(void **state)
 {
     (void)state;
     char hex[HASH_HEX];
+    struct err err;
+    static const struct {
+        const char *spec, *file, *what;
+    } sets[] = { { "{\"format\":\"npy\",\"path\":\"" SETS "chw_int32.npy\"}", SETS "chw_int32.npy", "pixels" },
+                 { "{\"format\":\"npy\",\"path\":\"" SETS "chw.npy\",\"labels\":\"" SETS "labels_u8.npy\"}",
+                   SETS "labels_u8.npy", "labels" },
+                 { CIFAR10, SETS "cifar10/data_batch_5.bin", "label 1 below 10" } };
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) { /* looked through once a process */
+        char fingerprint_hex[HASH_HEX];
+        fingerprint(sets[i].spec, fingerprint_hex);
+        assert_int_equal(hash_file(sets[i].file, hex, &err), 0);
+        assert_true(known_good(hex, sets[i].what));
+        assert_false(known_good(hex, "label 2 below 100"));
+    }
     assert_false(known_good("aa", "pixels"));
     for (int i = 0; i < 200; i++) {
         snprintf(hex, sizeof hex, "%064d", i);
