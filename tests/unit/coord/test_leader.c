@@ -574,6 +574,27 @@ static void a_stop(void **state)
     }
 }
 
+/* However often, and by however many: the first of them counts. */
+static void many_stops(void **state)
+{
+    (void)state;
+    begin(3);
+    tasks(8);
+    behave = half_done;
+    stage_stop_at = 1010;
+    write_at(10.1, 1, MESSAGE_STOP, 0, 0);
+    write_at(10.2, 2, MESSAGE_STOP, 0, 0);
+    write_at(10.3, 3, MESSAGE_STOP, 0, 0);
+    assert_int_equal(lead(), EXIT_STOPPED);
+    stage_stop_at = 1e9;
+    assert_int_equal(stage_says("was asked to stop"), 1);
+    assert_int_equal(stage_says("rank 0 was asked to stop: 2 running tasks are saving state\n"), 1);
+    assert_int_equal(stage_says("error"), 0);
+    assert_int_equal(number_of(MESSAGE_STOP, -1, -1), 2);
+    assert_int_equal(journal("stopped", ""), 2);
+    expect_time(stage_now - 1000, 10.5);
+}
+
 static struct act deaf_to_stops(int rank, int task, int attempt)
 {
     (void)rank;
@@ -1013,6 +1034,48 @@ static void many_failures(void **state)
     }
 }
 
+/* Rank 0 works itself: here in this very process, so that the clock is turned by hand. */
+static void alone(void **state)
+{
+    (void)state;
+    for (int stop = 0; stop < 2; stop++) {
+        begin(0);
+        tasks(3);
+        settings.in_process = true;
+        settings.silence_seconds = 5; /* nobody else is there to be silent */
+        plan->campaign.retries = 1;
+        snprintf(settings.device, sizeof settings.device, "ref");
+        for (int i = 0; i < 3; i++) {
+            cJSON_AddNumberToObject(plan->tasks[i].params, "seconds", 5);
+            cJSON_AddNumberToObject(plan->tasks[i].params, "steps", 10);
+            cJSON_AddNumberToObject(plan->tasks[i].params, "fail", i == 0 && !stop);
+        }
+        stage_stop_at = stop ? 1012 : 1e9;
+        assert_int_equal(lead(), stop ? EXIT_STOPPED : EXIT_DONE);
+        stage_stop_at = 1e9;
+        assert_int_equal(n_sent, 0);
+        assert_int_equal(stage_says("test: 3 tasks on 1 worker, in "), 1);
+        assert_int_equal(stage_says("error"), 0);
+        assert_int_equal(journal("run", "\"ranks\":1,"), 1);
+        assert_int_equal(journal("done", "\"rank\":0,"), stop ? 2 : 3);
+        assert_int_equal(journal("stopped", ""), stop);
+        assert_int_equal(journal("failed", "mock failure 1 of 1"), !stop);
+        assert_int_equal(n_collected, !stop);
+        assert_true(status_of("workers_total") == 1 && status_of("done") == (stop ? 2 : 3));
+        char host[256] = "";
+        gethostname(host, sizeof host - 1);
+        assert_int_equal((int)status_of("hosts"), strlen(host));
+        if (stop) {
+            assert_int_equal(stage_says("rank 0 was asked to stop: "), 1);
+            /* nearly 2 s of 5 s, in tenths */
+            assert_int_equal(journal("stopped", "\"saved\":0.3") + journal("stopped", "\"saved\":0.4"), 1);
+            assert_true(stage_now - 1000 >= 12 && stage_now - 1000 < 12.6);
+        } else { /* half of the first, and all of each */
+            assert_true(stage_now - 1000 >= 2.5 + 15 - 2.5 && stage_now - 1000 < 19);
+        }
+    }
+}
+
 static int make_root(void **state)
 {
     (void)state;
@@ -1035,6 +1098,7 @@ int main(void)
         cmocka_unit_test(what_passes_and_what_lasts),
         cmocka_unit_test(patience),
         cmocka_unit_test(a_stop),
+        cmocka_unit_test(many_stops),
         cmocka_unit_test(a_stop_that_is_not_heard),
         cmocka_unit_test(a_silent_rank),
         cmocka_unit_test(signs),
@@ -1048,6 +1112,7 @@ int main(void)
         cmocka_unit_test(too_few_processors),
         cmocka_unit_test(when_results_are_due),
         cmocka_unit_test(many_failures),
+        cmocka_unit_test(alone),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
 }
