@@ -174,12 +174,13 @@ static void identity(void **state)
 static void overlaps(void **state)
 {
     (void)state;
-    uint8_t in[7];
+    uint8_t in[8] = { [7] = 0xAA }; /* the last is nobody's to write */
     struct err err = { "" };
     cJSON *seven = parse(SUBSET(5, 0, 7)), *others = parse(SUBSET(5, 4, 5));
     assert_int_equal(dataset_shared(seven, others, in, &err), 0);
     for (int i = 0; i < 7; i++)
         assert_int_equal(in[i], i >= 4);
+    assert_int_equal(in[7], 0xAA);
     cJSON_Delete(seven);
     cJSON_Delete(others);
     assert_int_equal(overlap(SUBSET(5, 0, 7), SUBSET(5, 7, 5)), 0);
