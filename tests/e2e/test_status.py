@@ -157,6 +157,8 @@ class Status(unittest.TestCase):
             self.events = []
             self.run_event(70, ranks=1)
             self.assertEqual(self.life(), "running on node8 node9, 1 rank, no news for 1 min 10 s")
+            self.snapshot(3, total=99)  # where there is a plan, it knows
+            self.assertEqual((self.json()["total"], self.json()["waiting"]), (25, 1))
             self.snapshot(3, stopping=True)
             self.assertTrue(self.json()["stopping"])
         got = self.json()  # and killed
@@ -198,6 +200,13 @@ class Status(unittest.TestCase):
         self.assertEqual((got["missing"], got["total"], got["done"], got["waiting"], got["campaign"]),
                          (["plan.json"], 25, 1, 24, "mock"))
         self.assertEqual(len(got["tasks"]), 1)
+        for total in (1, 0):  # what the run knew is no less than what has begun
+            self.snapshot(90, total=total)
+            got = self.json()
+            self.assertEqual((got["total"], got["done"], got["waiting"]), (1, 1, 0))
+        (self.dir / "status.json").unlink()
+        got = self.json()
+        self.assertEqual((got["total"], got["done"], got["waiting"], got["missing"]), (1, 1, 0, ["plan.json", "status.json"]))
         (self.dir / "journal.jsonl").unlink()
         done = dinf("status", self.dir)
         self.assertEqual((done.returncode, done.stdout), (2, ""))

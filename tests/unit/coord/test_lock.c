@@ -235,6 +235,11 @@ static void what_the_file_says(void **state)
     assert_null(lock_take_by_creation(dir, 0, &err));
     assert_non_null(strstr(err.text, "is in use by another run (remove "));
     unlink(path);
+    assert_int_equal(symlink("/nowhere/at-all", path), 0); /* gone, or never to be read */
+    assert_null(lock_take_by_creation(dir, 0, &err));
+    snprintf(wanted, sizeof wanted, "%s is in use by another run", dir);
+    assert_string_equal(err.text, wanted);
+    unlink(path);
     /* gives up after as long as it was told to wait */
     pid_t pid = start_holder(lock_take);
     struct timespec begin, end;
