@@ -426,7 +426,8 @@ assert s["live"] is False and s["lock"] == "free" and 0 <= s["news_seconds"] < 6
         $damage >q/status.json
         [ "$damage" != "rm -f" ] || rm -f q/status.json
         status 0 q "0 of 6 done, 0 running, 6 remaining"
-        says status.err "status.json is left out: it is"
+        case $damage in rm*) says status.err "status.json is left out: it is not there$" ;;
+        *) says status.err "status.json is left out: it is damaged$" ;; esac
     done
     run 0 2 long.cfg --set mock.long.seconds=0.1 --out q2
     cp q2/plan.json plan.before
@@ -530,8 +531,14 @@ case_crowd() { # more threads than processors: said before anything starts, once
     says last.err "warning: 2 workers with campaign.threads = 1 on .* want 2 processors, and may use 1: start no more than 1 worker there$"
     [ "$(grep -c warning last.err)" = 1 ] || fail "that is said more than once"
     [ "$(grep -n warning last.err | cut -d: -f1)" -lt "$(grep -n starts last.err | head -n 1 | cut -d: -f1)" ] || fail "that is said late"
-    run 0 2 graph.cfg --out h3 # one worker of one thread
-    ! grep warning last.err || fail "one thread is too many"
+    taskset -c "$first" $DINF_MPIRUN -n 2 "$DINF" run graph.cfg --out h3 </dev/null 2>last.err # one worker of one thread
+    ! grep warning last.err || fail "one thread is too many, says a worker that counts rank 0"
+    local second=$("$DINF_PYTHON" -c 'import os; print(([*sorted(os.sched_getaffinity(0))] + [""])[1])')
+    if [ -n "$second" ]; then # each bound to its own: together they may use both
+        $DINF_MPIRUN -n 2 taskset -c "$first" "$DINF" run graph.cfg --out h5 : -n 1 taskset -c "$second" "$DINF" run graph.cfg --out h5 \
+            </dev/null 2>last.err
+        ! grep warning last.err || fail "ranks that are bound share nothing"
+    fi
     local script config
     for script in "$here"/../../jobs/slurm/*.sbatch; do # they agree with their own example
         config=$here/../../$(sed -n 's/^#   sbatch .* \(configs.*\)$/\1/p' "$script")

@@ -41,8 +41,10 @@ DEVICE = ["device.cpu.1", "device.cpu.2"]
 COMMANDS = ["e2e.options", "e2e.bad_input", "e2e.evaluations", "e2e.commands"]
 WHOLE = {  # of whole commands, those that have most to do with a room
     "device": ["e2e.evaluations"], "nn": ["e2e.evaluations", "e2e.weights"], "stats": ["e2e.evaluations", "e2e.commands"],
-    "conf": COMMANDS[:3], "store": COMMANDS[2:], "tasks": COMMANDS[1:3], "plan": COMMANDS[1:3], "coord": COMMANDS[2:3]}
-RANKS = ["mpi.ranks", "mpi.failures", "mpi.usage", "mpi.task", "mpi.limit", "mpi.elsewhere", "mpi.lock", "mpi.files"]
+    "conf": COMMANDS[:3], "store": COMMANDS[2:], "tasks": COMMANDS[1:3], "plan": COMMANDS[1:3], "coord": ["e2e.status", "e2e.evaluations", "e2e.contents"],
+    "cli": ["e2e.options", "e2e.text", "e2e.status", *COMMANDS[1:], "mpi.task", "mpi.status", "mpi.changed", "mpi.usage"]}
+RANKS = [f"mpi.{t}" for t in "ranks failures usage task limit elsewhere lock files changed crowd aside leftovers retries "
+                             "messages status saved binding frozen silence stop".split()]
 
 
 class Copy:

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/half.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/names.h"
@@ -135,6 +136,41 @@ static void memory_is_checked(void **state)
     char *s = mem_printf(&err, "%d-%s", 12, "x");
     assert_string_equal(s, "12-x");
     mem_free(s);
+    s = mem_alloc(0, 8, &err);
+    assert_non_null(s);
+    mem_free(s);
+    assert_null(mem_alloc(SIZE_MAX - 32, 1, &err)); /* what rounding up would overflow */
+    assert_non_null(strstr(err.text, "overflow"));
+    assert_null(mem_alloc(SIZE_MAX - 4096, 1, &err));
+    assert_non_null(strstr(err.text, "out of memory"));
+    short *q = mem_alloc(100, sizeof *q, &err);
+    for (short i = 0; i < 100; i++)
+        q[i] = i;
+    q = mem_grow(q, 100, 5, sizeof *q, &err); /* fewer */
+    assert_true(q[0] == 0 && q[4] == 4);
+    assert_null(mem_grow(q, 5, SIZE_MAX / 2, 4, &err)); /* it stays */
+    assert_true(q[4] == 4);
+    mem_free(q);
+    for (size_t n = 1; n < 300; n++) { /* zeroed to the last byte */
+        unsigned char *bytes = mem_alloc(n, 3, &err);
+        assert_true(bytes[0] == 0 && bytes[3 * n - 1] == 0);
+        memset(bytes, 0xff, 3 * n);
+        mem_free(bytes);
+    }
+    q = mem_grow(NULL, 0, 3, sizeof *q, &err);
+    assert_true(q[2] == 0);
+    mem_free(q);
+    char many[300];
+    for (size_t n = 62; n < 67; n++) {
+        memset(many, 'x', n);
+        many[n] = '\0';
+        s = mem_strdup(many, &err);
+        assert_string_equal(s, many);
+        mem_free(s);
+        s = mem_printf(&err, "%s", many);
+        assert_string_equal(s, many);
+        mem_free(s);
+    }
 }
 
 static void files_are_whole_or_absent(void **state)
@@ -229,6 +265,76 @@ static void names_find_the_nearest(void **state)
     assert_string_equal(names_nearest("epohcs", names, 4), "epochs");
     assert_string_equal(names_nearest("learning-rate", names, 4), "learning_rate");
     assert_null(names_nearest("zzzzzz", names, 4));
+    assert_string_equal(names_nearest("xoss", names, 4), "loss");
+    assert_string_equal(names_nearest("bat", names, 4), "batch"); /* two edits of any name */
+    assert_null(names_nearest("ba", names, 4));
+    assert_null(names_nearest("xxxxning_rxxx", names, 4)); /* else half its length */
+    assert_string_equal(names_nearest("xxxrning_rxxx", names, 4), "learning_rate");
+    static const char *const alike[] = { "adam", "adan" };
+    assert_string_equal(names_nearest("adax", alike, 2), "adam"); /* the first of several */
+    assert_null(names_nearest("adax", alike, 0));
+    assert_int_equal(names_distance("ca", "abc"), 3); /* what was exchanged is not changed again */
+    assert_int_equal(names_distance("abcdef", "badcfe"), 3);
+    assert_int_equal(names_distance("abc", ""), 3);
+    assert_int_equal(names_distance("abc", "axc"), 1);
+    assert_int_equal(names_distance("abc", "abcd"), 1);
+    assert_int_equal(names_distance("abcd", "bcd"), 1);
+    char a[200], b[200]; /* of long ones the first 128 characters */
+    memset(a, 'a', sizeof a);
+    memset(b, 'a', sizeof b);
+    a[199] = b[199] = b[128] = '\0';
+    assert_int_equal(names_distance(a, b), 0);
+    b[127] = '\0';
+    assert_int_equal(names_distance(a, b), 1);
+    assert_int_equal(names_distance(b, a), 1);
+}
+
+static void names_in_sentences(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "adam", "sgd", "lars", NULL };
+    char text[NAMES_HINT];
+    struct err err;
+    names_join(names, 3, text, sizeof text);
+    assert_string_equal(text, "adam, sgd or lars");
+    names_join(names, 2, text, sizeof text);
+    assert_string_equal(text, "adam or sgd");
+    names_join(names, 1, text, sizeof text);
+    assert_string_equal(text, "adam");
+    names_join(names, 0, text, sizeof text);
+    assert_string_equal(text, "");
+    names_join(names, 3, text, 8);
+    assert_string_equal(text, "adam, s");
+    assert_ptr_equal(names_suggest("adma", names, 3, text), text);
+    assert_string_equal(text, "; did you mean \"adam\"?");
+    assert_string_equal(names_suggest("momentum", names, 3, text), "");
+    names_hint("momentum", names, 3, text);
+    assert_string_equal(text, "; it is one of adam, sgd or lars");
+    names_hint("lasr", names, 3, text);
+    assert_string_equal(text, "; did you mean \"lars\"?");
+    assert_int_equal(names_find("optimizer", "lars", names, &err), 2);
+    assert_int_equal(names_find("optimizer", "adam", names, &err), 0);
+    assert_int_equal(names_find("optimizer", "larss", names, &err), -1);
+    assert_string_equal(err.text, "there is no optimizer \"larss\"; did you mean \"lars\"?");
+    assert_int_equal(names_find("optimizer", "", names, &err), -1);
+    assert_string_equal(err.text, "there is no optimizer \"\"");
+}
+
+/* Every finite binary16 is (-1)^s 2^(e - 15) (1 + m / 1024), or 2^-14 m / 1024 for e = 0. */
+static void halves(void **state)
+{
+    (void)state;
+    for (unsigned bits = 0; bits < 0x10000; bits++) {
+        int e = bits >> 10 & 31, m = bits & 1023;
+        float f = half_to_float((uint16_t)bits), sign = bits & 0x8000 ? -1 : 1;
+        if (e == 31 && m != 0)
+            assert_true(isnan(f));
+        else if (e == 31)
+            assert_true(isinf(f) && f * sign > 0);
+        else
+            assert_true(f == sign * (e > 0 ? ldexpf(1024 + (float)m, e - 25) : ldexpf((float)m, -24)));
+        assert_int_equal(signbit(f) != 0, bits >> 15);
+    }
 }
 
 /* What `print` writes to standard output. */
@@ -309,6 +415,17 @@ static void durations_are_readable(void **state)
     assert_string_equal(clock_duration(125, out, sizeof out), "2 min 05 s");
     assert_string_equal(clock_duration(7500, out, sizeof out), "2 h 05 min");
     assert_string_equal(clock_duration(NAN, out, sizeof out), "?");
+    assert_string_equal(clock_duration(INFINITY, out, sizeof out), "?");
+    assert_string_equal(clock_duration(0, out, sizeof out), "0.0 s");
+    assert_string_equal(clock_duration(9.94, out, sizeof out), "9.9 s");
+    assert_string_equal(clock_duration(10, out, sizeof out), "10 s");
+    assert_string_equal(clock_duration(59.4, out, sizeof out), "59 s");
+    assert_string_equal(clock_duration(60, out, sizeof out), "1 min 00 s");
+    assert_string_equal(clock_duration(3599.9, out, sizeof out), "59 min 59 s");
+    assert_string_equal(clock_duration(3600, out, sizeof out), "1 h 00 min");
+    assert_string_equal(clock_duration(48 * 3600.0 - 1, out, sizeof out), "47 h 59 min");
+    assert_string_equal(clock_duration(48 * 3600.0, out, sizeof out), "2.0 days");
+    assert_string_equal(clock_duration(12.34 * 86400, out, sizeof out), "12.3 days");
 }
 
 int main(void)
@@ -320,6 +437,7 @@ int main(void)
         cmocka_unit_test(files_are_whole_or_absent), cmocka_unit_test(names_find_the_nearest),
         cmocka_unit_test(errors_are_put_together),   cmocka_unit_test(durations_are_readable),
         cmocka_unit_test(leftovers_are_removed),     cmocka_unit_test(words_are_wrapped),
+        cmocka_unit_test(names_in_sentences),        cmocka_unit_test(halves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

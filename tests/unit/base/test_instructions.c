@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -22,6 +23,10 @@ static void what_is_missing_is_named(void **state)
     assert_string_equal(text, "this program was built for a processor with AVX-512F, AVX-512VL, which this one lacks: "
                               "build it with -DDINF_NATIVE=OFF, or on this machine");
     assert_true(instructions_lack(~0U, 0, text, sizeof text));
+    assert_non_null(strstr(text, "with SSE4.2, AVX, FMA, BMI, BMI2, AVX2, AVX-512F, AVX-512VL, AVX-512BW, AVX-512DQ, "
+                                 "AVX-512VNNI, which"));
+    assert_true(instructions_lack(INSTRUCTIONS_AVX512VNNI, ~INSTRUCTIONS_AVX512VNNI, text, sizeof text));
+    assert_non_null(strstr(text, "with AVX-512VNNI, which"));
 }
 
 static void this_program_runs_here(void **state)

@@ -59,6 +59,13 @@ static void version_2(void **state)
     put(".", "cpu.max", "100000 50000\n"); /* a container sees its own group as the root */
     assert_true(granted("0::/\n") == 2);
     assert_true(isinf(processors_granted("/nonexistent", root)));
+    put(".", "cpu.max", "0 50000\n"); /* what says nothing */
+    assert_true(isinf(granted("0::/\n")));
+    put(".", "cpu.max", "100000 0\n");
+    assert_true(isinf(granted("0::/\n")));
+    put(".", "cpu.max", "100000\n");
+    assert_true(isinf(granted("0::/\n")));
+    put(".", "cpu.max", "max 100000\n");
 }
 
 static void version_1(void **state)
@@ -72,6 +79,15 @@ static void version_1(void **state)
     put("cpu/a", "cpu.cfs_quota_us", "150000\n");
     put("cpu/a", "cpu.cfs_period_us", "100000\n");
     assert_true(granted("2:cpu:/a/b\n") == 1.5);
+    assert_true(granted("7:cpuacct,cpu:/a/b\n") == 1.5);
+    assert_true(granted("7:cpu,cpuset:/a/b\n1:name=systemd:/a\n") == 1.5);
+    assert_true(isinf(granted("7:cpux,xcpu:/a/b\n")));
+    put("cpu/a/c", "cpu.cfs_quota_us", "50000\n"); /* without its period */
+    assert_true(granted("2:cpu:/a/c\n") == 1.5);
+    put("cpu/a/c", "cpu.cfs_period_us", "0\n");
+    assert_true(granted("2:cpu:/a/c\n") == 1.5);
+    put("cpu/a/c", "cpu.cfs_period_us", "100000\n");
+    assert_true(granted("2:cpu:/a/c\n") == 0.5);
     assert_true(isinf(granted("2:cpuset:/a\n4:cpuacct:/a\ngarbage\n")));
 }
 

@@ -27,15 +27,46 @@ static char dir[] = "/tmp/dinf-child.XXXXXX";
 
 /* ---- in the child ---- */
 
+static const char *const launchers[] = {
+    "OMPI_COMM_WORLD_RANK", "PMIX_RANK",         "PMI_RANK",         "ORTE_X",          "OPAL_X",
+    "SLURM_PMI_FD",         "SLURM_MPI_TYPE",    "OMP_PROC_BIND",    "OMP_PLACES",      "OMP_DYNAMIC",
+    "OMP_THREAD_LIMIT",     "GOMP_CPU_AFFINITY", "GOTO_NUM_THREADS", "DNNL_NUM_THREADS"
+};
+enum { LAUNCHERS = sizeof launchers / sizeof launchers[0] };
+
 static int environment_is_clean(void)
 {
+    char parent[32];
+    snprintf(parent, sizeof parent, "%ld", (long)getppid());
+    for (size_t i = 0; i < LAUNCHERS; i++)
+        if (getenv(launchers[i]) != NULL)
+            return 0;
+    if (getenv("SLURM_JOB_ID") == NULL || getenv("OMP_SCHEDULE") == NULL || strcmp(getenv("DINF_PARENT"), parent) != 0)
+        return 0;
     return getenv("OMPI_COMM_WORLD_RANK") == NULL && getenv("PMIX_RANK") == NULL && getenv("PMI_RANK") == NULL &&
            getenv("OMP_THREAD_LIMIT") == NULL && getenv("OMP_DYNAMIC") == NULL && getenv("KEPT") != NULL &&
            strcmp(getenv("OMP_NUM_THREADS"), "3") == 0 && strcmp(getenv("OPENBLAS_NUM_THREADS"), "3") == 0 &&
            fcntl(4, F_GETFD) == -1 && getpgrp() == getpid();
 }
 
-static int child_main(void)
+/* What child_start promises: DIR ID, what it was told, and no signal ignored or held back. */
+static bool is_called_well(int argc, char **argv)
+{
+    static const char *const words[] = { "--spec-fd", "0", "--progress-fd",   "3", "--attempt", "7",
+                                         "--threads", "3", "--ranks-per-gpu", "5", "--device",  "cpu" };
+    struct sigaction usr;
+    sigset_t held;
+    if (argc != 16 || strcmp(argv[1], "task") != 0 || strncmp(argv[2], "/tmp/dinf-child.", 16) != 0 ||
+        strcmp(argv[3], "called") != 0)
+        return false;
+    for (int i = 0; i < 12; i++)
+        if (strcmp(argv[4 + i], words[i]) != 0)
+            return false;
+    return sigaction(SIGUSR2, NULL, &usr) == 0 && usr.sa_handler == SIG_DFL &&
+           sigprocmask(SIG_SETMASK, NULL, &held) == 0 && sigismember(&held, SIGUSR1) == 0;
+}
+
+static int child_main(int argc, char **argv)
 {
     char what[64] = "";
     process_follow_parent();
@@ -43,6 +74,24 @@ static int child_main(void)
         return 9;
     if (strcmp(what, "done") == 0)
         return environment_is_clean() ? 0 : 8;
+    if (strcmp(what, "called") == 0)
+        return is_called_well(argc, argv) ? 0 : 6;
+    if (strcmp(what, "prints") == 0) {
+        printf("error: to standard output\n");
+        fflush(stdout);
+        return 1;
+    }
+    if (strcmp(what, "talks") == 0)
+        return printf("well done\n") > 0 ? 0 : 1;
+    if (strcmp(what, "killed") == 0)
+        raise(SIGKILL);
+    if (strcmp(what, "noise") == 0) { /* longer than any line, and then a line */
+        for (int i = 0; i < 60; i++)
+            dprintf(3, "0123456789");
+        usleep(50000);
+        dprintf(3, "\nprogress 0.25 1 2 - after\nprogress 0.75 1 2 - last\n");
+        pause();
+    }
     if (strcmp(what, "fail") == 0) {
         fprintf(stderr, "some noise\nerror: first\nerror: the reason\nmore noise\n");
         return 1;
@@ -96,9 +145,12 @@ static int make_dir(void **state)
 {
     char logs[64];
     (void)state;
-    setenv("OMPI_COMM_WORLD_RANK", "1", 1);
-    setenv("PMIX_RANK", "1", 1);
-    setenv("PMI_RANK", "1", 1);
+    for (size_t i = 0; i < LAUNCHERS; i++)
+        setenv(launchers[i], "1", 1);
+    setenv("SLURM_JOB_ID", "1", 1);
+    setenv("OMP_SCHEDULE", "static", 1);
+    setenv("DINF_PARENT", "1", 1);
+    setenv("OPENBLAS_NUM_THREADS", "66", 1);
     setenv("KEPT", "1", 1);
     unsetenv("DINF_PROGRAM"); /* these tests may run inside a bundle */
     for (int fd = 3; fd < 256; fd++)
@@ -169,6 +221,51 @@ static void ends(void **state)
     expect("silent", OUTCOME_FAILED, "exit status 3 without a message");
     expect("fulldisk", OUTCOME_FAILED, "No space for this");
     expect("abort", OUTCOME_FAILED, "killed by signal 6 (Aborted); last line: assertion broken");
+    expect("prints", OUTCOME_FAILED, "to standard output");
+    expect("killed", OUTCOME_FAILED, "killed by signal 9 (Killed), out of memory perhaps");
+}
+
+static void is_called(void **state)
+{
+    (void)state;
+    struct err err = { .text = "" };
+    struct child c;
+    struct run_settings settings = {
+        .device = "cpu", .threads = 3, .sharing = 5, .task_seconds = 60, .grace_seconds = 1
+    };
+    sigset_t some, before;
+    snprintf(settings.dir, sizeof settings.dir, "%s", dir);
+    signal(SIGUSR2, SIG_IGN);
+    sigemptyset(&some);
+    sigaddset(&some, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &some, &before);
+    assert_int_equal(child_start(&c, &settings, "called", "called", 7, &err), 0);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    signal(SIGUSR2, SIG_DFL);
+    struct attempt_end end = finish(&c);
+    assert_string_equal(end.error, "");
+    assert_int_equal(end.outcome, OUTCOME_DONE);
+    assert_true(end.seconds > 0 && end.seconds < 60);
+}
+
+/* What is no line of the pipe's is passed over; of several the last counts. */
+static void noise(void **state)
+{
+    (void)state;
+    struct child c = start("noise", 0, 1);
+    struct task_report report;
+    struct attempt_end end;
+    bool fresh = false;
+    report_init(&report);
+    for (int i = 0; i < 1000 && !fresh; i++)
+        assert_int_equal(child_poll(&c, 0.005, &report, &fresh, &end), 0);
+    assert_true(fresh && report.fraction == 0.75);
+    assert_string_equal(report.what, "last");
+    double before = clock_monotonic(); /* nothing new: no longer than asked */
+    assert_int_equal(child_poll(&c, 0.05, &report, &fresh, &end), 0);
+    double waited = clock_monotonic() - before;
+    assert_true(!fresh && waited >= 0.045 && waited < 10);
+    child_kill(&c);
 }
 
 static void logs(void **state)
@@ -180,6 +277,9 @@ static void logs(void **state)
     assert_false(fs_exists(path)); /* it said nothing */
     expect("fail", OUTCOME_FAILED, "the reason");
     snprintf(path, sizeof path, "%s/logs/fail.log", dir);
+    assert_true(fs_exists(path));
+    expect("talks", OUTCOME_DONE, "");
+    snprintf(path, sizeof path, "%s/logs/talks.log", dir);
     assert_true(fs_exists(path));
 }
 
@@ -342,10 +442,12 @@ static void a_signal_to_all_is_a_stop(void **state)
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "task") == 0)
-        return child_main();
+        return child_main(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ends),
         cmocka_unit_test(logs),
+        cmocka_unit_test(is_called),
+        cmocka_unit_test(noise),
         cmocka_unit_test(stops),
         cmocka_unit_test(last_words_are_of_this_attempt),
         cmocka_unit_test(limits),

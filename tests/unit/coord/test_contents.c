@@ -1,6 +1,7 @@
 /* coord: files of done tasks that are damaged, exchanged or missing, before a run and during it. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,7 +13,9 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
+#include "base/stop.h"
 #include "coord/contents.h"
 #include "coord/guard.h"
 #include "unit/plan/graph.h"
@@ -146,7 +149,10 @@ static void not_readable_now(void **state)
     const struct plan *plan = begin(&c);
     assert_int_equal(fs_remove_tree(at(plan, 1, ".h5"), &err), 0);
     assert_int_equal(symlink("/proc/self/mem", at(plan, 1, ".h5")), 0); /* reading it is an I/O error */
+    double begun = clock_monotonic();
     assert_int_equal(contents_verify(&c, false, &err), -1);
+    const double patience = clock_monotonic() - begun; /* four times, with pauses that grow */
+    assert_true(patience >= 0.25 + 0.5 + 0.75 && patience < 10);
     assert_non_null(strstr(err.text, strerror(EIO)));
     assert_non_null(strstr(err.text, "nobody knows whether it is damaged"));
     assert_true(plan->tasks[1].state == TASK_DONE && plan->tasks[1].result[0] != '\0');
@@ -326,6 +332,82 @@ static void guarded(void **state)
     guard_destroy(g);
 }
 
+static int look_at_limits(void *arg, struct guard *g)
+{
+    const double *wanted = arg;
+    struct rlimit limit;
+    guard_at(g, 5, 50e6); /* what was used, 11 s, and a second for each 5 MB */
+    if (getrlimit(RLIMIT_CPU, &limit) != 0 || (double)limit.rlim_cur < wanted[0] ||
+        (double)limit.rlim_cur > wanted[0] + 2)
+        return err_set(&g->err, "limit %.0f", (double)limit.rlim_cur);
+    guard_at(g, 6, 0);
+    if (getrlimit(RLIMIT_CPU, &limit) != 0 || (double)limit.rlim_cur < 11 || (double)limit.rlim_cur > 13)
+        return err_set(&g->err, "limit %.0f", (double)limit.rlim_cur);
+    guard_at(g, -1, 50e6);
+    if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur != limit.rlim_max)
+        return err_set(&g->err, "limit %.0f", (double)limit.rlim_cur);
+    if (getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_cur != 0)
+        return err_set(&g->err, "a core would be left");
+    return 0;
+}
+
+static int killed(void *arg, struct guard *g)
+{
+    guard_at(g, 3, 0);
+    raise(*(int *)arg);
+    return 0;
+}
+
+static int silent(void *arg, struct guard *g)
+{
+    (void)arg;
+    guard_at(g, 2, 0);
+    return -1;
+}
+
+static int waits(void *arg, struct guard *g)
+{
+    (void)arg;
+    (void)g;
+    while (pause() != 0)
+        ;
+    return 0;
+}
+
+/* Time is given by size; what somebody kills is not the file's fault; a stop ends it. */
+static void guard_of_time(void **state)
+{
+    (void)state;
+    struct guard *g = guard_create(&err);
+    double wanted[1] = { 21 };
+    if (guard_run(g, look_at_limits, wanted) != 0)
+        fail_msg("%s", g->err.text);
+    static const int kills[] = { SIGKILL, SIGTERM };
+    for (int i = 0; i < 2; i++) {
+        int number = kills[i];
+        assert_int_equal(guard_run(g, killed, &number), -1);
+        assert_int_equal(g->at, -1);
+        assert_string_equal(g->err.text, "the child process was killed");
+    }
+    static const int ends[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+    for (int i = 0; i < 5; i++) {
+        int number = ends[i];
+        signal(number, SIG_IGN);
+        char text[128];
+        assert_int_equal(guard_run(g, killed, &number), -1);
+        signal(number, SIG_DFL);
+        assert_int_equal(g->at, 3);
+        snprintf(text, sizeof text, "reading it ends in signal %d (%s)", number, strsignal(number));
+        assert_string_equal(g->err.text, text);
+    }
+    assert_int_equal(guard_run(g, silent, NULL), -1);
+    assert_string_equal(g->err.text, "reading it fails without a message");
+    stop_request(); /* the last test: that cannot be taken back */
+    assert_int_equal(guard_run(g, waits, NULL), STOPPED);
+    guard_destroy(g);
+    guard_destroy(NULL);
+}
+
 static int make_root(void **state)
 {
     (void)state;
@@ -343,6 +425,7 @@ int main(void)
     const struct CMUnitTest cases[] = { cmocka_unit_test(not_readable_now), cmocka_unit_test(blamed_though_whole),
                                         cmocka_unit_test(before_a_run),     cmocka_unit_test(kept_once),
                                         cmocka_unit_test(no_digests),       cmocka_unit_test(during_a_run),
-                                        cmocka_unit_test(left_out),         cmocka_unit_test(guarded) };
+                                        cmocka_unit_test(left_out),         cmocka_unit_test(guarded),
+                                        cmocka_unit_test(guard_of_time) };
     return cmocka_run_group_tests(cases, make_root, remove_root);
 }

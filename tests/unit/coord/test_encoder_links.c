@@ -93,6 +93,26 @@ static void test_names(void **state)
     assert_int_equal(strspn(name, "x"), 199);
     assert_string_equal(name + 199, "-00000000.safetensors");
     plan_destroy(plan);
+    longest[199] = 'x'; /* 200 bytes are no more than may be */
+    longest[200] = '\0';
+    const char *const more[] = { longest, "~!\x7f", ".a", "a.b", "\x1f", " ", "", NULL };
+    const char *const wanted[] = { NULL,
+                                   "~!_-00000001.safetensors",
+                                   "_a-00000002.safetensors",
+                                   "a.b.safetensors",
+                                   "_-00000004.safetensors",
+                                   " .safetensors",
+                                   "-00000006.safetensors" };
+    plan = encoders(more);
+    for (int i = 0; more[i] != NULL; i++) {
+        snprintf(plan->tasks[i].id, TASK_ID, "%08d%024d", i, 0);
+        assert_int_equal(encoder_link_name(&plan->tasks[i], name, sizeof name, NULL), 0);
+        if (wanted[i] != NULL)
+            assert_string_equal(name, wanted[i]);
+        else
+            assert_int_equal(strlen(name), 200 + strlen(".safetensors"));
+    }
+    plan_destroy(plan);
 }
 
 static void test_links(void **state)
@@ -120,6 +140,13 @@ static void test_links(void **state)
     plan = encoders(second);
     assert_int_equal(encoder_links_renew(at("run"), plan, &err), 0);
     holds("run/encoders/other.safetensors", "t");
+    plan->tasks[1].state = TASK_WAITING; /* to be made again: until then there is none */
+    assert_int_equal(encoder_links_renew(at("run"), plan, &err), 0);
+    assert_false(is_there("run/encoders/other.safetensors"));
+    plan->tasks[1].state = TASK_DONE;
+    assert_int_equal(encoder_links_renew(at("run"), plan, &err), 0);
+    holds("run/encoders/other.safetensors", "t");
+    assert_false(is_there("run/encoders/other.safetensors.tmp"));
     assert_false(is_there("run/encoders/thief.safetensors"));
     assert_true(is_there("run/encoders/mine.txt") && is_there("run/encoders/theirs.safetensors"));
     /* the folder may move */
@@ -142,6 +169,10 @@ static void test_in_the_way(void **state)
     struct plan *plan = encoders(names);
     assert_int_equal(encoder_links_renew(at("run2"), plan, &err), -1);
     assert_non_null(strstr(err.text, "encoders/victim.safetensors is in the way"));
+    const char *none[] = { NULL }; /* nor is what somebody else has put there removed */
+    struct plan *empty = encoders(none);
+    assert_int_equal(encoder_links_renew(at("run2"), empty, &err), 0);
+    plan_destroy(empty);
     holds("run2/encoders/victim.safetensors", "precious");
     plan_destroy(plan);
 }

@@ -34,7 +34,8 @@ static void what_no_attempt_mends(void **state)
 
 static void what_passes(void **state)
 {
-    static const int numbers[] = { ENOSPC, EDQUOT, EAGAIN, EMFILE, ENFILE, ENOMEM, EBUSY, EIO, ESTALE };
+    static const int numbers[] = { ENOSPC, EDQUOT, EAGAIN, EMFILE, ENFILE,  ENOMEM,
+                                   EBUSY,  EIO,    ESTALE, EINTR,  ETXTBSY, ETIMEDOUT };
     (void)state;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         char error[256];
@@ -52,7 +53,7 @@ static void what_passes(void **state)
 /* One host may have lost a mount; two have not. */
 static void a_file_that_is_not_there(void **state)
 {
-    static const int numbers[] = { ENOENT, EACCES, EISDIR, ENOTDIR };
+    static const int numbers[] = { ENOENT, EACCES, EPERM, EISDIR, ENOTDIR, ELOOP, ENAMETOOLONG };
     (void)state;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         char error[256];
@@ -82,6 +83,25 @@ static void what_is_simply_tried_again(void **state)
     }
 }
 
+/* Whatever the system says, but that a file is not there. */
+static void of_the_system(void **state)
+{
+    static const int numbers[] = { EPERM, EIO, EACCES, ENOSPC, EUCLEAN, EREMOTEIO, ENOTRECOVERABLE, EHWPOISON };
+    char error[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        snprintf(error, sizeof error, "cannot read x: %s", strerror(numbers[i]));
+        assert_true(failure_of_system(error));
+    }
+    assert_true(failure_of_system("the GPU is out of memory; use smaller batches"));
+    assert_true(failure_of_system("HDF5: unable to lock file, errno = 11"));
+    snprintf(error, sizeof error, "cannot open x: %s", strerror(ENOENT));
+    assert_false(failure_of_system(error));
+    assert_false(failure_of_system("x.h5 is damaged"));
+    assert_false(failure_of_system(""));
+    assert_false(failure_lasts("", NULL) || failure_lasts("", "") || failure_passes(""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +109,7 @@ int main(void)
         cmocka_unit_test(what_passes),
         cmocka_unit_test(a_file_that_is_not_there),
         cmocka_unit_test(what_is_simply_tried_again),
+        cmocka_unit_test(of_the_system),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -186,6 +187,70 @@ static void nothing_stays_of_a_lock_that_failed(void **state)
     assert_false(fs_exists(path));
 }
 
+static void names(void **state)
+{
+    static const char *const ours[] = { "lock", "lock.held", "lock.held.123" }, *const others[] = { "locks", "lock.",
+                                                                                                    "loc", "" };
+    (void)state;
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        assert_true(lock_is_file(ours[i]));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(lock_is_file(others[i]));
+}
+
+/* The lock says who holds it; that of a dead one is in nobody's way, that of a living one is. */
+static void what_the_file_says(void **state)
+{
+    (void)state;
+    struct err err = { .text = "" };
+    char path[256], host[256] = "", wanted[512], *text;
+    gethostname(host, sizeof host - 1);
+    struct run_lock *lock = lock_take(dir, 0, &err);
+    snprintf(path, sizeof path, "%s/lock", dir);
+    snprintf(wanted, sizeof wanted, "%s %ld\n", host, (long)getpid());
+    assert_int_equal(fs_read(path, &text, NULL, &err), 0);
+    assert_string_equal(text, wanted);
+    free(text);
+    lock_release(lock);
+    assert_true(fs_exists(path)); /* it stays, and is not held */
+    pid_t dead = fork();
+    if (dead == 0)
+        _exit(0);
+    waitpid(dead, NULL, 0);
+    struct lock_holder holder;
+    snprintf(path, sizeof path, "%s/lock.held", dir);
+    for (int alive = 0; alive < 2; alive++) {
+        snprintf(wanted, sizeof wanted, "%s %ld\n", host, (long)(alive ? getpid() : dead));
+        assert_int_equal(fs_write_atomic(path, wanted, strlen(wanted), &err), 0);
+        assert_int_equal(lock_probe(dir, &holder), alive ? LOCK_HELD : LOCK_FREE);
+        assert_int_equal(holder.pid, alive ? getpid() : dead);
+        lock = lock_take_by_creation(dir, alive ? 0 : 0.2, &err);
+        assert_int_equal(lock == NULL, alive);
+        lock_release(lock);
+        assert_int_equal(fs_exists(path), alive);
+    }
+    snprintf(wanted, sizeof wanted, "(remove %s if that run is gone)", path);
+    assert_non_null(strstr(err.text, wanted));
+    assert_int_equal(fs_write_atomic(path, "half a line", 11, &err), 0); /* whoever that is */
+    assert_null(lock_take_by_creation(dir, 0, &err));
+    assert_non_null(strstr(err.text, "is in use by another run (remove "));
+    unlink(path);
+    assert_int_equal(symlink("/nowhere/at-all", path), 0); /* gone, or never to be read */
+    assert_null(lock_take_by_creation(dir, 0, &err));
+    snprintf(wanted, sizeof wanted, "%s is in use by another run", dir);
+    assert_string_equal(err.text, wanted);
+    unlink(path);
+    /* gives up after as long as it was told to wait */
+    pid_t pid = start_holder(lock_take);
+    struct timespec begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    assert_null(lock_take(dir, 0.5, &err));
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    double waited = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+    assert_true(waited >= 0.5 && waited < 20);
+    kill_holder(pid);
+}
+
 static void a_folder_that_is_not_there(void **state)
 {
     (void)state;
@@ -206,6 +271,8 @@ int main(void)
         cmocka_unit_test(probes_of_another_host),
         cmocka_unit_test(nothing_stays_of_a_lock_that_failed),
         cmocka_unit_test(a_folder_that_is_not_there),
+        cmocka_unit_test(names),
+        cmocka_unit_test(what_the_file_says),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

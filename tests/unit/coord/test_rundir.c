@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/fs.h"
+#include "coord/change.h"
+#include "coord/outline.h"
 #include "coord/rundir.h"
 #include "unit/plan/graph.h"
 
@@ -119,9 +122,132 @@ static void removed(void **state)
     open_run("e", tasks(0, 1), NULL);
 }
 
+/* Each of them may have been written after the directory was removed. */
+static void remnants(void **state)
+{
+    static const char *const names[] = { "results.h5",  "cuda-choices", "tasks",     "work",    "logs",   "encoders",
+                                         "status.json", "lock",         "lock.held", "x.tmp.5", ".hidden" };
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (int status = 0; status < 2; status++) {
+            char name[64];
+            assert_int_equal(fs_remove_tree(at("f"), NULL), 0);
+            assert_int_equal(fs_mkdirs(at("f"), NULL), 0);
+            snprintf(name, sizeof name, "f/%s", names[i]);
+            put(name, "");
+            if (status)
+                put("f/status.json", "{}");
+            if (i >= 2 && i <= 5) { /* folders */
+                assert_int_equal(remove(at(name)), 0);
+                assert_int_equal(fs_mkdirs(at(name), NULL), 0);
+            }
+            open_run("f", tasks(0, 1), status || i >= 6 ? NULL : "is no run directory (it has no plan.json)");
+        }
+    assert_int_equal(fs_remove_tree(at("f"), NULL), 0); /* the journal says whose it is */
+    assert_int_equal(fs_mkdirs(at("f"), NULL), 0);
+    put("f/journal.jsonl", "");
+    put("f/anything", "");
+    open_run("f", tasks(0, 1), NULL);
+}
+
+static struct plan *on(const char *device, int threads)
+{
+    struct plan *plan = tasks(0, 1);
+    snprintf(plan->campaign.device, sizeof plan->campaign.device, "%s", device);
+    plan->campaign.threads = threads;
+    return plan;
+}
+
+static void keeps_to_its_device(void **state)
+{
+    (void)state;
+    open_run("g", on("auto", 1), NULL);
+    open_run("g", on("cpu", 1), NULL); /* then it is known */
+    open_run("g", on("ref", 1), "was started with device = \"cpu\", not \"ref\"");
+    open_run("g", on("cpu", 2), "was started with threads = 1, not 2");
+    open_run("g", on("cpu", 1), NULL);
+}
+
+/* What the journal knows where the plan was lost. */
+static void outlines(void **state)
+{
+    (void)state;
+    struct err err;
+    struct plan *plan;
+    assert_int_equal(fs_mkdirs(at("h"), NULL), 0);
+    assert_int_equal(outline_read(at("h"), &plan, &err), -1);
+    put("h/journal.jsonl",
+        "{\"id\":\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2\"}\n{\"event\":\"run\"}\n"
+        "{\"id\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1\"}\nnoise\n{\"id\":\"short\"}\n"
+        "{\"id\":\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2\"}\n{\"id\":\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2\"}\n"
+        "{\"id\":\"ccccccccccccccccccccccccccccccc33\"}\n{\"id\":\"ddddddddddddddddddddddddddddddd4\"}");
+    assert_int_equal(outline_read(at("h"), &plan, &err), 0);
+    assert_int_equal(plan->n_tasks, 2);
+    assert_string_equal(plan->tasks[0].id, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1");
+    assert_string_equal(plan->tasks[1].id, "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2");
+    assert_string_equal(plan->tasks[1].name, "bbbbbbbbbbbb");
+    assert_string_equal(plan->tasks[1].kind->name, "unknown");
+    assert_true(plan->tasks[1].cost == 1 && plan->tasks[1].state == TASK_WAITING);
+    plan_destroy(plan);
+    put("h/journal.jsonl", "");
+    assert_int_equal(outline_read(at("h"), &plan, &err), 0);
+    assert_int_equal(plan->n_tasks, 0);
+    plan_destroy(plan);
+}
+
+static char *changed(struct plan *before, struct plan *plan)
+{
+    struct err err = { "" };
+    static char text[4096];
+    FILE *file = tmpfile();
+    const int kept = dup(STDERR_FILENO);
+    assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+    int rc = change_note(at("i"), before, plan, &err);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    plan_destroy(before);
+    plan_destroy(plan);
+    assert_int_equal(rc, 0);
+    return text;
+}
+
+/* How many are new, gone and kept, and the first names; what was collected stays beside the new. */
+static void changes(void **state)
+{
+    (void)state;
+    assert_int_equal(fs_mkdirs(at("i"), NULL), 0);
+    put("i/results.h5", "old");
+    assert_string_equal(changed(tasks(0, 3), tasks(0, 3)), "");
+    const char *text = changed(tasks(0, 3), tasks(1, 6));
+    assert_non_null(
+        strstr(text, "the config has changed: 3 tasks are new (mock:2, mock:3, mock:4), 1 gone (mock:0), 2 kept\n"));
+    assert_true(fs_exists(at("i/results.h5"))); /* nobody knows of what config they are */
+    text = changed(tasks(0, 6), tasks(1, 2));
+    assert_non_null(
+        strstr(text, "the config has changed: 0 tasks are new, 5 gone (mock:0, mock:2, mock:3, ...), 1 kept\n"));
+    struct plan *before = tasks(0, 1);
+    snprintf(before->config_hash, sizeof before->config_hash, "0123456789abcdef0123456789abcdef");
+    text = changed(before, tasks(0, 2));
+    assert_non_null(strstr(text, "the config has changed: 1 task is new (mock:1), 0 gone, 1 kept\n"));
+    assert_non_null(strstr(text, "the results so far are kept as results-0123456789ab.h5\n"));
+    assert_true(fs_exists(at("i/results-0123456789ab.h5")) && !fs_exists(at("i/results.h5")));
+    before = tasks(0, 1);
+    snprintf(before->config_hash, sizeof before->config_hash, "0123456789abcdef0123456789abcdef");
+    assert_null(strstr(changed(before, tasks(0, 2)), "are kept as")); /* there are none now */
+}
+
 int main(void)
 {
-    const struct CMUnitTest cases[] = { cmocka_unit_test(grows_but_stays_itself), cmocka_unit_test(foreign_folders),
-                                        cmocka_unit_test(half_made), cmocka_unit_test(removed) };
+    const struct CMUnitTest cases[] = { cmocka_unit_test(grows_but_stays_itself),
+                                        cmocka_unit_test(foreign_folders),
+                                        cmocka_unit_test(half_made),
+                                        cmocka_unit_test(removed),
+                                        cmocka_unit_test(remnants),
+                                        cmocka_unit_test(keeps_to_its_device),
+                                        cmocka_unit_test(outlines),
+                                        cmocka_unit_test(changes) };
     return cmocka_run_group_tests(cases, make_root, remove_root);
 }

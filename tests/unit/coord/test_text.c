@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -13,6 +15,7 @@
 #include "coord/screen.h"
 #include "coord/snapshot.h"
 #include "coord/spec.h"
+#include "coord/words.h"
 
 static void report_round_trip(void **state)
 {
@@ -51,6 +54,96 @@ static void report_refuses_noise(void **state)
     assert_true(r.fraction == 0.5);
 }
 
+static void lines_of_the_pipe(void **state)
+{
+    (void)state;
+    struct task_report r;
+    char line[600], text[600];
+    report_init(&r);
+    assert_true(r.fraction == 0 && isnan(r.loss) && isnan(r.rate) && r.what[0] == '\0' && r.unit[0] == '\0' &&
+                !r.waiting);
+    assert_string_equal((report_print(&r, line, sizeof line), line), "progress 0 nan nan - \n");
+    r = (struct task_report){
+        .fraction = 0.1234567, .loss = 1, .rate = 1e9, .what = "a\rb", .unit = "u", .waiting = true
+    };
+    assert_int_equal(report_print(&r, line, sizeof line), strlen("waiting 0.123457 1 1e+09 u a b\n"));
+    assert_string_equal(line, "waiting 0.123457 1 1e+09 u a b\n");
+    assert_int_equal(report_parse(line, &r), 0);
+    assert_true(r.waiting && r.rate == 1e9);
+    assert_int_equal(report_parse("progress 1 2 3 u", &r), 0);
+    assert_true(!r.waiting && r.what[0] == '\0');
+    assert_int_equal(report_parse("waiting2 1 2 3 u x", &r), -1);
+    assert_int_equal(report_parse("Progress 1 2 3 u x", &r), -1);
+    memset(text, 'w', sizeof text);
+    text[sizeof text - 1] = '\0';
+    snprintf(line, sizeof line, "progress 1 2 3 %.15s %.80s", "0123456789abcdefgh", text);
+    assert_int_equal(report_parse(line, &r), 0);
+    assert_string_equal(r.unit, "0123456789abcde");
+    assert_int_equal(strlen(r.what), 63);
+    /* errors in a line that a pipe takes at once */
+    assert_int_equal(report_print_error("a\nb\r", line, sizeof line), 11);
+    assert_string_equal(line, "error a b \n" + 0);
+    assert_string_equal(report_error("error a b"), "a b");
+    assert_null(report_error("errors a"));
+    assert_null(report_error("progress 1 2 3 u"));
+    assert_int_equal(report_print_error(text, line, sizeof line), 6 + 399 + 1);
+    struct task_progress p = { .fraction = 0.5, .loss = 2, .rate = 3, .waiting = true, .unit = "images" };
+    snprintf(p.what, sizeof p.what, "why");
+    report_from_progress(&r, &p);
+    assert_true(r.fraction == 0.5 && r.loss == 2 && r.rate == 3 && r.waiting);
+    assert_string_equal(r.what, "why");
+}
+
+static void last_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int from;
+        const char *words;
+    } rows[] = { { "", 0, "" },
+                 { "\n \n", 0, "" },
+                 { "a\n  b \n\n", 0, "b " },
+                 { "a\nerror: b\nc\n", 0, "b" },
+                 { "error: a\nerror: b\nc", 0, "b" },
+                 { "error: a\n  error: b\n", 0, "a" }, /* that is somebody's text */
+                 { "error: a\nb\n", 9, "b" },
+                 { "error: a\n", 9, "" },
+                 { "error: \nx\n", 0, "" },
+                 { "errors: a\n", 0, "errors: a" } };
+    char path[] = "/tmp/dinf-words.XXXXXX", out[64], *bytes = malloc(20001);
+    int fd = mkstemp(path);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(pwrite(fd, rows[i].text, strlen(rows[i].text), 0), strlen(rows[i].text));
+        words_last(path, rows[i].from, out, sizeof out);
+        assert_string_equal(out, rows[i].words);
+    }
+    /* of a long log the last 8192 bytes */
+    for (int before = 8191; before <= 8192; before++) {
+        memset(bytes, '\n', 20000);
+        memcpy(bytes, "error: the reason", 17);
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(pwrite(fd, bytes + 17, 100, 0), 100);
+        assert_int_equal(pwrite(fd, bytes, 17, 100), 17);
+        assert_int_equal(pwrite(fd, bytes + 17, (size_t)(before - 17), 117), before - 17);
+        words_last(path, 0, out, sizeof out);
+        assert_string_equal(out, "the reason");
+        assert_int_equal(pwrite(fd, "\n\n", 2, 100 + before), 2);
+        words_last(path, 0, out, sizeof out);
+        assert_string_equal(out, before == 8191 ? "rror: the reason" : "ror: the reason");
+    }
+    close(fd);
+    unlink(path);
+    free(bytes);
+    words_last("/nowhere/x.log", 0, out, sizeof out);
+    assert_string_equal(out, "");
+    words_end(9, out, sizeof out);
+    assert_string_equal(out, "killed by signal 9 (Killed)");
+    words_end(3 << 8, out, sizeof out);
+    assert_string_equal(out, "exit status 3");
+}
+
 static void spec_round_trip(void **state)
 {
     (void)state;
@@ -83,6 +176,19 @@ static void spec_round_trip(void **state)
     assert_string_equal(spec.inputs[1].weights, "22");
     assert_true(cJSON_Compare(spec.contents, task.contents, true));
     assert_true(cJSON_Compare(spec.params, task.params, true));
+    assert_string_equal(spec.result, ""); /* it is not done */
+    spec_fini(&spec);
+    mem_free(text);
+    snprintf(task.result, sizeof task.result, "55");
+    text = spec_print(&plan, &task, &err);
+    assert_int_equal(spec_parse(text, &spec, &err), 0);
+    assert_string_equal(spec.result, "");
+    spec_fini(&spec);
+    mem_free(text);
+    task.state = TASK_DONE;
+    text = spec_print(&plan, &task, &err);
+    assert_int_equal(spec_parse(text, &spec, &err), 0);
+    assert_string_equal(spec.result, "55");
     spec_fini(&spec);
     mem_free(text);
     cJSON_Delete(task.params);
@@ -98,7 +204,14 @@ static void spec_refuses(void **state)
         "[]",
         "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\"}",
         "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"none\",\"params\":{}}",
-        "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\",\"params\":{},\"inputs\":[{}]}"
+        "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\",\"params\":{},\"inputs\":[{}]}",
+        "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\",\"params\":{},\"inputs\":[{\"role\":\"r\"}]}",
+        "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\",\"params\":{},\"inputs\":[{\"id\":\"r\"}]}",
+        "{\"id\":\"a\",\"name\":\"b\",\"kind\":\"mock\",\"params\":[]}",
+        "{\"name\":\"b\",\"kind\":\"mock\",\"params\":{}}",
+        "{\"id\":\"a\",\"kind\":\"mock\",\"params\":{}}",
+        "{\"id\":\"a\",\"name\":\"b\",\"params\":{}}",
+        "{\"id\":\"0123456789abcdef0123456789abcdef0\",\"name\":\"b\",\"kind\":\"mock\",\"params\":{}}",
     };
     struct task_spec spec;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -112,14 +225,30 @@ static void settings_round_trip(void **state)
 {
     (void)state;
     struct err err;
-    struct run_settings back, s = {
-        .dir = "/a b/c", .device = "cpu", .threads = 3, .task_seconds = 0.1, .grace_seconds = 60, .in_process = true
-    };
+    struct run_settings back, s = { .dir = "/a b/c",
+                                    .device = "cpu",
+                                    .threads = 3,
+                                    .sharing = 4,
+                                    .task_seconds = 0.1,
+                                    .grace_seconds = 60,
+                                    .silence_seconds = 7,
+                                    .in_process = true };
     char *text = settings_print(&s, &err);
     assert_int_equal(settings_parse(text, &back, &err), 0);
     assert_memory_equal(&s, &back, sizeof s);
     mem_free(text);
     assert_int_equal(settings_parse("{}", &back, &err), -1);
+    assert_int_equal(settings_parse("{\"dir\":\"/x\"}", &back, &err), -1);
+    assert_int_equal(settings_parse("{\"device\":\"cpu\"}", &back, &err), -1);
+    assert_int_equal(settings_parse("{\"dir\":\"/x\",\"device\":\"cpu\"}", &back, &err), 0);
+    assert_true(back.threads == 0 && back.sharing == 0 && back.task_seconds == 0 && !back.in_process);
+    char longest[PATH_MAX + 64]; /* a path of PATH_MAX - 1 characters fits */
+    for (int n = PATH_MAX - 1; n <= PATH_MAX; n++) {
+        int at = snprintf(longest, sizeof longest, "{\"device\":\"cpu\",\"dir\":\"");
+        memset(longest + at, 'd', (size_t)n);
+        snprintf(longest + at + n, sizeof longest - (size_t)(at + n), "\"}");
+        assert_int_equal(settings_parse(longest, &back, &err), n < PATH_MAX ? 0 : -1);
+    }
 }
 
 /* A chain of two and one beside it, on two workers: 4 s are done, and a task of
@@ -297,6 +426,7 @@ static void snapshot_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_of_the_pipe),   cmocka_unit_test(last_words),
         cmocka_unit_test(report_round_trip),   cmocka_unit_test(report_refuses_noise),
         cmocka_unit_test(spec_round_trip),     cmocka_unit_test(spec_refuses),
         cmocka_unit_test(settings_round_trip), cmocka_unit_test(estimates),

@@ -1,6 +1,7 @@
 /* safetensors: foreign files are read, hostile ones refused, own ones round-trip. */
 #include "check.h"
 
+#include <malloc.h>
 #include <math.h>
 
 #include "store/file_kind.h"
@@ -178,6 +179,11 @@ static void test_foreign(void **state)
     assert_int_equal(safetensors_find(&s, "empty")->bytes, 0);
     assert_int_equal(((const int32_t *)safetensors_find(&s, "i32")->data)[1], -5);
     assert_null(safetensors_find(&s, "f3"));
+    size_t room = 64; /* what is copied takes no more memory than it must */
+    for (int i = 0; i < s.n; i++)
+        room += (s.tensors[i].bytes + 7) / 8 * 8;
+    assert_non_null(s.copies);
+    assert_true(malloc_usable_size(s.copies) <= room + 64);
     safetensors_close(&s);
     assert_int_equal(safetensors_open("/nowhere/x.safetensors", &s, &err), -1);
     assert_message(&err, "/nowhere/x.safetensors");
