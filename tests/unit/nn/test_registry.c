@@ -1,6 +1,8 @@
 /* The tables: names, options, bounds, schedule, and trainings that make no sense. */
 #include "fixtures.h"
 
+#include "base/rng.h"
+#include "nn/augment.h"
 #include "nn/query_views.h"
 #include "nn/train_config.h"
 
@@ -140,12 +142,81 @@ static void test_contradictions(void **state)
     contradiction(TRAINING_THEFT, headed, 0, small, NULL, NULL);
     contradiction(TRAINING_THEFT, large, 0, NULL, NULL, NULL);
     contradiction(TRAINING_THEFT, large, 0, large, NULL, NULL);
+    contradiction(TRAINING_SELF, "{\"loss\": \"infonce\", \"batch\": 2}", 2, NULL, NULL, NULL); /* just enough */
+    contradiction(TRAINING_SELF, "{\"loss\": \"infonce\", \"batch\": 2}", 0, NULL, NULL, NULL); /* not known */
+    contradiction(TRAINING_SELF, "{\"crop_min\": 0.5, \"crop_max\": 0.5}", 0, NULL, NULL, NULL);
+    contradiction(TRAINING_SELF, "{\"crop_min\": 0.9}", 0, NULL, NULL, NULL);
+    contradiction(TRAINING_SELF, "{\"crop_max\": 0.1, \"crop_min\": \"x\"}", 0, NULL, NULL, NULL);
+    contradiction(TRAINING_SELF, large, 0, small, NULL, NULL);
+    contradiction(TRAINING_THEFT, "{\"arch\": \"resnet18\", \"head\": \"none\"}", 0, small, NULL, NULL);
+    contradiction(TRAINING_THEFT, large, 0, "{\"width\": 0.5}", NULL, NULL);
+    contradiction(TRAINING_THEFT, large, 0, "{\"arch\": \"resnet10\", \"width\": -1}", NULL, NULL);
     contradiction(TRAINING_THEFT, "{\"loss\": 3}", 0, "{}", NULL, NULL); /* what is invalid is somebody else's */
+}
+
+/* Strengths of a query: its augmentation's presets, changed by what it says; a seed is a number above 0. */
+static void test_strengths(void **state)
+{
+    (void)state;
+    struct augment_strength s;
+    uint64_t seed = 9;
+    static const struct {
+        const char *query;
+        uint64_t seed;
+        struct augment_strength want;
+    } cases[] = {
+        { "{}", 0, { .crop_min = 1, .crop_max = 1 } },
+        { "{\"augment\": \"none\", \"seed\": 1}", 1, { .crop_min = 1, .crop_max = 1 } },
+        { "{\"augment\": \"weak\", \"seed\": -3}", 0, { 0.8, 1, 0.5, 0.5, 0.2, 0.2, 0.2, 0.05, 0, 0 } },
+        { "{\"augment\": \"simclr\", \"seed\": \"7\"}", 0, { 0.08, 1, 0.5, 0.8, 0.8, 0.8, 0.8, 0.2, 0.2, 1 } },
+        { "{\"augment\": \"weak\", \"crop_min\": 0.5, \"crop_max\": 0.5, \"hue\": 0.5, \"seed\": 12}",
+          12,
+          { 0.5, 0.5, 0.5, 0.5, 0.2, 0.2, 0.2, 0.5, 0, 0 } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cJSON *query = json(cases[i].query);
+        ok(augment_query_parse(query, &s, &seed, &the_err));
+        assert_memory_equal(&s, &cases[i].want, sizeof s);
+        assert_int_equal(seed, cases[i].seed);
+        cJSON_Delete(query);
+    }
+    static const char *const bad[] = { "{\"augment\": \"weak\", \"crop_min\": 0.6, \"crop_max\": 0.5}",
+                                       "{\"augment\": \"weakest\"}", "{\"augment\": \"weak\", \"hue\": 0.6}" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cJSON *query = json(bad[i]);
+        assert_int_equal(augment_query_parse(query, &s, &seed, &the_err), -1);
+        cJSON_Delete(query);
+    }
+    const struct option *tables[2];
+    cJSON *weak = json("{\"augment\": \"weak\"}");
+    assert_int_equal(query_view_tables(NULL, tables, 2, &the_err), 0);
+    assert_int_equal(query_view_tables(weak, tables, 1, &the_err), 1);
+    assert_non_null(option_find(tables[0], "crop_min"));
+    assert_int_equal(query_view_tables(weak, tables, 0, &the_err), -1);
+    cJSON_Delete(weak);
+    cJSON *wide = json("{\"width\": 99}"), *half = json("{\"arch\": \"resnet50\", \"width\": 0.5}"), *none = json("{}");
+    assert_true(encoder_dim_of(wide) == 0 && encoder_dim_of(half) == 1024 && encoder_dim_of(none) == 512);
+    cJSON_Delete(wide);
+    cJSON_Delete(half);
+    cJSON_Delete(none);
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    struct encoder_config config = { .arch = "resnet8", .stem = "cifar", .width = 0.0078 }; /* 0.4992 channels */
+    assert_null(network_build(dev, &config, 0, &the_err));
+    assert_non_null(strstr(the_err.text, "width = 0.0078 leaves no channel"));
+    config.width = 0.0079;
+    struct network *net = network_build(dev, &config, 0, &the_err);
+    made(net);
+    network_destroy(net);
+    device_close(dev);
 }
 
 static void test_schedule(void **state)
 {
     (void)state;
+    assert_true(schedule_lr("cosine", 0.5, 10, 11, 30) < 0.5 && schedule_lr("cosine", 0.5, 10, 11, 30) > 0.49);
+    assert_true(schedule_lr("cosine", 0.5, 30, 29, 30) == 0.5 && schedule_lr("cosine", 0.5, 40, 50, 30) == 0.5);
+    assert_true(fabs(schedule_lr("cosine", 0.5, 0, 1, 3) - 0.375) < 1e-15);
     assert_true(schedule_lr("cosine", 0.5, 10, 0, 30) == 0.5);
     assert_true(schedule_lr("cosine", 0.5, 10, 10, 30) == 0.5);
     assert_true(fabs(schedule_lr("cosine", 0.5, 10, 20, 30) - 0.25) < 1e-15);
@@ -264,6 +335,11 @@ static void test_initial_weights(void **state)
             for (int64_t k = 0; k < n; k++)
                 assert_true(w[k] == (scale || var ? 1.0f : 0.0f));
         }
+        struct rng rng = rng_at(3, RNG_INIT, (uint32_t)i, 0, 0); /* each has draws of its own */
+        for (int k = 0; k < 3 && std > 0; k++) {
+            const float want = (float)(linear ? in * (2 * rng_double(&rng) - 1) : std * rng_normal(&rng));
+            assert_float_equal(w[k], want, 1e-6 * std);
+        }
         convs += p->rank == 4;
         linears += linear;
         mem_free(w);
@@ -323,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows),
                                         cmocka_unit_test(test_tables),
                                         cmocka_unit_test(test_schedule),
+                                        cmocka_unit_test(test_strengths),
                                         cmocka_unit_test(test_parameter_counts),
                                         cmocka_unit_test(test_initial_weights),
                                         cmocka_unit_test(test_depths),
