@@ -84,7 +84,8 @@ class Copy:
         self.tests = {}
         for t in json.loads(listed.stdout)["tests"]:
             env = {p["name"]: p["value"] for p in t.get("properties", [])}.get("ENVIRONMENT", [])
-            self.tests[t["name"]] = t["command"], dict(e.split("=", 1) for e in env)
+            if "command" in t:  # it is built
+                self.tests[t["name"]] = t["command"], dict(e.split("=", 1) for e in env)
 
     def call(self, command):
         done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -751,6 +751,69 @@ static void many_mocks(void **state)
     plan_destroy(p);
 }
 
+/* A matrix (n, 4) of zeros with x in front, so that no two files are equal. */
+static void write_matrix(const char *name, int n, char x)
+{
+    static char bytes[4096];
+    struct err err;
+    char path[512];
+    const int header = 128;
+    memset(bytes, 0, sizeof bytes);
+    memcpy(bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
+    int used = snprintf(bytes + 10, 118, "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 4), }", n);
+    memset(bytes + 10 + used, ' ', (size_t)(header - 11 - used));
+    bytes[header - 1] = '\n';
+    bytes[header] = x;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(fs_write_atomic(path, bytes, (size_t)(header + 16 * n), &err), 0);
+}
+
+/* Every task of a config that says all that can be said: ids, names, seeds, inputs and labels stay what they are, so
+ * that runs of earlier versions are gone on with. DINF_WRITE=1 writes the list anew, for those who change one on
+ * purpose. */
+static void golden_plan(void **state)
+{
+    (void)state;
+    struct err err = { "" };
+    char *config, *want, *text = NULL;
+    size_t bytes, size;
+    write_file("w.safetensors", "weights");
+    write_file("v.safetensors", "others");
+    write_matrix("m.npy", 100, 1);
+    write_matrix("h.npy", 100, 2);
+    write_matrix("o.npy", 80, 3);
+    write_matrix("f.npy", 80, 4);
+    assert_int_equal(fs_read(TEST_DATA "/golden/plan/plan.cfg", &config, &bytes, &err), 0);
+    struct plan *p = build(config);
+    FILE *f = open_memstream(&text, &size);
+    for (int i = 0; i < p->n_tasks; i++) {
+        const struct plan_task *t = &p->tasks[i];
+        char *labels = json_canonical(t->labels, &err);
+        fprintf(f, "%s %s seed %.0f", t->id, t->name, json_number(t->params, "seed", -2));
+        for (int k = 0; k < t->n_inputs; k++) {
+            assert_string_equal(t->inputs[k].id, p->tasks[t->input_tasks[k]].id);
+            fprintf(f, " %s=%s", t->inputs[k].role, p->tasks[t->input_tasks[k]].name);
+        }
+        fprintf(f, " %s\n", labels);
+        mem_free(labels);
+    }
+    fclose(f);
+    if (getenv("DINF_WRITE") != NULL)
+        assert_int_equal(fs_write_atomic(TEST_DATA "/golden/plan/plan.txt", text, size, &err), 0);
+    assert_int_equal(fs_read(TEST_DATA "/golden/plan/plan.txt", &want, &bytes, &err), 0);
+    for (const char *a = text, *b = want; *a != '\0' || *b != '\0';) {
+        const size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+        if (n != m || memcmp(a, b, n) != 0)
+            fail_msg("not\n%.*s\nbut\n%.*s", (int)m, b, (int)n, a);
+        a += n + (a[n] != '\0');
+        b += m + (b[m] != '\0');
+    }
+    plan_destroy(p);
+    free(text);
+    mem_free(want);
+    mem_free(config);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -774,6 +837,6 @@ int main(void)
                                         cmocka_unit_test(two_victims),        cmocka_unit_test(imported),
                                         cmocka_unit_test(every_device),       cmocka_unit_test(many_mocks),
                                         cmocka_unit_test(evaluation_seeds),   cmocka_unit_test(costs),
-                                        cmocka_unit_test(plan_for_scripts) };
+                                        cmocka_unit_test(plan_for_scripts),   cmocka_unit_test(golden_plan) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
