@@ -1,5 +1,6 @@
 /* One task in this process: results once, no remains, and queries that count
  * unique images, and thieves that see what the victim saw. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "data/resize.h"
 #include "nn/nn.h"
 #include "store/result.h"
@@ -297,6 +299,259 @@ static void test_theft_is_of_the_queries(void **state)
     cJSON_Delete(query);
 }
 
+/* A task of a kind without a set and with any inputs, for what its parameters say; progress is kept. */
+static struct task_progress last;
+static int reports;
+static double fractions[64];
+
+static void keep_progress(const struct task_context *ctx, const struct task_progress *p)
+{
+    (void)ctx;
+    last = *p;
+    if (reports < 64)
+        fractions[reports] = p->fraction;
+    reports++;
+}
+
+static int run_any(const char *kind, const char *id, const struct task_input *inputs, int n, const char *text,
+                   int attempt, const char *digest)
+{
+    cJSON *params = cJSON_Parse(text);
+    assert_non_null(params);
+    struct task_context ctx = { .contents = contents,
+                                .dir = dir,
+                                .id = id,
+                                .name = "any",
+                                .params = params,
+                                .inputs = inputs,
+                                .n_inputs = n,
+                                .result = digest,
+                                .attempt = attempt,
+                                .progress = keep_progress };
+    err.text[0] = 0;
+    reports = 0;
+    int rc = task_execute(&ctx, task_kind_find(kind), "ref", 1, &err);
+    assert_true(ctx.device == NULL && ctx.gpu_share == NULL && ctx.provenance == NULL);
+    cJSON_Delete(params);
+    return rc;
+}
+
+#define OTHER "00000000000000000000000000000004"
+#define SUSPECT "00000000000000000000000000000005"
+#define SET "{\"format\": \"procedural\", \"count\": 30, \"size\": 8}"
+
+/* A result of the recorded digest is not made again; of another it is, and the old one is set aside. */
+static void test_done(void **state)
+{
+    (void)state;
+    char digest[HASH_HEX];
+    const char *mock = "{\"steps\": 2, \"seconds\": 0.0, \"value\": 5}";
+    assert_int_equal(run_any("mock", OTHER, NULL, 0, mock, 1, NULL), 0);
+    assert_int_equal(reports, 2);
+    assert_int_equal(hash_file(in_dir("tasks/" OTHER ".h5"), digest, &err), 0);
+    assert_int_equal(fs_mkdirs(in_dir("work/" OTHER), &err), 0);
+    assert_int_equal(run_any("mock", OTHER, NULL, 0, mock, 1, digest), 0);
+    assert_int_equal(reports, 0);
+    assert_false(fs_exists(in_dir("work/" OTHER)));
+    digest[5] = digest[5] == '0' ? '1' : '0';
+    assert_int_equal(run_any("mock", OTHER, NULL, 0, mock, 1, digest), 0);
+    assert_int_equal(reports, 2);
+    assert_true(fs_exists(in_dir("tasks/" OTHER ".h5.damaged")));
+    assert_int_equal(remove(in_dir("tasks/" OTHER ".h5")), 0);
+    assert_int_equal(run_any("mock", OTHER, NULL, 0, mock, 1, digest), 0); /* it is gone */
+    assert_int_equal(reports, 2);
+    /* a file that a parameter names has changed */
+    char hex[HASH_HEX], params[PATH_MAX + 512];
+    assert_int_equal(fs_write_atomic(in_dir("file"), "x", 1, &err), 0);
+    assert_int_equal(hash_file(in_dir("file"), hex, &err), 0);
+    snprintf(params, sizeof params, "{\"seconds\": 0.0, \"init\": \"%s\"}", in_dir("file"));
+    contents = cJSON_CreateObject();
+    cJSON_AddStringToObject(contents, "init", hex);
+    assert_int_equal(run_any("mock", OTHER, NULL, 0, params, 1, NULL), 0);
+    assert_int_equal(fs_write_atomic(in_dir("file"), "y", 1, &err), 0);
+    assert_int_equal(run_any("mock", OTHER, NULL, 0, params, 1, NULL), -1);
+    assert_non_null(strstr(err.text, "file has changed since the run began: its SHA-256 is not the recorded one"));
+    cJSON_Delete(contents);
+    contents = NULL;
+}
+
+/* A mock adds a random number a step, fails as often as it is told, and goes on where it stopped. */
+static void test_mock(void **state)
+{
+    (void)state;
+    const char *mock = "{\"steps\": 5, \"seconds\": 0.0, \"value\": 2, \"index\": 3, \"fail\": 2}";
+    double value = 2;
+    for (int attempt = 1; attempt <= 2; attempt++) {
+        char says[32];
+        assert_int_equal(run_any("mock", OTHER, NULL, 0, mock, attempt, NULL), -1);
+        snprintf(says, sizeof says, "mock failure %d of 2", attempt);
+        assert_string_equal(err.text, says);
+        assert_int_equal(reports, attempt == 1 ? 3 : 1); /* half of the steps, then each further one */
+        assert_true(fs_exists(in_dir("work/" OTHER "/state")));
+    }
+    assert_int_equal(run_any("mock", OTHER, NULL, 0, mock, 3, NULL), 0);
+    assert_int_equal(reports, 1);
+    for (int step = 0; step < 5; step++) {
+        struct rng r = rng_at(3, RNG_MOCK, (uint32_t)step, 0, 0);
+        value += rng_double(&r);
+    }
+    assert_true(last.loss == value / 5 && last.fraction == 1.0 && isnan(last.rate));
+    assert_string_equal(last.what, "step 5/5");
+    assert_string_equal(last.unit, "steps");
+    assert_int_equal(run_any("mock", OTHER, NULL, 0, "{\"steps\": 0}", 1, NULL), -1);
+    assert_int_equal(fs_mkdirs(in_dir("work/" OTHER), &err), 0);
+    assert_int_equal(fs_write_atomic(in_dir("work/" OTHER "/state"), "1 x\n", 4, &err), 0);
+    assert_int_equal(run_any("mock", OTHER, NULL, 0, mock, 3, NULL), -1);
+    assert_non_null(strstr(err.text, "state is not a mock checkpoint"));
+    assert_int_equal(run_any("mock", OTHER, NULL, 0, "{\"seconds\": 0.0}", 1, NULL), 0); /* of one step there is none */
+    const struct task_input missing = { .role = "after", .id = "00000000000000000000000000000009" };
+    assert_int_equal(run_any("mock", OTHER, &missing, 1, "{}", 1, NULL), -1);
+    assert_non_null(strstr(err.text, "the input 'after' is missing"));
+}
+
+/* An encoder's row and representations: of a random one like the victim, of imported weights, of an embedding. */
+static void test_encoders(void **state)
+{
+    (void)state;
+    const struct task_input victim = { .role = "victim", .id = VICTIM }, encoder = { .role = "encoder", .id = SUSPECT };
+    const float mean[3] = { 0.5f, 0.5f, 0.5f }, std[3] = { 0.25f, 0.25f, 0.25f };
+    struct device *dev = device_open("ref", 1, &err);
+    cJSON *block = cJSON_Parse("{\"arch\": \"resnet8\", \"width\": 0.0625}");
+    assert_int_equal(
+        run_any("init", SUSPECT, &victim, 1, "{\"arch\": \"resnet8\", \"width\": 0.0625, \"seed\": 77}", 1, NULL), 0);
+    struct encoder *want = encoder_random(dev, block, 77, 8, mean, std, &err);
+    struct encoder *have = encoder_load(dev, in_dir("tasks/" SUSPECT ".safetensors"), &err);
+    assert_true(want != NULL && have != NULL);
+    struct images im = { 0 };
+    cJSON *set = cJSON_Parse(SET);
+    assert_int_equal(dataset_read(set, &im, &err), 0);
+    static float a[30 * 16], b[30 * 16];
+    assert_int_equal(encoder_embed(want, &im, 7, a, NULL, NULL, &err), 0);
+    assert_int_equal(encoder_embed(have, &im, 7, b, NULL, NULL, &err), 0);
+    assert_memory_equal(a, b, sizeof a);
+    assert_int_equal(task_files_whole(dir, SUSPECT, &err), 0);
+    assert_int_equal(run_any("embed", OTHER, &encoder, 1, "{\"batch\": 7, \"dataset\": " SET "}", 1, NULL), 0);
+    float *x;
+    int64_t dims[2];
+    assert_int_equal(result_read_float(in_dir("tasks/" OTHER ".h5"), "/representations", 2, dims, &x, &err), 0);
+    assert_true(dims[0] == 30 && dims[1] == 16);
+    assert_memory_equal(x, a, sizeof a);
+    assert_true(reports == 5 && fractions[0] == 0.2 && fractions[4] == 1.0); /* five times six images */
+    assert_string_equal(last.unit, "images");
+    assert_true(isnan(last.loss) && isnan(last.rate));
+    mem_free(x);
+    assert_int_equal(run_any("embed", OTHER, &victim, 1, "{\"dataset\": " SET "}", 1, NULL), -1);
+    assert_string_equal(err.text, "the task any has no input 'encoder'");
+    assert_int_equal(run_any("embed", OTHER, &encoder, 1, "{\"batch\": 7}", 1, NULL), -1);
+    assert_string_equal(err.text, "the task any has no data set");
+    char params[PATH_MAX + 512];
+    snprintf(params, sizeof params,
+             "{\"weights\": \"%s\", \"arch\": \"resnet8\", \"stem\": \"cifar\", \"width\": 0.0625, \"size\": 9, "
+             "\"mean\": [0.1, 0.2, 0.3], \"std\": [0.4, 0.5, 0.6]}",
+             in_dir("tasks/" SUSPECT ".safetensors"));
+    assert_int_equal(run_any("import", OTHER, NULL, 0, params, 1, NULL), 0);
+    struct encoder *imported = encoder_load(dev, in_dir("tasks/" OTHER ".safetensors"), &err);
+    assert_non_null(imported);
+    float m[3], s[3];
+    encoder_moments(imported, m, s);
+    assert_true(m[0] == 0.1f && m[1] == 0.2f && m[2] == 0.3f && s[0] == 0.4f && s[1] == 0.5f && s[2] == 0.6f);
+    assert_true(encoder_size(imported) == 9 && encoder_parameters(imported) == encoder_parameters(have));
+    assert_int_equal(remove(in_dir("tasks/" OTHER ".safetensors")), 0);
+    encoder_destroy(imported);
+    encoder_destroy(have);
+    encoder_destroy(want);
+    images_fini(&im);
+    cJSON_Delete(set);
+    cJSON_Delete(block);
+    device_close(dev);
+}
+
+/* A training by itself is train_run's; what is said of it on the way. */
+static void test_training(void **state)
+{
+    (void)state;
+    const char *training =
+        "\"arch\": \"resnet8\", \"width\": 0.0625, \"epochs\": 3, \"batch\": 10, \"projector_dim\": 8";
+    char params[512], block_text[512], out[PATH_MAX];
+    snprintf(params, sizeof params, "{\"dataset\": " SET ", \"seed\": 21, %s}", training);
+    snprintf(block_text, sizeof block_text, "{%s}", training);
+    assert_int_equal(run_any("train", OTHER, NULL, 0, params, 1, NULL), 0);
+    assert_int_equal(reports, 9);
+    for (int i = 0; i < 9; i++)
+        assert_true(fabs(fractions[i] - (i + 1) / 9.0) < 1e-15);
+    assert_string_equal(last.what, "epoch 3/3");
+    assert_true(last.loss > 0 && last.rate > 0);
+    struct images im = { 0 };
+    struct train_result result;
+    cJSON *set = cJSON_Parse(SET), *block = cJSON_Parse(block_text);
+    assert_int_equal(dataset_read(set, &im, &err), 0);
+    snprintf(out, sizeof out, "%s", in_dir("alone.safetensors"));
+    const struct train_request request = { .block = block, .data = &im, .seed = 21, .out = out };
+    struct device *dev = device_open("ref", 1, &err);
+    assert_int_equal(train_run(dev, &request, &result, &err), 0);
+    assert_true(last.loss == result.loss[2]);
+    struct safetensors have, want;
+    assert_int_equal(safetensors_open(in_dir("tasks/" OTHER ".safetensors"), &have, &err), 0);
+    assert_int_equal(safetensors_open(out, &want, &err), 0);
+    for (int i = 0; i < want.n; i++)
+        assert_memory_equal(safetensors_find(&have, want.tensors[i].name)->data, want.tensors[i].data,
+                            want.tensors[i].bytes);
+    safetensors_close(&have);
+    safetensors_close(&want);
+    snprintf(params, sizeof params, "{\"dataset\": " SET ", %s}", training);
+    assert_int_equal(run_any("train", OTHER, NULL, 0, params, 1, NULL), -1);
+    assert_string_equal(err.text, "the task's parameter 'seed' is missing");
+    train_result_fini(&result);
+    device_close(dev);
+    images_fini(&im);
+    cJSON_Delete(set);
+    cJSON_Delete(block);
+}
+
+/* More images than there are, or than were asked about. */
+static void test_budgets(void **state)
+{
+    (void)state;
+    const struct task_input victim = { .role = "victim", .id = VICTIM }, answers = { .role = "answers", .id = QUERY };
+    assert_int_equal(
+        run_any("query", QUERY, &victim, 1, "{\"dataset\": " SET ", \"budget\": 31, \"seed\": 3}", 1, NULL), -1);
+    assert_string_equal(err.text, "a budget of 31 images is more than the query set's 30");
+    float *all, *few;
+    int64_t dims[2], n, *indices;
+    assert_int_equal(run_any("query", QUERY, &victim, 1,
+                             "{\"dataset\": " SET ", \"budget\": 30, \"views\": 2, \"augment\": \"weak\", \"seed\": 3}",
+                             1, NULL),
+                     0);
+    assert_int_equal(result_read_float(in_dir("tasks/" QUERY ".h5"), "/answers", 2, dims, &all, &err), 0);
+    assert_true(dims[0] == 60 && dims[1] == 16);
+    assert_int_equal(run_any("query", QUERY, &victim, 1,
+                             "{\"dataset\": " SET ", \"budget\": 9, \"views\": 2, \"augment\": \"weak\", \"seed\": 3}",
+                             1, NULL),
+                     0);
+    assert_int_equal(result_read_float(in_dir("tasks/" QUERY ".h5"), "/answers", 2, dims, &few, &err), 0);
+    assert_true(dims[0] == 18);
+    assert_memory_equal(all, few, 18 * 16 * sizeof *few); /* the same images first, whatever the budget */
+    assert_int_equal(result_read_int(in_dir("tasks/" QUERY ".h5"), "/indices", 1, &n, &indices, &err), 0);
+    uint32_t order[30];
+    struct rng rng = rng_at(3, RNG_QUERY, 0, 0, 0);
+    rng_permutation(&rng, order, 30);
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(indices[i], order[i]);
+    assert_int_equal(n, 9);
+    const char *theft =
+        "{\"dataset\": " SET ", \"budget\": %d, \"seed\": 1, \"query\": {\"augment\": \"weak\", \"seed\": 3}, "
+        "\"arch\": \"resnet8\", \"width\": 0.0625, \"loss\": \"mse\", \"epochs\": 1, \"batch\": 3}";
+    for (int budget = 9; budget <= 10; budget++) {
+        char params[512];
+        snprintf(params, sizeof params, theft, budget);
+        assert_int_equal(run_any("steal", THEFT, &answers, 1, params, 1, NULL), budget == 9 ? 0 : -1);
+    }
+    assert_non_null(strstr(err.text, ".h5 holds answers for 9 images, 10 are wanted"));
+    mem_free(indices);
+    mem_free(few);
+    mem_free(all);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -317,6 +572,11 @@ int main(void)
                                         cmocka_unit_test(test_theft_size),
                                         cmocka_unit_test(test_theft_is_of_the_queries),
                                         cmocka_unit_test(test_whole),
-                                        cmocka_unit_test(test_whole_array) };
+                                        cmocka_unit_test(test_whole_array),
+                                        cmocka_unit_test(test_done),
+                                        cmocka_unit_test(test_mock),
+                                        cmocka_unit_test(test_encoders),
+                                        cmocka_unit_test(test_training),
+                                        cmocka_unit_test(test_budgets) };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
