@@ -38,7 +38,7 @@ ABOVE = {  # the tests of other rooms that have most to do with a room; its own 
     "data": "nn.test_encoder tasks.test_execute plan.test_build", "nn": "tasks.test_execute tasks.test_registry",
     "stats": "tasks.test_registry", "tasks": "plan.test_build plan.test_schedule", "plan": "coord.test_text coord.test_rundir",
     "coord": "", "cli": ""}
-DEVICE = ["device.cpu.1", "device.cpu.2"]
+DEVICE = ["device.cpu.1", "device.cpu.2", "device.cpu.avx2"]
 COMMANDS = ["e2e.options", "e2e.bad_input", "e2e.evaluations", "e2e.commands"]
 WHOLE = {  # of whole commands, those that have most to do with a room
     "device": ["e2e.evaluations"], "nn": ["e2e.evaluations", "e2e.weights"], "stats": ["e2e.evaluations", "e2e.commands"],
