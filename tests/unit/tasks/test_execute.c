@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "data/resize.h"
 #include "nn/nn.h"
+#include "stats/inference.h"
 #include "store/result.h"
 #include "store/safetensors.h"
 #include "tasks/execute.h"
@@ -552,6 +553,166 @@ static void test_budgets(void **state)
     mem_free(all);
 }
 
+/* A result with an array of random numbers, and a row (first * d) of its own in front. */
+static double *write_rows(const char *id, int64_t n, int64_t d, uint32_t which)
+{
+    struct rng rng = rng_at(9, RNG_TEST, which, 0, 0);
+    double *x = mem_alloc((size_t)n, (size_t)d * sizeof *x, &err);
+    char path[PATH_MAX];
+    const int64_t dims[2] = { n, d };
+    cJSON *provenance = cJSON_CreateObject();
+    for (int64_t i = 0; i < n * d; i++)
+        x[i] = rng_normal(&rng);
+    cJSON_AddStringToObject(provenance, "task", id);
+    assert_int_equal(task_path(dir, id, ".h5", path, &err), 0);
+    struct result *r = result_create(path, provenance, &err);
+    assert_non_null(r);
+    assert_int_equal(result_double(r, "/representations", "x", NULL, x, 2, dims, &err), 0);
+    assert_int_equal(result_commit(r, &err), 0);
+    cJSON_Delete(provenance);
+    return x;
+}
+
+#define A "0000000000000000000000000000000a"
+#define B "0000000000000000000000000000000b"
+#define C "0000000000000000000000000000000c"
+
+/* The scores of the first seed are those of the statistic on the cut by that seed, of rows that were prepared. */
+static void test_inference(void **state)
+{
+    (void)state;
+    enum { N = 61, HELDOUT = 50, D = 6, FIT = 24 };
+    double *members = write_rows(A, N, D, 1), *heldout = write_rows(B, HELDOUT, D, 2);
+    struct task_input inputs[] = { { .role = "members", .id = A }, { .role = "heldout", .id = B } };
+    struct device *dev = device_open("ref", 1, &err);
+    double *parts[] = { members, heldout };
+    const int64_t n[] = { N, HELDOUT };
+    struct inference_options o;
+    assert_int_equal(
+        run_any("dataset_inference", OTHER, inputs, 2,
+                "{\"statistics\": [\"gap\", \"learned\", \"gap\"], \"seed\": 5, \"seeds\": 2, \"components\": 2, "
+                "\"fit_fraction\": 0.4, \"normalize\": \"standardize\", \"starts\": 2}",
+                1, NULL),
+        -1);
+    assert_non_null(strstr(err.text, "twice"));
+    assert_int_equal(run_any("dataset_inference", OTHER, inputs, 2,
+                             "{\"statistics\": [\"gap\", \"learned\"], \"seed\": 5, \"seeds\": 2, \"components\": 2, "
+                             "\"fit_fraction\": 0.4, \"normalize\": \"standardize\", \"starts\": 2}",
+                             1, NULL),
+                     0);
+    assert_true(reports == 4 && fractions[0] == 0.25 && fractions[1] == 0.5 && fractions[3] == 1.0);
+    assert_int_equal(options_defaults(inference_options_table, &o, &err), 0);
+    o.seed = 5;
+    o.components = 2;
+    o.starts = 2;
+    assert_int_equal(rows_prepare("standardize", parts, n, 2, D, &err), 0);
+    uint32_t order[N];
+    inference_split(5, N, FIT, order); /* 0.4 of 61, rounded */
+    double *cut = rows_gather(members, order, N, D, &err);
+    const struct inference_data data = { D, FIT, N - FIT, HELDOUT, cut, cut + FIT * D, heldout };
+    for (int i = 0; i < 2; i++) {
+        const char *name = i ? "learned" : "gap";
+        static const char *const paths[2][2] = { { "/loglik/members", "/loglik/heldout" },
+                                                 { "/loglik/learned/members", "/loglik/learned/heldout" } };
+        struct inference_result r;
+        double *scores;
+        int64_t m;
+        assert_int_equal(statistic_find(name)->run(dev, &data, &o, &r, &err), 0);
+        assert_int_equal(result_read_double(in_dir("tasks/" OTHER ".h5"), paths[i][0], 1, &m, &scores, &err), 0);
+        assert_int_equal(m, r.n_members);
+        assert_memory_equal(scores, r.scores_members, (size_t)m * sizeof *scores);
+        mem_free(scores);
+        assert_int_equal(result_read_double(in_dir("tasks/" OTHER ".h5"), paths[i][1], 1, &m, &scores, &err), 0);
+        assert_int_equal(m, r.n_heldout);
+        assert_memory_equal(scores, r.scores_heldout, (size_t)m * sizeof *scores);
+        mem_free(scores);
+        inference_result_fini(&r);
+    }
+    assert_int_equal(run_any("dataset_inference", OTHER, inputs, 2, "{\"seed\": -1}", 1, NULL), -1);
+    assert_string_equal(err.text, "the task's seed is -1: the plan should have derived one");
+    assert_int_equal(run_any("dataset_inference", OTHER, inputs, 1, "{\"seed\": 1}", 1, NULL), -1);
+    assert_string_equal(err.text, "the task any has no input 'heldout'");
+    assert_int_equal(run_any("dataset_inference", OTHER, inputs, 2,
+                             "{\"seed\": 1, \"components\": 40, \"statistics\": [\"gap\"]}", 1, NULL),
+                     -1);
+    assert_non_null(strstr(err.text, "statistic gap, seed 1: a mixture of 40 components needs"));
+    mem_free(heldout);
+    heldout = write_rows(B, HELDOUT, D + 1, 2);
+    assert_int_equal(run_any("dataset_inference", OTHER, inputs, 2, "{\"seed\": 1}", 1, NULL), -1);
+    assert_string_equal(err.text, "members have 6 dimensions, held-out images 7");
+    mem_free(cut);
+    mem_free(heldout);
+    mem_free(members);
+    device_close(dev);
+}
+
+static void test_similarity(void **state)
+{
+    (void)state;
+    double *x = write_rows(A, 40, 5, 1), *y = write_rows(B, 40, 5, 2), *z = write_rows(C, 40, 5, 3);
+    struct task_input inputs[] = { { .role = "victim", .id = A },
+                                   { .role = "suspect", .id = B },
+                                   { .role = "random", .id = C } };
+    const char *params = "{\"seed\": 3, \"obfuscations\": [\"none\", \"pad\", \"shuffle\"]}";
+    assert_int_equal(run_any("similarity", OTHER, inputs, 3, params, 1, NULL), 0);
+    assert_true(reports == 3 && fabs(fractions[0] - 1.0 / 3) < 1e-15 && fractions[2] == 1.0);
+    mem_free(z);
+    z = write_rows(C, 39, 5, 3);
+    assert_int_equal(run_any("similarity", OTHER, inputs, 3, params, 1, NULL), -1);
+    assert_string_equal(err.text, "victim, suspect and random encoder represent 40, 40 and 39 images");
+    mem_free(y);
+    y = write_rows(B, 41, 5, 3);
+    mem_free(z);
+    z = write_rows(C, 40, 5, 3);
+    assert_int_equal(run_any("similarity", OTHER, inputs, 3, params, 1, NULL), -1);
+    assert_string_equal(err.text, "victim, suspect and random encoder represent 40, 41 and 40 images");
+    assert_int_equal(run_any("similarity", OTHER, inputs, 3, "{\"seed\": -1}", 1, NULL), -1);
+    mem_free(x);
+    mem_free(y);
+    mem_free(z);
+}
+
+/* Answers that are not as many as the images times something; weights that do not say whose they are. */
+static void test_odd_files(void **state)
+{
+    (void)state;
+    const struct task_input answers = { .role = "answers", .id = A };
+    cJSON *provenance = cJSON_Parse("{\"task\": \"" A "\"}");
+    for (int kind = 0; kind < 4; kind++) {
+        static float targets[9 * 16];
+        const int64_t size[2] = { 8, 8 }, n_size = kind == 1 ? 2 : 1, indices[4] = { 3, 0, 1, 2 },
+                      n = kind == 2 ? 0 : 4, dims[2] = { kind == 0 ? 9 : 8, 16 };
+        struct result *r = result_create(in_dir("tasks/" A ".h5"), provenance, &err);
+        assert_non_null(r);
+        assert_int_equal(result_int(r, "/size", "s", NULL, size, 1, &n_size, &err), 0);
+        assert_int_equal(result_int(r, "/indices", "i", NULL, indices, 1, &n, &err), 0);
+        assert_int_equal(result_float(r, "/answers", "a", NULL, targets, 2, dims, &err), 0);
+        assert_int_equal(result_commit(r, &err), 0);
+        char params[512];
+        snprintf(params, sizeof params,
+                 "{\"dataset\": " SET
+                 ", \"budget\": %d, \"seed\": 1, \"arch\": \"resnet8\", \"width\": 0.0625, \"loss\": "
+                 "\"mse\", \"epochs\": 1, \"batch\": 3}",
+                 kind == 2 ? 0 : 4);
+        assert_int_equal(run_any("steal", THEFT, &answers, 1, params, 1, NULL), kind == 3 ? 0 : -1);
+        if (kind < 3)
+            assert_non_null(strstr(err.text, kind == 0   ? ".h5: 9 answers do not belong to 4 images"
+                                             : kind == 1 ? ".h5: 8 answers do not belong to 4 images"
+                                                         : ".h5: 8 answers do not belong to 0 images"));
+    }
+    cJSON_Delete(provenance);
+    struct device *dev = device_open("ref", 1, &err);
+    struct encoder *e = encoder_load(dev, in_dir("tasks/" VICTIM ".safetensors"), &err);
+    assert_non_null(e);
+    assert_int_equal(encoder_save(e, in_dir("tasks/" A ".safetensors"), NULL, &err), 0);
+    assert_int_equal(task_files_check(dir, A, &err), -1);
+    assert_non_null(strstr(err.text, ".safetensors does not say which task made it"));
+    assert_int_equal(remove(in_dir("tasks/" A ".safetensors")), 0);
+    assert_int_equal(task_files_check(dir, A, &err), 0);
+    encoder_destroy(e);
+    device_close(dev);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -577,6 +738,9 @@ int main(void)
                                         cmocka_unit_test(test_mock),
                                         cmocka_unit_test(test_encoders),
                                         cmocka_unit_test(test_training),
-                                        cmocka_unit_test(test_budgets) };
+                                        cmocka_unit_test(test_budgets),
+                                        cmocka_unit_test(test_inference),
+                                        cmocka_unit_test(test_similarity),
+                                        cmocka_unit_test(test_odd_files) };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
