@@ -350,6 +350,45 @@ static void test_initial_weights(void **state)
     device_close(dev);
 }
 
+/* What no architecture asks for. */
+static void test_refused_networks(void **state)
+{
+    (void)state;
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    struct network *net = network_create(dev, &the_err);
+    made(net);
+    assert_int_equal(network_conv_norm(net, 0, 0, "a", "b", 3, 1, 1, false, &the_err), -1);
+    assert_string_equal(the_err.text, "a residual needs a ReLU behind it");
+    const int map = network_conv_norm(net, 0, -1, "a", "b", 3, 1, 1, true, &the_err);
+    assert_true(map > 0);
+    for (int use = 0; use < TENSOR_CONSUMERS; use++)
+        assert_true(network_conv_norm(net, map, -1, "a", "b", 3, 1, 1, true, &the_err) > map);
+    assert_int_equal(network_conv_norm(net, map, -1, "a", "b", 3, 1, 1, true, &the_err), -1);
+    assert_string_equal(the_err.text, "a map of a network may be used 2 times at most");
+    const int row = network_avg_pool(net, net->output, &the_err);
+    assert_true(row > 0 && net->representation == row && net->n_encoder_layers == net->n_layers);
+    assert_true(network_linear(net, row, "c", 4, false, &the_err) > row);
+    assert_int_equal(network_linear(net, row, "d", 4, false, &the_err), -1);
+    assert_string_equal(the_err.text, "a row of a network may be used 1 times at most");
+    network_destroy(net);
+    /* of maps of two sizes no sum can be made */
+    net = network_create(dev, &the_err);
+    made(net);
+    const int one = network_conv_norm(net, 0, -1, "a", "b", 3, 1, 1, true, &the_err),
+              half = network_conv_norm(net, one, -1, "c", "d", 3, 3, 2, true, &the_err);
+    assert_true(network_conv_norm(net, half, one, "e", "f", 3, 1, 1, true, &the_err) > half);
+    assert_true(network_avg_pool(net, net->output, &the_err) > half);
+    ok(network_allocate(net, &the_err));
+    assert_null(pass_create(net, PASS_INFER, 1, 8, 8, &the_err));
+    assert_string_equal(the_err.text, "the images are too small for this network");
+    struct pass *pass = pass_create(net, PASS_INFER, 1, 1, 1, &the_err); /* half of one pixel is one pixel */
+    made(pass);
+    pass_destroy(pass);
+    network_destroy(net);
+    device_close(dev);
+}
+
 static void refuse(struct device *dev, const char *options, const struct images *im, const float *target, int dim,
                    const char *text)
 {
@@ -405,6 +444,7 @@ int main(void)
                                         cmocka_unit_test(test_depths),
                                         cmocka_unit_test(test_contradictions),
                                         cmocka_unit_test(test_dimensions),
+                                        cmocka_unit_test(test_refused_networks),
                                         cmocka_unit_test(test_refused_trainings) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

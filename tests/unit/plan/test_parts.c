@@ -1,4 +1,5 @@
 /* What plans are made of and searched with: heap, table, edges; what is printed of them, written and read back. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -321,6 +322,82 @@ static void programs_read(void **state)
 
 static char path[] = "/tmp/dinf-parts-XXXXXX";
 
+/* What plan_bench_schedule prints; freed by the caller. */
+static char *bench(bool json)
+{
+    char *text;
+    size_t bytes;
+    fflush(stdout);
+    const int kept = dup(STDOUT_FILENO);
+    assert_non_null(freopen(path, "w", stdout));
+    const int rc = plan_bench_schedule(json, &err);
+    fflush(stdout);
+    dup2(kept, STDOUT_FILENO);
+    close(kept);
+    assert_int_equal(rc, 0);
+    assert_int_equal(fs_read(path, &text, &bytes, &err), 0);
+    return text;
+}
+
+static void near(double a, double b)
+{
+    if (!(fabs(a - b) <= 1e-5 * fabs(b)))
+        fail_msg("%g is not %g", a, b);
+}
+
+/* The synthetic campaigns again: v victims with t thefts of e evaluations, simulated on 64 to 4096 ranks. */
+static void benches(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int victims, thefts, evaluations;
+    } shapes[] = { { "wide", 10, 200, 4 }, { "deep", 40, 20, 11 }, { "single", 1, 3333, 2 } };
+    char *text = bench(true), line[128];
+    cJSON *o = cJSON_Parse(text), *row = cJSON_GetObjectItem(o, "schedule")->child;
+    mem_free(text);
+    text = bench(false);
+    for (int k = 0; k < 3; k++) {
+        struct rng r = rng_at(1, RNG_MOCK, 0, 0, 0);
+        struct plan *p = graph_create();
+        for (int v = 0; v < shapes[k].victims; v++) {
+            const int victim = graph_task(p, 1800 * (0.5 + rng_double(&r)), -1, -1),
+                      answers = graph_task(p, 60, victim, -1);
+            for (int t = 0; t < shapes[k].thefts; t++) {
+                const double x = rng_double(&r);
+                const int theft = graph_task(p, 9 + 900 * x * x * x, answers, -1);
+                for (int e = 0; e < shapes[k].evaluations; e++)
+                    graph_task(p, 5 + 20 * rng_double(&r), theft, -1);
+            }
+        }
+        snprintf(line, sizeof line, "\n  %d tasks, ", p->n_tasks);
+        has(text, line);
+        for (int ranks = 64; ranks <= 4096; ranks *= 2, row = row->next) {
+            struct simulation s;
+            assert_int_equal(schedule_simulate(p, ranks, &s, &err), 0);
+            assert_string_equal(json_text(row, "shape", ""), shapes[k].name);
+            assert_true(json_number(row, "tasks", 0) == p->n_tasks && json_number(row, "ranks", 0) == ranks);
+            near(json_number(row, "makespan", 0), s.makespan);
+            near(json_number(row, "lower_bound", 0), s.lower_bound);
+            near(json_number(row, "ratio", 0), s.makespan / s.lower_bound);
+            near(json_number(row, "release_bound", 0), s.release_bound);
+            near(json_number(row, "utilisation", 0), s.utilisation);
+            assert_true(json_number(row, "simulation_seconds", -1) > 0 &&
+                        json_number(row, "simulation_seconds", 0) < 60);
+            assert_true(json_number(row, "microseconds_per_task", -1) > 0 &&
+                        json_number(row, "microseconds_per_task", 0) < 1e5);
+            snprintf(line, sizeof line, "\n  %6d %12.1f %12.1f %9.4f %12.4f %5.0f%%", ranks, s.makespan, s.lower_bound,
+                     s.makespan / s.lower_bound, s.makespan / s.release_bound, 100 * s.utilisation);
+            has(text, line);
+        }
+        plan_destroy(p);
+    }
+    assert_null(row);
+    has(text, "\nbound: max(longest chain, work / ranks);");
+    mem_free(text);
+    cJSON_Delete(o);
+}
+
 static void refused(const char *text, const char *says)
 {
     struct plan *q;
@@ -440,6 +517,6 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(heaps),       cmocka_unit_test(tables),
                                         cmocka_unit_test(all_edges),   cmocka_unit_test(schedules),
                                         cmocka_unit_test(people_read), cmocka_unit_test(programs_read),
-                                        cmocka_unit_test(files) };
+                                        cmocka_unit_test(files),       cmocka_unit_test(benches) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
