@@ -171,7 +171,7 @@ def killer_among(copy, groups, usual, slower):
         if not group:
             continue
         copy.ninja(*sorted({target(copy, t) for t in group}))
-        parallel = [t for t in group if not t.startswith("mpi.")]
+        parallel = sorted((t for t in group if not t.startswith("mpi.")), key=usual.get)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             ended = []
 
