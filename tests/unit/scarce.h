@@ -15,7 +15,7 @@
 static long scarce_left; /* allocations until one fails; 0: none does */
 static bool scarce_failed, scarce_forgiven;
 
-static bool scarce_fails(void)
+static inline bool scarce_fails(void)
 {
     if (scarce_left == 0 || --scarce_left > 0)
         return false;
@@ -31,7 +31,7 @@ void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
     return scarce_fails() ? NULL : __real_aligned_alloc(alignment, bytes);
 }
 
-static void *scarce_malloc(size_t bytes)
+static inline void *scarce_malloc(size_t bytes)
 {
     return scarce_fails() ? NULL : malloc(bytes);
 }
@@ -42,24 +42,24 @@ static void *scarce_malloc(size_t bytes)
  */
 static long scarce_limit;
 
-static void scarce_begin(void)
+static inline void scarce_begin(void)
 {
     scarce_left = scarce_limit;
     scarce_failed = false;
 }
 
-static void scarce_end(void)
+static inline void scarce_end(void)
 {
     scarce_left = 0;
 }
 
 /* Nothing is amiss, although memory was: what lacked it could be done without. */
-static void scarce_forgive(void)
+static inline void scarce_forgive(void)
 {
     scarce_forgiven = scarce_failed;
 }
 
-static void scarce_check(const char *what, int (*run)(void *arg, struct err *err), void *arg)
+static inline void scarce_check(const char *what, int (*run)(void *arg, struct err *err), void *arg)
 {
     cJSON_Hooks hooks = { .malloc_fn = scarce_malloc, .free_fn = free };
     int runs = 0, failures = 0;
