@@ -17,10 +17,13 @@
 #include "data/resize.h"
 #include "nn/nn.h"
 #include "stats/inference.h"
+#include "stats/similarity.h"
+#include "store/h5.h"
 #include "store/result.h"
 #include "store/safetensors.h"
 #include "tasks/execute.h"
 #include "tasks/files.h"
+#include "tasks/gpu_share.h"
 
 #define VICTIM "00000000000000000000000000000001"
 #define QUERY "00000000000000000000000000000002"
@@ -337,6 +340,39 @@ static int run_any(const char *kind, const char *id, const struct task_input *in
     return rc;
 }
 
+/* A table of a result; h5_table_fini. */
+static struct h5_table read_table(const char *id, const char *path)
+{
+    char file[PATH_MAX];
+    struct h5_table t;
+    assert_int_equal(task_path(dir, id, ".h5", file, &err), 0);
+    hid_t f = h5_open(file, &err);
+    assert_true(f >= 0);
+    hid_t d = H5Dopen2(f, path, H5P_DEFAULT);
+    assert_true(d >= 0);
+    assert_int_equal(h5_read_table(d, path, &t, &err), 0);
+    H5Dclose(d);
+    H5Fclose(f);
+    return t;
+}
+
+static const union cell *cell(const struct h5_table *t, size_t row, const char *name)
+{
+    for (size_t c = 0; c < t->n_columns; c++)
+        if (strcmp(t->columns[c].name, name) == 0)
+            return &t->cells[row * t->n_columns + c];
+    fail_msg("no column %s", name);
+    return NULL;
+}
+
+/* Equal, or no number both. */
+static void same(const struct h5_table *t, size_t row, const char *name, double want)
+{
+    const double have = cell(t, row, name)->f;
+    if (!(have == want || (isnan(have) && isnan(want))))
+        fail_msg("%s of row %zu is %.17g, not %.17g", name, row, have, want);
+}
+
 #define OTHER "00000000000000000000000000000004"
 #define SUSPECT "00000000000000000000000000000005"
 #define SET "{\"format\": \"procedural\", \"count\": 30, \"size\": 8}"
@@ -431,6 +467,11 @@ static void test_encoders(void **state)
     assert_int_equal(encoder_embed(have, &im, 7, b, NULL, NULL, &err), 0);
     assert_memory_equal(a, b, sizeof a);
     assert_int_equal(task_files_whole(dir, SUSPECT, &err), 0);
+    struct h5_table t = read_table(SUSPECT, "/encoders");
+    assert_true(t.n_rows == 1 && cell(&t, 0, "dim")->i == 16 && cell(&t, 0, "images")->i == 0);
+    assert_true(cell(&t, 0, "parameters")->i == encoder_parameters(want) && cell(&t, 0, "epochs")->i == 0);
+    assert_true(isnan(cell(&t, 0, "final_loss")->f));
+    h5_table_fini(&t);
     assert_int_equal(run_any("embed", OTHER, &encoder, 1, "{\"batch\": 7, \"dataset\": " SET "}", 1, NULL), 0);
     float *x;
     int64_t dims[2];
@@ -491,6 +532,21 @@ static void test_training(void **state)
     struct device *dev = device_open("ref", 1, &err);
     assert_int_equal(train_run(dev, &request, &result, &err), 0);
     assert_true(last.loss == result.loss[2]);
+    struct h5_table t = read_table(OTHER, "/encoders"), curves = read_table(OTHER, "/curves");
+    assert_true(t.n_rows == 1 && cell(&t, 0, "dim")->i == 16 && cell(&t, 0, "parameters")->i == result.parameters);
+    assert_true(cell(&t, 0, "images")->i == 30 && cell(&t, 0, "epochs")->i == 3 && cell(&t, 0, "steps")->i == 9);
+    same(&t, 0, "final_loss", result.loss[2]);
+    assert_true(cell(&t, 0, "images_per_second")->f > 0);
+    assert_string_equal(cell(&t, 0, "checkpoint")->s, "tasks/" OTHER ".safetensors");
+    assert_int_equal(curves.n_rows, 3);
+    for (size_t e = 0; e < 3; e++) {
+        assert_int_equal(cell(&curves, e, "epoch")->i, e + 1);
+        same(&curves, e, "loss", result.loss[e]);
+        same(&curves, e, "lr", result.lr[e]);
+        assert_true(cell(&curves, e, "seconds")->f > 0);
+    }
+    h5_table_fini(&t);
+    h5_table_fini(&curves);
     struct safetensors have, want;
     assert_int_equal(safetensors_open(in_dir("tasks/" OTHER ".safetensors"), &have, &err), 0);
     assert_int_equal(safetensors_open(out, &want, &err), 0);
@@ -553,7 +609,7 @@ static void test_budgets(void **state)
     mem_free(all);
 }
 
-/* A result with an array of random numbers, and a row (first * d) of its own in front. */
+/* A result with an array of random numbers; `which` 0: of ones. */
 static double *write_rows(const char *id, int64_t n, int64_t d, uint32_t which)
 {
     struct rng rng = rng_at(9, RNG_TEST, which, 0, 0);
@@ -562,7 +618,7 @@ static double *write_rows(const char *id, int64_t n, int64_t d, uint32_t which)
     const int64_t dims[2] = { n, d };
     cJSON *provenance = cJSON_CreateObject();
     for (int64_t i = 0; i < n * d; i++)
-        x[i] = rng_normal(&rng);
+        x[i] = which == 0 ? 1.0 : rng_normal(&rng);
     cJSON_AddStringToObject(provenance, "task", id);
     assert_int_equal(task_path(dir, id, ".h5", path, &err), 0);
     struct result *r = result_create(path, provenance, &err);
@@ -626,6 +682,37 @@ static void test_inference(void **state)
         assert_int_equal(m, r.n_heldout);
         assert_memory_equal(scores, r.scores_heldout, (size_t)m * sizeof *scores);
         mem_free(scores);
+        struct h5_table t = read_table(OTHER, "/scores/dataset_inference");
+        const size_t k = (size_t)i;
+        assert_int_equal(t.n_rows, 4);
+        assert_string_equal(cell(&t, k, "statistic")->s, name);
+        assert_string_equal(cell(&t, k + 2, "statistic")->s, name);
+        assert_true(cell(&t, k, "seed")->i == 5 && cell(&t, k + 2, "seed")->i == 6);
+        assert_true(cell(&t, k, "t")->f != cell(&t, k + 2, "t")->f);
+        assert_string_equal(cell(&t, k, "covariance")->s, "diag");
+        assert_string_equal(cell(&t, k, "verdict")->s, r.verdict);
+        assert_string_equal(cell(&t, k, "reason")->s, r.reason);
+        const struct {
+            const char *name;
+            int64_t value;
+        } integers[] = { { "components", r.components },
+                         { "converged", inference_converged(&r) },
+                         { "n_fit", FIT },
+                         { "n_members", r.n_members },
+                         { "n_heldout", r.n_heldout },
+                         { "dim", D } };
+        for (size_t c = 0; c < sizeof integers / sizeof *integers; c++)
+            assert_int_equal(cell(&t, k, integers[c].name)->i, integers[c].value);
+        same(&t, k, "loglik_members", r.loglik_members);
+        same(&t, k, "loglik_heldout", r.loglik_heldout);
+        same(&t, k, "gap", r.gap);
+        same(&t, k, "t", r.t);
+        same(&t, k, "df", r.df);
+        same(&t, k, "p_value", r.p_value);
+        same(&t, k, "log10_p", r.log10_p);
+        same(&t, k, "cohen_d", r.cohen_d);
+        same(&t, k, "alpha", 0.05);
+        h5_table_fini(&t);
         inference_result_fini(&r);
     }
     assert_int_equal(run_any("dataset_inference", OTHER, inputs, 2, "{\"seed\": -1}", 1, NULL), -1);
@@ -656,6 +743,90 @@ static void test_similarity(void **state)
     const char *params = "{\"seed\": 3, \"obfuscations\": [\"none\", \"pad\", \"shuffle\"]}";
     assert_int_equal(run_any("similarity", OTHER, inputs, 3, params, 1, NULL), 0);
     assert_true(reports == 3 && fabs(fractions[0] - 1.0 / 3) < 1e-15 && fractions[2] == 1.0);
+    struct h5_table t = read_table(OTHER, "/scores/similarity");
+    static const char *const names[] = { "none", "pad", "shuffle" };
+    struct device *dev = device_open("ref", 1, &err);
+    struct information random, self, mi;
+    assert_int_equal(t.n_rows, 3);
+    assert_int_equal(mutual_information(dev, x, 5, z, 5, 40, &random, &err), 0);
+    assert_int_equal(mutual_information(dev, x, 5, x, 5, 40, &self, &err), 0);
+    for (size_t k = 0; k < 3; k++) {
+        double *other, *wide;
+        int64_t d;
+        struct similarity sim;
+        assert_int_equal(obfuscation_find(names[k])->run(y, 40, 5, 3, &other, &d, &err), 0);
+        wide = rows_widen(x, 40, 5, d, &err);
+        assert_int_equal(similarity_compute(wide, other, 40, d, &sim, &err), 0);
+        assert_int_equal(mutual_information(dev, x, 5, other, d, 40, &mi, &err), 0);
+        const struct estimate score = mi_score(mi.nats, random.nats.value, self.nats.value);
+        assert_string_equal(cell(&t, k, "obfuscation")->s, names[k]);
+        assert_string_equal(cell(&t, k, "reason")->s, "");
+        assert_true(cell(&t, k, "seed")->i == 3 && cell(&t, k, "n")->i == 40 && cell(&t, k, "dim")->i == d);
+        assert_int_equal(cell(&t, k, "duplicates")->i, mi.duplicates);
+        const struct {
+            const char *value, *ci;
+            struct estimate e;
+        } columns[] = { { "cosine", "cosine_ci", sim.cosine },
+                        { "cosine_abs", "cosine_abs_ci", sim.cosine_abs },
+                        { "l1", "l1_ci", sim.l1 },
+                        { "l2", "l2_ci", sim.l2 },
+                        { "linf", "linf_ci", sim.linf },
+                        { "l2_score", "l2_score_ci", sim.l2_score },
+                        { "mutual_information", "mutual_information_ci", mi.nats },
+                        { "mi_score", "mi_score_ci", score } };
+        for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+            same(&t, k, columns[c].value, columns[c].e.value);
+            same(&t, k, columns[c].ci, columns[c].e.ci);
+        }
+        same(&t, k, "mi_random", random.nats.value);
+        same(&t, k, "mi_self", self.nats.value);
+        mem_free(wide);
+        mem_free(other);
+    }
+    h5_table_fini(&t);
+    /* of other lengths there is no distance, and that is the reason; a sample is the order's first */
+    mem_free(y);
+    y = write_rows(B, 40, 7, 4);
+    assert_int_equal(
+        run_any("similarity", OTHER, inputs, 3, "{\"seed\": 3, \"sample\": 30, \"obfuscations\": [\"none\"]}", 1, NULL),
+        0);
+    t = read_table(OTHER, "/scores/similarity");
+    assert_string_equal(cell(&t, 0, "reason")->s, "lengths of 5 and 7 have no cosine and no distance");
+    assert_true(isnan(cell(&t, 0, "cosine")->f) && isnan(cell(&t, 0, "l2_score_ci")->f));
+    uint32_t order[40];
+    struct rng rng = rng_at(3, RNG_SAMPLE, 0, 0, 0);
+    rng_permutation(&rng, order, 40);
+    double *a = rows_gather(x, order, 30, 5, &err), *b = rows_gather(y, order, 30, 7, &err);
+    assert_int_equal(mutual_information(dev, a, 5, b, 7, 30, &mi, &err), 0);
+    same(&t, 0, "mutual_information", mi.nats.value);
+    assert_int_equal(cell(&t, 0, "n")->i, 30);
+    h5_table_fini(&t);
+    for (int which = 0; which < 2; which++) { /* a random encoder, or the victim, that says the same of all */
+        mem_free(z);
+        z = write_rows(which ? A : C, 40, 5, 0);
+        assert_int_equal(
+            run_any("similarity", OTHER, inputs, 3, "{\"seed\": 3, \"obfuscations\": [\"none\"]}", 1, NULL), 0);
+        t = read_table(OTHER, "/scores/similarity");
+        if (which == 0)
+            assert_string_equal(cell(&t, 0, "reason")->s, "lengths of 5 and 7 have no cosine and no distance");
+        assert_true(isnan(cell(&t, 0, "mi_score")->f) && isnan(cell(&t, 0, "mi_random")->f));
+        h5_table_fini(&t);
+    }
+    mem_free(y);
+    y = write_rows(B, 40, 5, 2);
+    mem_free(x);
+    x = write_rows(A, 40, 5, 1);
+    assert_int_equal(run_any("similarity", OTHER, inputs, 3, "{\"seed\": 3, \"obfuscations\": [\"none\"]}", 1, NULL),
+                     0);
+    t = read_table(OTHER, "/scores/similarity");
+    assert_string_equal(cell(&t, 0, "reason")->s,
+                        "victim with a random encoder: the second representations are the same for "
+                        "all 40 images");
+    assert_true(isfinite(cell(&t, 0, "cosine")->f) && isnan(cell(&t, 0, "mi_random")->f));
+    h5_table_fini(&t);
+    mem_free(a);
+    mem_free(b);
+    device_close(dev);
     mem_free(z);
     z = write_rows(C, 39, 5, 3);
     assert_int_equal(run_any("similarity", OTHER, inputs, 3, params, 1, NULL), -1);
@@ -713,6 +884,70 @@ static void test_odd_files(void **state)
     device_close(dev);
 }
 
+static int no_memory(struct device *d, size_t *free, size_t *total, struct err *e)
+{
+    (void)d;
+    (void)free;
+    (void)total;
+    return err_set(e, "the GPU is gone");
+}
+
+/* A kind does nothing on a device that does not say whether there is room. */
+static void test_room(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *kind, *params, *roles[3], *ids[3];
+    } all[] = {
+        { "train",
+          "{\"dataset\": " SET ", \"arch\": \"resnet8\", \"width\": 0.0625, \"seed\": 1}",
+          { NULL },
+          { NULL } },
+        { "query", "{\"dataset\": " SET ", \"budget\": 5, \"seed\": 1}", { "victim" }, { VICTIM } },
+        { "embed", "{\"dataset\": " SET "}", { "encoder" }, { VICTIM } },
+        { "dataset_inference", "{\"seed\": 1, \"components\": 1}", { "members", "heldout" }, { A, B } },
+        { "similarity", "{\"seed\": 1}", { "victim", "suspect", "random" }, { A, A, A } },
+    };
+    mem_free(write_rows(A, 40, 5, 1));
+    mem_free(write_rows(B, 40, 5, 2));
+    struct device *dev = device_open("ref", 1, &err);
+    const struct device_ops *kept = dev->ops;
+    struct device_ops ops = *kept;
+    ops.memory = no_memory;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        struct task_input inputs[3];
+        struct gpu_share share = { -1, -1, -1 };
+        cJSON *params = cJSON_Parse(all[i].params), *provenance = cJSON_CreateObject();
+        struct task_context ctx = { .dir = dir,
+                                    .id = OTHER,
+                                    .name = "any",
+                                    .params = params,
+                                    .inputs = inputs,
+                                    .device = dev,
+                                    .gpu_share = &share,
+                                    .provenance = provenance,
+                                    .attempt = 1 };
+        for (int k = 0; k < 3 && all[i].roles[k] != NULL; k++) {
+            memset(&inputs[k], 0, sizeof inputs[k]);
+            snprintf(inputs[k].role, sizeof inputs[k].role, "%s", all[i].roles[k]);
+            snprintf(inputs[k].id, sizeof inputs[k].id, "%s", all[i].ids[k]);
+            ctx.n_inputs++;
+        }
+        snprintf(ctx.work, sizeof ctx.work, "%s", dir);
+        remove(in_dir("tasks/" OTHER ".h5"));
+        for (int gone = 1; gone >= 0; gone--) {
+            dev->ops = gone ? &ops : kept;
+            err.text[0] = '\0';
+            assert_int_equal(task_kind_find(all[i].kind)->run(&ctx, &err), gone ? -1 : 0);
+            assert_int_equal(strstr(err.text, "the GPU is gone") != NULL, gone);
+            assert_int_equal(fs_exists(in_dir("tasks/" OTHER ".h5")), !gone);
+        }
+        cJSON_Delete(params);
+        cJSON_Delete(provenance);
+    }
+    device_close(dev);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -741,6 +976,7 @@ int main(void)
                                         cmocka_unit_test(test_budgets),
                                         cmocka_unit_test(test_inference),
                                         cmocka_unit_test(test_similarity),
-                                        cmocka_unit_test(test_odd_files) };
+                                        cmocka_unit_test(test_odd_files),
+                                        cmocka_unit_test(test_room) };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
