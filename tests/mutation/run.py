@@ -41,8 +41,9 @@ ABOVE = {  # the tests of other rooms that have most to do with a room; its own 
 DEVICE = ["device.cpu.1", "device.cpu.2", "device.cpu.avx2"]
 COMMANDS = ["e2e.options", "e2e.bad_input", "e2e.evaluations", "e2e.commands"]
 WHOLE = {  # of whole commands, those that have most to do with a room
-    "device": ["e2e.evaluations"], "nn": ["e2e.evaluations", "e2e.weights"], "stats": ["e2e.evaluations", "e2e.commands"],
-    "conf": COMMANDS[:3], "store": COMMANDS[2:], "tasks": COMMANDS[1:3], "plan": COMMANDS[1:3], "coord": COMMANDS[2:3]}
+    "device": ["e2e.evaluations"], "nn": ["e2e.options", "e2e.evaluations", "e2e.weights"],
+    "stats": ["e2e.options", "e2e.evaluations", "e2e.commands"], "conf": COMMANDS[:3], "store": COMMANDS[2:],
+    "tasks": COMMANDS[:3], "plan": COMMANDS[:3], "coord": COMMANDS[2:3]}
 RANKS = ["mpi.ranks", "mpi.failures", "mpi.usage", "mpi.task", "mpi.limit", "mpi.elsewhere", "mpi.lock", "mpi.files"]
 
 

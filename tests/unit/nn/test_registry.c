@@ -389,6 +389,67 @@ static void test_refused_networks(void **state)
     device_close(dev);
 }
 
+/* A pass's memory: tensors that are needed at one time do not share any, and all of it together is what the times of
+ * their needs ask for. */
+static void test_shared_memory(void **state)
+{
+    (void)state;
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    static const char *const archs[] = { "resnet8", "resnet18", "resnet26" };
+    for (size_t k = 0; k < 6; k++) {
+        struct encoder_config config = { .width = 0.25 };
+        snprintf(config.arch, sizeof config.arch, "%s", archs[k / 2]);
+        snprintf(config.stem, sizeof config.stem, "%s", stem_names[k % 2]);
+        struct network *net = network_build(dev, &config, 0, &the_err);
+        made(net);
+        ok(network_fold(net, &the_err));
+        struct pass *pass = pass_create(net, PASS_FOLDED, 4, 32, 32, &the_err);
+        made(pass);
+        size_t most = 0;
+        int last[256], overlaps = 0;
+        size_t bytes[256];
+        assert_true(net->n_tensors <= 256);
+        for (int t = 0; t < net->n_tensors;
+             t++) { /* from its layer to the last that reads it; what comes out, to the end */
+            const struct tensor *x = &net->tensors[t];
+            last[t] = x->producer < 0 ? 0 : x->producer;
+            for (int c = 0; c < x->n_consumers; c++)
+                last[t] = x->consumers[c] > last[t] ? x->consumers[c] : last[t];
+            last[t] = t == net->representation ? net->n_layers : last[t];
+            bytes[t] = 4 * (size_t)x->c * (size_t)pass->shapes[t].h * (size_t)pass->shapes[t].w * sizeof(float);
+            assert_int_equal(pass_elements(pass, t) * sizeof(float), bytes[t]);
+            bytes[t] = (bytes[t] + 255) / 256 * 256;
+        }
+        for (int time = 0; time <= net->n_layers; time++) {
+            size_t live = 0;
+            for (int t = 0; t < net->n_tensors; t++) {
+                const int first = net->tensors[t].producer < 0 ? 0 : net->tensors[t].producer;
+                if (first > time || last[t] < time)
+                    continue;
+                live += bytes[t];
+                const char *a = pass->values[t];
+                assert_true((uintptr_t)a % 64 == 0 && a >= (char *)pass->arena);
+                assert_true(a + bytes[t] <= (char *)pass->arena + pass->arena_bytes);
+                for (int u = 0; u < t; u++) {
+                    const int begun = net->tensors[u].producer < 0 ? 0 : net->tensors[u].producer;
+                    const char *b = pass->values[u];
+                    overlaps += begun <= time && last[u] >= time && a < b + bytes[u] && b < a + bytes[t];
+                }
+            }
+            most = live > most ? live : most;
+        }
+        assert_int_equal(overlaps, 0);
+        size_t indices = 0; /* of the pool's maxima, beside its input and output */
+        if (k % 2)
+            indices = (bytes[2] + 255) / 256 * 256;
+        assert_in_range(pass->arena_bytes, most, most + indices);
+        pass_destroy(pass);
+        network_destroy(net);
+    }
+    device_close(dev);
+}
+
 static void refuse(struct device *dev, const char *options, const struct images *im, const float *target, int dim,
                    const char *text)
 {
@@ -445,6 +506,7 @@ int main(void)
                                         cmocka_unit_test(test_contradictions),
                                         cmocka_unit_test(test_dimensions),
                                         cmocka_unit_test(test_refused_networks),
+                                        cmocka_unit_test(test_shared_memory),
                                         cmocka_unit_test(test_refused_trainings) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,6 +182,26 @@ static void test_plus_plus(void **state)
     cJSON_Delete(root);
 }
 
+/* Ties go to the centre in front; a centre without rows stays where it was. */
+static void test_lloyd(void **state)
+{
+    (void)state;
+    const double x[6] = { 0, 2, 4, 10, 11, 3 };
+    for (int which = 0; which < 2; which++) {
+        struct device_rows rows;
+        double centre[4] = { 2, 4, 100, 10.5 };
+        int32_t label[6];
+        int64_t count[4];
+        assert_int_equal(device_rows_init(&rows, both_devices[which], x, 6, 1, NULL, NULL), 0);
+        assert_int_equal(kmeans_assign(&rows, centre, 4, label, NULL), 0);
+        assert_memory_equal(label, ((int32_t[]){ 0, 0, 1, 3, 3, 0 }), sizeof label);
+        kmeans_update(&rows, label, 4, count, centre);
+        assert_memory_equal(count, ((int64_t[]){ 3, 1, 0, 2 }), sizeof count);
+        check_all_near(centre, ((double[]){ 5.0 / 3, 4, 100, 10.5 }), 4, 1e-15, 0.0);
+        device_rows_fini(&rows);
+    }
+}
+
 /* EM may never lower the likelihood; a fit stops within max_iterations. */
 static void test_monotone(void **state)
 {
@@ -377,7 +397,7 @@ int main(void)
         cmocka_unit_test(test_sklearn), cmocka_unit_test(test_starts),   cmocka_unit_test(test_plus_plus),
         cmocka_unit_test(test_fit),     cmocka_unit_test(test_monotone), cmocka_unit_test(test_degenerate),
         cmocka_unit_test(test_bench),   cmocka_unit_test(test_sizes),    cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_seconds),
+        cmocka_unit_test(test_seconds), cmocka_unit_test(test_lloyd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
