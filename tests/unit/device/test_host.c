@@ -274,6 +274,30 @@ static void test_edges(void **state)
     }
 }
 
+/* The processor is called what the kernel calls it. */
+static void test_processor(void **state)
+{
+    (void)state;
+    char line[256], *name = NULL;
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f != NULL && name == NULL && fgets(line, sizeof line, f) != NULL)
+        name = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
+    if (f != NULL)
+        fclose(f);
+    if (name == NULL) {
+        assert_memory_equal(both[1]->description, "CPU, ", 5);
+        return;
+    }
+    name += 1 + strspn(name + 1, " ");
+    name[strcspn(name, "\n")] = '\0';
+    name[strlen(name) < 63 ? strlen(name) : 63] = '\0';
+    assert_memory_equal(both[1]->description, name, strlen(name));
+    assert_memory_equal(both[1]->description + strlen(name), ", 2 threads, oneDNN ", 20);
+    assert_non_null(strstr(both[1]->description,
+                           both[1]->ops->channel_block(both[1], 64) == 16 ? " (blocks of 16)" : " (blocks of 8)"));
+    assert_int_equal(both[1]->ops->channel_block(both[1], 3), 1);
+}
+
 static void test_table(void **state)
 {
     (void)state;
@@ -347,7 +371,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory), cmocka_unit_test(test_convolutions), cmocka_unit_test(test_batch_norms),
         cmocka_unit_test(test_views),  cmocka_unit_test(test_max_pool),     cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_table),  cmocka_unit_test(test_processor),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

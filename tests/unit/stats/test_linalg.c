@@ -373,6 +373,10 @@ static void test_products_of_parts(void **state)
         assert_int_equal(la->dpotrf(dev, 2, l, WIDE, &info, NULL), 0);
         assert_int_equal(info, 1);
     }
+    double zero[4] = { 1, 0, 2, 0 };
+    struct err err;
+    assert_int_equal(fast->dtrtri(&cpu_device, 2, zero, 2, &err), -1);
+    assert_string_equal(err.text, "a triangular matrix of order 2 has a zero on its diagonal");
     mem_free(b);
     mem_free(a);
 }
