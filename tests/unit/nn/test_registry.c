@@ -3,6 +3,7 @@
 
 #include "base/rng.h"
 #include "nn/augment.h"
+#include "nn/layer.h"
 #include "nn/query_views.h"
 #include "nn/train_config.h"
 
@@ -450,6 +451,75 @@ static void test_shared_memory(void **state)
     device_close(dev);
 }
 
+struct span {
+    size_t bytes;
+    int first, last;
+};
+
+static int add_span(struct span *spans, int n, size_t floats, int first, int last)
+{
+    assert_true(n < 2048);
+    spans[n] = (struct span){ (floats * sizeof(float) + 255) / 256 * 256, first, last };
+    return n + 1;
+}
+
+/* The same of training: activations until their layer's way back, what a convolution put out and the batch's
+ * statistics likewise, each consumer's gradient from its way back to the producer's. */
+static void test_training_memory(void **state)
+{
+    (void)state;
+    enum { N = 4 };
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    static const char *const archs[] = { "resnet8", "resnet18", "resnet26" };
+    for (size_t k = 0; k < 6; k++) {
+        static struct span spans[2048];
+        struct encoder_config config = { .width = 0.25 };
+        snprintf(config.arch, sizeof config.arch, "%s", archs[k / 2]);
+        snprintf(config.stem, sizeof config.stem, "%s", stem_names[k % 2]);
+        struct network *net = network_build(dev, &config, 8, &the_err);
+        made(net);
+        struct pass *pass = pass_create(net, PASS_TRAIN, N, 32, 32, &the_err);
+        made(pass);
+        const int end = 2 * net->n_layers - 1;
+        int n = 0;
+        for (int t = 0; t < net->n_tensors; t++) {
+            const struct tensor *x = &net->tensors[t];
+            const size_t floats = (size_t)N * (size_t)x->c * (size_t)pass->shapes[t].h * (size_t)pass->shapes[t].w;
+            const int made_at = x->producer;
+            n = add_span(spans, n, floats, made_at < 0 ? 0 : made_at,
+                         made_at < 0 || t == net->output ? end : end - made_at);
+            for (int c = 0; t > 0 && c < x->n_consumers; c++)
+                n = add_span(spans, n, floats, end - x->consumers[c], end - made_at);
+            if (t == net->output)
+                n = add_span(spans, n, floats, net->n_layers, end - made_at);
+        }
+        for (int i = 0; i < net->n_layers; i++) {
+            const struct layer *l = net->layers[i];
+            const struct tensor *y = &net->tensors[l->output];
+            const size_t floats =
+                (size_t)N * (size_t)y->c * (size_t)pass->shapes[l->output].h * (size_t)pass->shapes[l->output].w;
+            if (strcmp(l->kind->name, "conv_norm") == 0 || strcmp(l->kind->name, "max_pool") == 0)
+                n = add_span(spans, n, floats, i, end - i);
+            for (int s = 0; s < 2 && strcmp(l->kind->name, "conv_norm") == 0; s++)
+                n = add_span(spans, n, (size_t)y->c, i, end - i);
+        }
+        size_t most = 0;
+        for (int time = 0; time <= end; time++) {
+            size_t live = 0;
+            for (int i = 0; i < n; i++)
+                live += spans[i].first <= time && time <= spans[i].last ? spans[i].bytes : 0;
+            most = live > most ? live : most;
+        }
+        assert_int_equal(pass->arena_bytes, most);
+        assert_int_equal(pass->n_claims, n);
+        assert_int_equal(pass_end(pass), end);
+        pass_destroy(pass);
+        network_destroy(net);
+    }
+    device_close(dev);
+}
+
 static void refuse(struct device *dev, const char *options, const struct images *im, const float *target, int dim,
                    const char *text)
 {
@@ -507,6 +577,7 @@ int main(void)
                                         cmocka_unit_test(test_dimensions),
                                         cmocka_unit_test(test_refused_networks),
                                         cmocka_unit_test(test_shared_memory),
+                                        cmocka_unit_test(test_training_memory),
                                         cmocka_unit_test(test_refused_trainings) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
