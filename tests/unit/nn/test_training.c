@@ -264,7 +264,9 @@ static void test_plain(void **state)
     made(e);
     float m[3], s[3];
     encoder_moments(e, m, s);
-    assert_true(memcmp(m, mean, sizeof m) == 0 && memcmp(s, std, sizeof s) == 0 && encoder_size(e) == SIZE);
+    assert_memory_equal(m, mean, sizeof m);
+    assert_memory_equal(s, std, sizeof s);
+    assert_int_equal(encoder_size(e), SIZE);
     assert_true(encoder_width(e) == 0.0625);
     assert_string_equal(encoder_stem(e), "cifar");
     struct images im = make_images(N, SIZE);
@@ -402,8 +404,9 @@ static void test_positions(void **state)
     ok(checkpoint_write(path, "me", t, &at, 3, &the_err));
     ok(checkpoint_read(path, "me", t, &back, 3, &the_err));
     assert_true(back.step == 7 && back.loss_sum == 0.5 && back.seconds == 0.25);
-    assert_true(memcmp(curves[0], loss, sizeof loss) == 0 && memcmp(curves[1], lr, sizeof lr) == 0 &&
-                memcmp(curves[2], duration, sizeof duration) == 0);
+    assert_memory_equal(curves[0], loss, sizeof loss);
+    assert_memory_equal(curves[1], lr, sizeof lr);
+    assert_memory_equal(curves[2], duration, sizeof duration);
     assert_int_equal(checkpoint_read(path, "me", t, &back, 2, &the_err), -1);
     assert_non_null(strstr(the_err.text, "impossible position: 3 epochs"));
     assert_int_equal(checkpoint_read(path, "you", t, &back, 3, &the_err), -1);

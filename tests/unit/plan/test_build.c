@@ -759,7 +759,8 @@ static void write_matrix(const char *name, int n, int d, char x)
     char path[512];
     const int header = 128;
     memset(bytes, 0, sizeof bytes);
-    memcpy(bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
+    static const unsigned char magic[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 118, 0 };
+    memcpy(bytes, magic, sizeof magic);
     int used = snprintf(bytes + 10, 118, "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", n, d);
     memset(bytes + 10 + used, ' ', (size_t)(header - 11 - used));
     bytes[header - 1] = '\n';

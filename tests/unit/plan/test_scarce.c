@@ -29,8 +29,10 @@ static const char *in_folder(const char *name)
 static bool same_but_for_costs(const struct plan *a, const struct plan *b)
 {
     bool same = a->n_tasks == b->n_tasks && strcmp(a->config, b->config) == 0 &&
-                strcmp(a->config_hash, b->config_hash) == 0 &&
-                memcmp(&a->campaign, &b->campaign, sizeof a->campaign) == 0;
+                strcmp(a->config_hash, b->config_hash) == 0 && strcmp(a->campaign.name, b->campaign.name) == 0 &&
+                strcmp(a->campaign.device, b->campaign.device) == 0 && a->campaign.seed == b->campaign.seed &&
+                a->campaign.trials == b->campaign.trials && a->campaign.threads == b->campaign.threads &&
+                a->campaign.retries == b->campaign.retries;
     for (int i = 0; same && i < a->n_tasks; i++) {
         const struct plan_task *s = &a->tasks[i], *t = &b->tasks[i];
         same = strcmp(s->id, t->id) == 0 && strcmp(s->name, t->name) == 0 && s->kind == t->kind &&
