@@ -848,6 +848,11 @@ static void other_bad_configs(void **state)
         { CAMPAIGN "datasets = ( { name = \"a\"; format = \"procedural\"; count = 9; size = 8; }, { name = \"b\"; of = "
                    "\"a\";\nbegin = 9; } );\nmock = ( { name = \"m\"; } );",
           "data set \"b\": " },
+        { CAMPAIGN
+          "datasets = ( { name = \"a\"; format = \"procedural\"; count = 9; size = 8; }, { name = \"b\"; of = "
+          "\"a\";\nbegin = 9; } );\nencoders = ( { name = \"v\"; role = \"victim\"; heldout = \"b\"; train = { dataset "
+          "= \"b\"; }; } );\nsteal = ( { victim = \"v\"; queries = \"b\"; budgets = 5; } );",
+          "data set \"b\": " },
         { CAMPAIGN "mock = 3;", "c.cfg:2: mock must be a list of groups: ( { name = ...; }, ... )" },
         { CAMPAIGN "mock = ( 3, { name = \"m\"; } );", "c.cfg:2: a mock block is a group { name = ...; }" },
         { CAMPAIGN "mock = ( { name = \"m\"; },\n{ name = \"m\"; } );",
