@@ -120,6 +120,10 @@ static void bad_configs(void **state)
           "c.cfg:8: budgets is missing: a theft needs victim, queries and budgets" },
         { BASE "steal = ( { victim = \"victm\"; queries = \"outside\"; budgets = 5; } );",
           "c.cfg:8: there is no victim \"victm\"; did you mean \"victim\"?" },
+        { CAMPAIGN SETS
+          "encoders = ( " VICTIM ",\n{ name = \"victms\"; role = \"independent\"; train = { dataset = "
+          "\"outside\"; }; } );\nsteal = ( { victim = \"victm\"; queries = \"outside\"; budgets = 5; } );",
+          "c.cfg:9: there is no victim \"victm\"; did you mean \"victim\"?" },
         { BASE "steal = ( { victim = \"victim\"; queries = \"outsde\"; budgets = 5; } );",
           "c.cfg:8: there is no data set \"outsde\"; did you mean \"outside\"?" },
         { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = [ 50, 101 ]; } );",

@@ -651,11 +651,13 @@ static void test_inference(void **state)
                 1, NULL),
         -1);
     assert_non_null(strstr(err.text, "twice"));
+    unsetenv("DINF_CUDA_CHOICES");
     assert_int_equal(run_any("dataset_inference", OTHER, inputs, 2,
                              "{\"statistics\": [\"gap\", \"learned\"], \"seed\": 5, \"seeds\": 2, \"components\": 2, "
                              "\"fit_fraction\": 0.4, \"normalize\": \"standardize\", \"starts\": 2}",
                              1, NULL),
                      0);
+    assert_string_equal(getenv("DINF_CUDA_CHOICES"), in_dir("cuda-choices"));
     assert_true(reports == 4 && fractions[0] == 0.25 && fractions[1] == 0.5 && fractions[3] == 1.0);
     assert_int_equal(options_defaults(inference_options_table, &o, &err), 0);
     o.seed = 5;
