@@ -49,9 +49,9 @@ static int bind_one(const struct option *o, const cJSON *value, cJSON *object, s
     cJSON *holder = cJSON_CreateObject();
     if (holder == NULL)
         return err_set(err, "out of memory");
-    if (value != NULL)
-        cJSON_AddItemReferenceToObject(holder, o->name, (cJSON *)value);
-    int rc = options_from_json(table, holder, &any, err);
+    int rc = value != NULL && !cJSON_AddItemReferenceToObject(holder, o->name, (cJSON *)value)
+                 ? err_set(err, "out of memory") /* not its default in the place of what was given */
+                 : options_from_json(table, holder, &any, err);
     if (rc == 0 && object != NULL)
         rc = options_to_json(table, &any, object, err);
     cJSON_Delete(holder);

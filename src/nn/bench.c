@@ -26,12 +26,20 @@ int train_bench(struct device *dev, const cJSON *block, int size, int batch, int
     struct trainer *t = NULL;
     uint32_t *order = NULL;
     cJSON *copy = cJSON_Duplicate(block, true);
-    if (copy == NULL || steps < 1 || batch < 1 || size < 1) {
+    if (copy == NULL) {
+        err_set(err, "out of memory");
+        goto out;
+    }
+    if (steps < 1 || batch < 1 || size < 1) {
         err_set(err, "a benchmark needs at least one step of one image of one pixel");
         goto out;
     }
     cJSON_DeleteItemFromObjectCaseSensitive(copy, "batch");
-    if (cJSON_AddNumberToObject(copy, "batch", batch) == NULL || random_images(batch, size, &im, err) != 0)
+    if (cJSON_AddNumberToObject(copy, "batch", batch) == NULL) {
+        err_set(err, "out of memory");
+        goto out;
+    }
+    if (random_images(batch, size, &im, err) != 0)
         goto out;
     const struct train_request request = { .block = copy, .data = &im };
     t = trainer_create(dev, &request, err);

@@ -38,6 +38,8 @@ int encoder_write(const char *path, const struct network *net, const struct enco
     struct tensor_list list = { 0 };
     char *text = provenance == NULL ? mem_strdup("{}", err) : json_canonical(provenance, err);
     cJSON *m = cJSON_CreateObject();
+    if (m == NULL)
+        err_set(err, "out of memory");
     if (text == NULL || m == NULL || add_text(m, "format", format_name, err) != 0 ||
         add_text(m, "arch", config->arch, err) != 0 || add_text(m, "stem", config->stem, err) != 0 ||
         add_number(m, "width", config->width, err) != 0 || add_number(m, "size", pipeline->size, err) != 0 ||

@@ -145,9 +145,11 @@ static cJSON *task_json(const struct plan_task *t)
         (t->contents != NULL && !cJSON_AddItemReferenceToObject(o, "contents", t->contents)))
         goto failed;
     cJSON *inputs = cJSON_AddArrayToObject(o, "inputs");
+    if (inputs == NULL)
+        goto failed;
     for (int i = 0; i < t->n_inputs; i++) {
         cJSON *input = cJSON_CreateObject();
-        if (inputs == NULL || input == NULL || cJSON_AddStringToObject(input, "role", t->inputs[i].role) == NULL ||
+        if (input == NULL || cJSON_AddStringToObject(input, "role", t->inputs[i].role) == NULL ||
             cJSON_AddStringToObject(input, "id", t->inputs[i].id) == NULL || !cJSON_AddItemToArray(inputs, input)) {
             cJSON_Delete(input);
             goto failed;

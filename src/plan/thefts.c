@@ -412,6 +412,7 @@ static cJSON *theft_labels(struct thefts *t, const struct theft *item)
         cJSON_AddNumberToObject(o, "seed", -1) != NULL &&
         cJSON_AddNumberToObject(o, "trial", v->trial < 0 ? 0 : v->trial) != NULL)
         return o;
+    err_set(b->err, "out of memory");
     cJSON_Delete(o);
     return NULL;
 }

@@ -2,7 +2,7 @@
 """Golden values for the room stats, from scikit-learn, SciPy, mpmath and NumPy.
 
 Writes gmm.json, tests.json, similarity.json, logistic.json, starts.json, learned.json,
-ranks.json and images.json beside itself.
+ranks.json, images.json and exchangeable.json beside itself.
 Everything is seeded; run it again and the files do not change."""
 import json
 import os
@@ -62,6 +62,7 @@ def gmm():
             "mean": g.means_,
             "cov": g.covariances_,
             "score": g.score_samples(held),
+            "parameters": int(g._n_parameters()),
         }
     save("gmm.json", out)
 
@@ -126,7 +127,12 @@ def similarity():
     l2 = np.linalg.norm(apart, axis=1)
     measures = {"cosine": cosine, "cosine_abs": abs(cosine), "l1": abs(apart).sum(axis=1), "l2": l2,
                 "linf": abs(apart).max(axis=1), "l2_score": 1 - l2 / 2}
-    out = {"n": n, "da": da, "db": db, "a": a, "b": b, "c": c,
+    few = [{"n": m, "mi": mutual_information(prepare(a[:m]), prepare(b[:m]))} for m in (2, 3, 6, 9, 10, 11)]
+    scale = [[20 * draws.uniform() - 10 for _ in range(2)]
+             for draws in (Draws(4, OBFUSCATE, 2), *(Draws(4, OBFUSCATE, 3, c) for c in range(da)))]
+    out = {"n": n, "da": da, "db": db, "a": a, "b": b, "c": c, "few": few,
+           "shuffle": Draws(4, OBFUSCATE, 0).permutation(da), "pad": sorted(Draws(4, OBFUSCATE, 1).permutation(2 * da)[:da]),
+           "transform": scale[0], "transform_each": np.array(scale[1:]),
            "mi_ab": mutual_information(u, v), "mi_ac": mutual_information(u, w),
            "mi_aa": mutual_information(u, u)[0]}
     for name, value in measures.items():
@@ -149,7 +155,7 @@ def logistic():
 
 # ---- the random choices of mixtures and cuts, written a second time from their descriptions ----
 
-SPLIT, MIXTURE = 7, 6  # streams
+SPLIT, MIXTURE, OBFUSCATE = 7, 6, 8  # streams
 
 
 def philox(counter, key):
@@ -163,13 +169,13 @@ def philox(counter, key):
 
 
 class Draws:
-    def __init__(self, seed, stream, a):
+    def __init__(self, seed, stream, a, b=0):
         self.key = philox((seed & 0xFFFFFFFF, seed >> 32, stream, 0x64696E66), (0x243F6A88, 0x85A308D3))[:2]
-        self.a, self.index, self.words = a, 0, []
+        self.at, self.index, self.words = (a, b, 0), 0, []
 
     def word(self):
         if not self.words:
-            self.words = philox((self.index, self.a, 0, 0), self.key)
+            self.words = philox((self.index, *self.at), self.key)
             self.index += 1
         return self.words.pop(0)
 
@@ -212,8 +218,9 @@ def plus_plus(x, k, draws):
 
 
 def mixture(x, k, seed, starts, tolerance=1e-3, most=100, regularization=1e-6):
-    """Diagonal covariances: (loglik of every start, parameters of the best). Eleven rounds of Lloyd, then EM."""
-    tiny, logliks, best = 10 * np.finfo(float).eps, [], None
+    """Diagonal covariances: (loglik of every start, parameters of the best, iterations of every start). Eleven rounds
+    of Lloyd, then EM."""
+    tiny, logliks, best, rounds = 10 * np.finfo(float).eps, [], None, []
     for start in range(starts):
         mean = x[plus_plus(x, k, Draws(seed, MIXTURE, start))].copy()
         for _ in range(11):
@@ -224,7 +231,7 @@ def mixture(x, k, seed, starts, tolerance=1e-3, most=100, regularization=1e-6):
         count = np.bincount(label, minlength=k) + tiny
         var = np.array([((x[label == j] - mean[j]) ** 2).sum(0) for j in range(k)]) / count[:, None] + regularization
         weight, before = count / len(x), -np.inf
-        for _ in range(most):
+        for iteration in range(most):
             joint = log_joint(x, weight, mean, var)
             loglik = scipy.special.logsumexp(joint, axis=1).mean()
             share = scipy.special.softmax(joint, axis=1)
@@ -237,7 +244,8 @@ def mixture(x, k, seed, starts, tolerance=1e-3, most=100, regularization=1e-6):
         if not logliks or loglik > max(logliks):
             best = weight, mean, var
         logliks.append(loglik)
-    return logliks, best
+        rounds.append(iteration + 1)
+    return logliks, best, rounds
 
 
 def log_joint(x, weight, mean, var):
@@ -250,7 +258,10 @@ def starts():
     n, d, k, most = 160, 3, 8, 6
     size = np.array([50, 40, 30, 15, 10, 7, 5, 3])
     x = np.repeat(rng.normal(size=(k, d)) * 3, size, axis=0) + rng.normal(size=(n, d)) * 0.5
-    fits = [{"seed": seed, "loglik": mixture(x, k, seed, most)[0]} for seed in range(6)]
+    fits = []
+    for seed in range(6):
+        logliks, _, rounds = mixture(x, k, seed, most)
+        fits.append({"seed": seed, "loglik": logliks, "iterations": rounds})
     assert any(f["loglik"][-1] < max(f["loglik"]) - 1e-2 for f in fits)  # the last is not the best
     assert any(max(f["loglik"]) > f["loglik"][0] + 1e-2 for f in fits)
     far = rng.normal(size=(20, 2)) * 1000
@@ -280,7 +291,7 @@ def learned():
     columns = []
     for x in populations:
         for k in range(1, 6):
-            _, best = mixture(x, k, seed, n_starts)
+            _, best, _ = mixture(x, k, seed, n_starts)
             columns.append([scipy.special.logsumexp(log_joint(s, *best), axis=1) for s in sets])
     features = [np.array([c[i] for c in columns]).T for i in range(4)]
     reference = np.vstack(features[:2])  # the tested images have no part in it
@@ -302,7 +313,12 @@ def ranks():
         a, b = np.round(rng.normal(size=na) + shift, digits), np.round(rng.normal(size=nb), digits)
         w = scipy.stats.mannwhitneyu(a, b, alternative="greater", method="asymptotic")
         cases.append({"a": a, "b": b, "auc": w.statistic / na / nb, "p": w.pvalue})
-    save("ranks.json", {"cases": cases, "quantiles": [[p, scipy.stats.norm.ppf(p)] for p in
+    z = scipy.stats.norm.ppf
+    half = lambda d, n, m: z(0.975) * np.sqrt((n + m) / (n * m) + d ** 2 / (2 * (n + m)))
+    intervals = [[d, n, m, d - half(d, n, m), d + half(d, n, m)] for d, n, m in ((0.3, 10, 10), (-1.5, 50, 400), (0, 7, 3))]
+    detectable = [[n, m, level, (z(0.8) - z(level)) * np.sqrt(1 / n + 1 / m)]
+                  for n, m, level in ((10, 30, 0.05), (1, 1, 0.01), (5000, 200, 0.2))]
+    save("ranks.json", {"cases": cases, "intervals": intervals, "detectable": detectable, "quantiles": [[p, scipy.stats.norm.ppf(p)] for p in
                                                       (1e-300, 1e-9, 0.025, 0.2, 0.5, 0.8, 0.975, 1 - 1e-9)]})
 
 
@@ -336,6 +352,54 @@ def images():
                          "auc": np.mean([t[0] for t in tests]), "p": min(1, 2 * min(t[1] for t in tests))})
 
 
+def hashed(n, d, which):
+    """Uniform numbers that a test makes again; the columns have other widths."""
+    i = np.arange(1, n * d + 1, dtype=np.uint64) * np.uint64(which + 1)
+    return (i * i * np.uint64(2654435761) % np.uint64(2 ** 32) / 2.0 ** 32).reshape(n, d) * 2.0 ** np.arange(d)
+
+
+def tell_apart(learn, test):
+    """Two (auc, p): by Gaussians of every column, and by the nearest row that was learned from."""
+    pooled = np.vstack(learn).var(0)
+    mean = [x.mean(0) for x in learn]
+    var = [(len(x) * x.var(0) + 20 * pooled) / (len(x) + 20) for x in learn]
+    told = pooled > 0  # constant columns say nothing
+    density = lambda x, s: scipy.stats.norm.logpdf(x[:, told], mean[s][told], np.sqrt(var[s][told])).sum(1)
+    scores = [[density(x, 0) - density(x, 1) for x in test]]
+    some = lambda x, most: x if len(x) <= most else x[np.arange(most) * len(x) // most]
+    scale = lambda x: x[:, told] / np.sqrt(var[0] + var[1])[told]
+    near = lambda x, s: scipy.spatial.distance.cdist(scale(some(x, 1000)), scale(some(learn[s], 500))).min(1) ** 2
+    scores.append([near(x, 1) - near(x, 0) for x in test])
+    for a, b in scores:
+        w = scipy.stats.mannwhitneyu(a, b, alternative="greater", method="asymptotic")
+        yield w.statistic / len(a) / len(b), w.pvalue
+
+
+def exchangeable():
+    """Halves learn and are told apart in turn; the surest of four counts."""
+    cases, best = [], set()
+    for na, nb, d, kind in ((45, 38, 3, "shift"), (60, 61, 4, "shift"), (300, 340, 2, "order"), (301, 299, 3, "order"),
+                            (2100, 1500, 2, "shift"), (1300, 2300, 2, "order"), (80, 90, 3, "none"), (20, 20, 3, "shift")):
+        for seed in (1, 2, 3):
+            a, b = hashed(na, d, 2 * seed), hashed(nb, d, 2 * seed + 1)
+            if kind == "shift":
+                b[:, 1] += 0.4
+            if kind == "order":  # the second column follows the first in one set alone
+                a[:, 1] = 2 * a[:, 0] + 0.5 * a[:, 1]
+                b[:, 1] = (2 * b[:, 0] * 7 % 2) + 0.5 * b[:, 1]
+            a[:, -1], b[:, -1] = (3.0, 3.0) if d > 2 else (a[:, -1], b[:, -1])
+            halves = [cut(seed, 40 + s, len(x), len(x) // 2) for s, x in enumerate((a, b))]
+            first, second = ([x[h[i]] for x, h in zip((a, b), halves)] for i in (0, 1))
+            tests = [*tell_apart(first, second), *tell_apart(second, first)]
+            which = int(np.argmin([t[1] for t in tests]))
+            if kind != "none":
+                best.add((na > 1000, which))
+            cases.append({"na": na, "nb": nb, "d": d, "kind": kind, "seed": seed, "auc": tests[which][0],
+                          "p": min(1, 4 * tests[which][1])})
+    assert {(False, 0), (False, 1), (False, 2), (False, 3), (True, 0), (True, 1), (True, 3)} <= best  # few or many rows
+    save("exchangeable.json", {"cases": cases})
+
+
 if __name__ == "__main__":
     gmm()
     tests()
@@ -345,3 +409,4 @@ if __name__ == "__main__":
     learned()
     ranks()
     images()
+    exchangeable()

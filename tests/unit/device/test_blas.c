@@ -78,6 +78,12 @@ static void test_names(void **state)
     assert_int_equal(blas_vectors("Sandybridge"), VECTORS_AVX);
     assert_int_equal(blas_vectors("Haswell"), VECTORS_AVX2);
     assert_int_equal(blas_vectors("SkylakeX"), VECTORS_AVX512);
+    assert_int_equal(blas_vectors("Unknown"), VECTORS_SSE);
+    assert_int_equal(blas_vectors("Nehalem"), VECTORS_SSE);
+    assert_int_equal(blas_vectors("Steamroller"), VECTORS_AVX);
+    assert_int_equal(blas_vectors("Excavator"), VECTORS_AVX2);
+    assert_int_equal(blas_vectors("Zen"), VECTORS_AVX2);
+    assert_int_equal(blas_vectors("of the future"), VECTORS_AVX512);
 }
 
 static void test_product(void **state)
@@ -86,6 +92,8 @@ static void test_product(void **state)
     const double a[] = { 1, 2, 3, 4 }, b[] = { 5, 6, 7, 8 };
     double c[4] = { 0 };
     assert_int_equal(blas_open(NULL), 0);
+    int major, minor;
+    assert_int_equal(sscanf(blas.version, "%d.%d", &major, &minor), 2);
     blas.dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 2, 2, 2, 1, a, 2, b, 2, 0, c, 2);
     assert_true(c[0] == 19 && c[1] == 22 && c[2] == 43 && c[3] == 50);
 }

@@ -99,6 +99,75 @@ static void test_stems(void **state)
     print_message("%d passes\n", planned);
 }
 
+static bool winograd(struct conv_desc d, enum onednn_pass pass)
+{
+    struct err err;
+    struct conv *conv = onednn_conv_create(dnn, &d, &err);
+    assert_non_null(conv);
+    const char *name = onednn_conv_implementation(conv, pass);
+    const bool is = name != NULL && strstr(name, "wino") != NULL;
+    onednn_conv_destroy(conv);
+    return is;
+}
+
+/* Winograd's convolution is for training alone, and where it pays. */
+static void test_winograd(void **state)
+{
+    const struct conv_desc good = { .n = batch,
+                                    .c_in = 64,
+                                    .h = 16,
+                                    .w = 16,
+                                    .c_out = 64,
+                                    .kernel = 3,
+                                    .stride = 1,
+                                    .padding = 1,
+                                    .training = true,
+                                    .input_gradient = true };
+    (void)state;
+
+    if (!winograd(good, ONEDNN_FORWARD)) { /* this processor has none */
+        print_message("no kernel of Winograd's here\n");
+        return;
+    }
+    for (int pass = 0; pass < ONEDNN_PASSES; pass++) {
+        struct conv_desc d = good;
+        d.c_in = d.c_out = 32;
+        d.h = d.w = 4;
+        if (pass == ONEDNN_FORWARD)
+            assert_true(winograd(d, pass)); /* just enough */
+        for (int member = 0; member < 8; member++) {
+            d = good;
+            switch (member) {
+            case 0:
+                d.training = d.input_gradient = false;
+                break;
+            case 1:
+                d.kernel = 1;
+                d.padding = 0;
+                break;
+            case 2:
+                d.stride = 2;
+                break;
+            case 3:
+                d.padding = 0;
+                break;
+            case 4:
+                d.c_in = 31;
+                break;
+            case 5:
+                d.c_out = 31;
+                break;
+            case 6:
+                d.h = 3;
+                break;
+            default:
+                d.w = 3;
+            }
+            assert_false(winograd(d, pass));
+        }
+    }
+}
+
 /* No network has this one, and no kernel fits it in 2.6.3. */
 static void test_refused(void **state)
 {
@@ -145,6 +214,7 @@ int main(void)
         cmocka_unit_test_prestate_setup_teardown(test_stems, start, stop, together),
         cmocka_unit_test_prestate_setup_teardown(test_stems, start, stop, single),
         cmocka_unit_test_prestate_setup_teardown(test_refused, start, stop, alone),
+        cmocka_unit_test_prestate_setup_teardown(test_winograd, start, stop, alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -254,6 +254,20 @@ static void test_bad_metadata(void **state)
         { "std", "0.1,0.1", "\"std\" in the metadata" },
         { "std", "0,1,1", "\"std\" in the metadata" },
         { "size", "0", "\"size\" in the metadata" },
+        { "size", "100001", "\"size\" in the metadata must not be \"100001\"" },
+        { "size", "8x", "\"size\" in the metadata" },
+        { "size", "", "\"size\" in the metadata" },
+        { "mean", "0,0,1.1e6", "\"mean\" in the metadata" },
+        { "mean", "-1.1e6,0,0", "\"mean\" in the metadata" },
+        { "mean", "0,0,0,0", "\"mean\" in the metadata" },
+        { "std", "1,1,1.1e6", "\"std\" in the metadata" },
+        { "std", "0.9e-30,1,1", "\"std\" in the metadata" },
+        { "std", "1 1,1", "\"std\" in the metadata" },
+        { "head_dim", "-1", "\"head_dim\" in the metadata" },
+        { "head_dim", "1000001", "\"head_dim\" in the metadata" },
+        { "width", "1000.5", "\"width\" in the metadata" },
+        { "width", "-0.5", "\"width\" in the metadata" },
+        { "stem", "none", "stem must not be" },
         { "width", "nan", "\"width\" in the metadata" },
         { "head_dim", "3", "projector.0.weight is missing" },
         { "format", "dinf.encoder.9", "format \"dinf.encoder.9\"" },
@@ -266,6 +280,52 @@ static void test_bad_metadata(void **state)
         safetensors_close(&s);
         refuse_load(bad, changes[i][2]);
     }
+    static const char *const fine[][2] = {
+        { "size", "1" }, { "size", "100000" }, { "mean", "-1e6,0,1e6" }, { "std", "1e-30,1,1e6" }, { "head_dim", "0" },
+    };
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        struct safetensors s;
+        ok(safetensors_open(good, &s, &the_err));
+        cJSON_ReplaceItemInObjectCaseSensitive(s.metadata, fine[i][0], cJSON_CreateString(fine[i][1]));
+        ok(safetensors_write(bad, s.tensors, s.n, s.metadata, &the_err));
+        safetensors_close(&s);
+        struct encoder *f = encoder_load(dev, bad, &the_err);
+        made(f);
+        assert_true(strcmp(fine[i][0], "size") != 0 || encoder_size(f) == atoi(fine[i][1]));
+        encoder_destroy(f);
+    }
+    encoder_destroy(e);
+}
+
+/* Ours are files of any version of ours, and no others. */
+static void test_whose(void **state)
+{
+    (void)state;
+    struct encoder *e = random_encoder(6);
+    const char *good = scratch("own.safetensors"), *other = scratch("other.safetensors");
+    ok(encoder_save(e, good, NULL, &the_err));
+    static const struct {
+        const char *format;
+        bool own;
+    } cases[] = { { "dinf.encoder.1", true },
+                  { "dinf.encoder.9", true },
+                  { "dinf.checkpoint.1", false },
+                  { "pt", false },
+                  { NULL, false } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct safetensors s;
+        bool own = !cases[i].own;
+        ok(safetensors_open(good, &s, &the_err));
+        cJSON_DeleteItemFromObjectCaseSensitive(s.metadata, "format");
+        if (cases[i].format != NULL)
+            cJSON_AddStringToObject(s.metadata, "format", cases[i].format);
+        ok(safetensors_write(other, s.tensors, s.n, s.metadata, &the_err));
+        safetensors_close(&s);
+        ok(encoder_is_own(other, &own, &the_err));
+        assert_int_equal(own, cases[i].own);
+    }
+    bool own;
+    assert_int_equal(encoder_is_own("/nowhere/w", &own, &the_err), -1);
     encoder_destroy(e);
 }
 
@@ -289,6 +349,15 @@ static void test_constant_channel(void **state)
     float m[3], s[3];
     encoder_moments(e, m, s);
     assert_true(s[2] == 1 && s[0] < 1 && s[1] < 1);
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < 8; i++)
+        for (size_t k = 0; k < area; k++) {
+            const double v = im.pixels[3 * i * area + k] / 255.0;
+            sum += v / (8 * (double)area);
+            squares += v * v / (8 * (double)area);
+        }
+    assert_float_equal(m[0], sum, 1e-6);
+    assert_float_equal(s[0], sqrt(squares - sum * sum), 1e-6);
     assert_float_equal(m[2], 77 / 255.0, 1e-6);
     float *x = embed(e, &im, 8);
     for (int i = 0; i < 8 * encoder_dim(e); i++)
@@ -316,10 +385,11 @@ static int close_device(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_roundtrip),       cmocka_unit_test(test_batches),
-                                        cmocka_unit_test(test_resizes),         cmocka_unit_test(test_answers),
-                                        cmocka_unit_test(test_answers_prefix),  cmocka_unit_test(test_strict),
-                                        cmocka_unit_test(test_import),          cmocka_unit_test(test_bad_metadata),
-                                        cmocka_unit_test(test_constant_channel) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_roundtrip),       cmocka_unit_test(test_batches),        cmocka_unit_test(test_resizes),
+        cmocka_unit_test(test_answers),         cmocka_unit_test(test_answers_prefix), cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_import),          cmocka_unit_test(test_bad_metadata),   cmocka_unit_test(test_whose),
+        cmocka_unit_test(test_constant_channel)
+    };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -1,6 +1,9 @@
 /* The tables: names, options, bounds, schedule, and trainings that make no sense. */
 #include "fixtures.h"
 
+#include "base/rng.h"
+#include "nn/augment.h"
+#include "nn/layer.h"
 #include "nn/query_views.h"
 #include "nn/train_config.h"
 
@@ -140,12 +143,81 @@ static void test_contradictions(void **state)
     contradiction(TRAINING_THEFT, headed, 0, small, NULL, NULL);
     contradiction(TRAINING_THEFT, large, 0, NULL, NULL, NULL);
     contradiction(TRAINING_THEFT, large, 0, large, NULL, NULL);
+    contradiction(TRAINING_SELF, "{\"loss\": \"infonce\", \"batch\": 2}", 2, NULL, NULL, NULL); /* just enough */
+    contradiction(TRAINING_SELF, "{\"loss\": \"infonce\", \"batch\": 2}", 0, NULL, NULL, NULL); /* not known */
+    contradiction(TRAINING_SELF, "{\"crop_min\": 0.5, \"crop_max\": 0.5}", 0, NULL, NULL, NULL);
+    contradiction(TRAINING_SELF, "{\"crop_min\": 0.9}", 0, NULL, NULL, NULL);
+    contradiction(TRAINING_SELF, "{\"crop_max\": 0.1, \"crop_min\": \"x\"}", 0, NULL, NULL, NULL);
+    contradiction(TRAINING_SELF, large, 0, small, NULL, NULL);
+    contradiction(TRAINING_THEFT, "{\"arch\": \"resnet18\", \"head\": \"none\"}", 0, small, NULL, NULL);
+    contradiction(TRAINING_THEFT, large, 0, "{\"width\": 0.5}", NULL, NULL);
+    contradiction(TRAINING_THEFT, large, 0, "{\"arch\": \"resnet10\", \"width\": -1}", NULL, NULL);
     contradiction(TRAINING_THEFT, "{\"loss\": 3}", 0, "{}", NULL, NULL); /* what is invalid is somebody else's */
+}
+
+/* Strengths of a query: its augmentation's presets, changed by what it says; a seed is a number above 0. */
+static void test_strengths(void **state)
+{
+    (void)state;
+    struct augment_strength s;
+    uint64_t seed = 9;
+    static const struct {
+        const char *query;
+        uint64_t seed;
+        struct augment_strength want;
+    } cases[] = {
+        { "{}", 0, { .crop_min = 1, .crop_max = 1 } },
+        { "{\"augment\": \"none\", \"seed\": 1}", 1, { .crop_min = 1, .crop_max = 1 } },
+        { "{\"augment\": \"weak\", \"seed\": -3}", 0, { 0.8, 1, 0.5, 0.5, 0.2, 0.2, 0.2, 0.05, 0, 0 } },
+        { "{\"augment\": \"simclr\", \"seed\": \"7\"}", 0, { 0.08, 1, 0.5, 0.8, 0.8, 0.8, 0.8, 0.2, 0.2, 1 } },
+        { "{\"augment\": \"weak\", \"crop_min\": 0.5, \"crop_max\": 0.5, \"hue\": 0.5, \"seed\": 12}",
+          12,
+          { 0.5, 0.5, 0.5, 0.5, 0.2, 0.2, 0.2, 0.5, 0, 0 } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cJSON *query = json(cases[i].query);
+        ok(augment_query_parse(query, &s, &seed, &the_err));
+        assert_memory_equal(&s, &cases[i].want, sizeof s);
+        assert_int_equal(seed, cases[i].seed);
+        cJSON_Delete(query);
+    }
+    static const char *const bad[] = { "{\"augment\": \"weak\", \"crop_min\": 0.6, \"crop_max\": 0.5}",
+                                       "{\"augment\": \"weakest\"}", "{\"augment\": \"weak\", \"hue\": 0.6}" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cJSON *query = json(bad[i]);
+        assert_int_equal(augment_query_parse(query, &s, &seed, &the_err), -1);
+        cJSON_Delete(query);
+    }
+    const struct option *tables[2];
+    cJSON *weak = json("{\"augment\": \"weak\"}");
+    assert_int_equal(query_view_tables(NULL, tables, 2, &the_err), 0);
+    assert_int_equal(query_view_tables(weak, tables, 1, &the_err), 1);
+    assert_non_null(option_find(tables[0], "crop_min"));
+    assert_int_equal(query_view_tables(weak, tables, 0, &the_err), -1);
+    cJSON_Delete(weak);
+    cJSON *wide = json("{\"width\": 99}"), *half = json("{\"arch\": \"resnet50\", \"width\": 0.5}"), *none = json("{}");
+    assert_true(encoder_dim_of(wide) == 0 && encoder_dim_of(half) == 1024 && encoder_dim_of(none) == 512);
+    cJSON_Delete(wide);
+    cJSON_Delete(half);
+    cJSON_Delete(none);
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    struct encoder_config config = { .arch = "resnet8", .stem = "cifar", .width = 0.0078 }; /* 0.4992 channels */
+    assert_null(network_build(dev, &config, 0, &the_err));
+    assert_non_null(strstr(the_err.text, "width = 0.0078 leaves no channel"));
+    config.width = 0.0079;
+    struct network *net = network_build(dev, &config, 0, &the_err);
+    made(net);
+    network_destroy(net);
+    device_close(dev);
 }
 
 static void test_schedule(void **state)
 {
     (void)state;
+    assert_true(schedule_lr("cosine", 0.5, 10, 11, 30) < 0.5 && schedule_lr("cosine", 0.5, 10, 11, 30) > 0.49);
+    assert_true(schedule_lr("cosine", 0.5, 30, 29, 30) == 0.5 && schedule_lr("cosine", 0.5, 40, 50, 30) == 0.5);
+    assert_true(fabs(schedule_lr("cosine", 0.5, 0, 1, 3) - 0.375) < 1e-15);
     assert_true(schedule_lr("cosine", 0.5, 10, 0, 30) == 0.5);
     assert_true(schedule_lr("cosine", 0.5, 10, 10, 30) == 0.5);
     assert_true(fabs(schedule_lr("cosine", 0.5, 10, 20, 30) - 0.25) < 1e-15);
@@ -264,6 +336,11 @@ static void test_initial_weights(void **state)
             for (int64_t k = 0; k < n; k++)
                 assert_true(w[k] == (scale || var ? 1.0f : 0.0f));
         }
+        struct rng rng = rng_at(3, RNG_INIT, (uint32_t)i, 0, 0); /* each has draws of its own */
+        for (int k = 0; k < 3 && std > 0; k++) {
+            const float want = (float)(linear ? in * (2 * rng_double(&rng) - 1) : std * rng_normal(&rng));
+            assert_float_equal(w[k], want, 1e-6 * std);
+        }
         convs += p->rank == 4;
         linears += linear;
         mem_free(w);
@@ -271,6 +348,175 @@ static void test_initial_weights(void **state)
     assert_int_equal(convs, 53);
     assert_int_equal(linears, 4); /* weights and biases of the two of the head */
     network_destroy(net);
+    device_close(dev);
+}
+
+/* What no architecture asks for. */
+static void test_refused_networks(void **state)
+{
+    (void)state;
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    struct network *net = network_create(dev, &the_err);
+    made(net);
+    assert_int_equal(network_conv_norm(net, 0, 0, "a", "b", 3, 1, 1, false, &the_err), -1);
+    assert_string_equal(the_err.text, "a residual needs a ReLU behind it");
+    const int map = network_conv_norm(net, 0, -1, "a", "b", 3, 1, 1, true, &the_err);
+    assert_true(map > 0);
+    for (int use = 0; use < TENSOR_CONSUMERS; use++)
+        assert_true(network_conv_norm(net, map, -1, "a", "b", 3, 1, 1, true, &the_err) > map);
+    assert_int_equal(network_conv_norm(net, map, -1, "a", "b", 3, 1, 1, true, &the_err), -1);
+    assert_string_equal(the_err.text, "a map of a network may be used 2 times at most");
+    const int row = network_avg_pool(net, net->output, &the_err);
+    assert_true(row > 0 && net->representation == row && net->n_encoder_layers == net->n_layers);
+    assert_true(network_linear(net, row, "c", 4, false, &the_err) > row);
+    assert_int_equal(network_linear(net, row, "d", 4, false, &the_err), -1);
+    assert_string_equal(the_err.text, "a row of a network may be used 1 times at most");
+    network_destroy(net);
+    /* of maps of two sizes no sum can be made */
+    net = network_create(dev, &the_err);
+    made(net);
+    const int one = network_conv_norm(net, 0, -1, "a", "b", 3, 1, 1, true, &the_err),
+              half = network_conv_norm(net, one, -1, "c", "d", 3, 3, 2, true, &the_err);
+    assert_true(network_conv_norm(net, half, one, "e", "f", 3, 1, 1, true, &the_err) > half);
+    assert_true(network_avg_pool(net, net->output, &the_err) > half);
+    ok(network_allocate(net, &the_err));
+    assert_null(pass_create(net, PASS_INFER, 1, 8, 8, &the_err));
+    assert_string_equal(the_err.text, "the images are too small for this network");
+    struct pass *pass = pass_create(net, PASS_INFER, 1, 1, 1, &the_err); /* half of one pixel is one pixel */
+    made(pass);
+    pass_destroy(pass);
+    network_destroy(net);
+    device_close(dev);
+}
+
+/* A pass's memory: tensors that are needed at one time do not share any, and all of it together is what the times of
+ * their needs ask for. */
+static void test_shared_memory(void **state)
+{
+    (void)state;
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    static const char *const archs[] = { "resnet8", "resnet18", "resnet26" };
+    for (size_t k = 0; k < 6; k++) {
+        struct encoder_config config = { .width = 0.25 };
+        snprintf(config.arch, sizeof config.arch, "%s", archs[k / 2]);
+        snprintf(config.stem, sizeof config.stem, "%s", stem_names[k % 2]);
+        struct network *net = network_build(dev, &config, 0, &the_err);
+        made(net);
+        ok(network_fold(net, &the_err));
+        struct pass *pass = pass_create(net, PASS_FOLDED, 4, 32, 32, &the_err);
+        made(pass);
+        size_t most = 0;
+        int last[256], overlaps = 0;
+        size_t bytes[256];
+        assert_true(net->n_tensors <= 256);
+        for (int t = 0; t < net->n_tensors;
+             t++) { /* from its layer to the last that reads it; what comes out, to the end */
+            const struct tensor *x = &net->tensors[t];
+            last[t] = x->producer < 0 ? 0 : x->producer;
+            for (int c = 0; c < x->n_consumers; c++)
+                last[t] = x->consumers[c] > last[t] ? x->consumers[c] : last[t];
+            last[t] = t == net->representation ? net->n_layers : last[t];
+            bytes[t] = 4 * (size_t)x->c * (size_t)pass->shapes[t].h * (size_t)pass->shapes[t].w * sizeof(float);
+            assert_int_equal(pass_elements(pass, t) * sizeof(float), bytes[t]);
+            bytes[t] = (bytes[t] + 255) / 256 * 256;
+        }
+        for (int time = 0; time <= net->n_layers; time++) {
+            size_t live = 0;
+            for (int t = 0; t < net->n_tensors; t++) {
+                const int first = net->tensors[t].producer < 0 ? 0 : net->tensors[t].producer;
+                if (first > time || last[t] < time)
+                    continue;
+                live += bytes[t];
+                const char *a = pass->values[t];
+                assert_true((uintptr_t)a % 64 == 0 && a >= (char *)pass->arena);
+                assert_true(a + bytes[t] <= (char *)pass->arena + pass->arena_bytes);
+                for (int u = 0; u < t; u++) {
+                    const int begun = net->tensors[u].producer < 0 ? 0 : net->tensors[u].producer;
+                    const char *b = pass->values[u];
+                    overlaps += begun <= time && last[u] >= time && a < b + bytes[u] && b < a + bytes[t];
+                }
+            }
+            most = live > most ? live : most;
+        }
+        assert_int_equal(overlaps, 0);
+        size_t indices = 0; /* of the pool's maxima, beside its input and output */
+        if (k % 2)
+            indices = (bytes[2] + 255) / 256 * 256;
+        assert_in_range(pass->arena_bytes, most, most + indices);
+        pass_destroy(pass);
+        network_destroy(net);
+    }
+    device_close(dev);
+}
+
+struct span {
+    size_t bytes;
+    int first, last;
+};
+
+static int add_span(struct span *spans, int n, size_t floats, int first, int last)
+{
+    assert_true(n < 2048);
+    spans[n] = (struct span){ (floats * sizeof(float) + 255) / 256 * 256, first, last };
+    return n + 1;
+}
+
+/* The same of training: activations until their layer's way back, what a convolution put out and the batch's
+ * statistics likewise, each consumer's gradient from its way back to the producer's. */
+static void test_training_memory(void **state)
+{
+    (void)state;
+    enum { N = 4 };
+    struct device *dev = device_open("ref", 1, &the_err);
+    made(dev);
+    static const char *const archs[] = { "resnet8", "resnet18", "resnet26" };
+    for (size_t k = 0; k < 6; k++) {
+        static struct span spans[2048];
+        struct encoder_config config = { .width = 0.25 };
+        snprintf(config.arch, sizeof config.arch, "%s", archs[k / 2]);
+        snprintf(config.stem, sizeof config.stem, "%s", stem_names[k % 2]);
+        struct network *net = network_build(dev, &config, 8, &the_err);
+        made(net);
+        struct pass *pass = pass_create(net, PASS_TRAIN, N, 32, 32, &the_err);
+        made(pass);
+        const int end = 2 * net->n_layers - 1;
+        int n = 0;
+        for (int t = 0; t < net->n_tensors; t++) {
+            const struct tensor *x = &net->tensors[t];
+            const size_t floats = (size_t)N * (size_t)x->c * (size_t)pass->shapes[t].h * (size_t)pass->shapes[t].w;
+            const int made_at = x->producer;
+            n = add_span(spans, n, floats, made_at < 0 ? 0 : made_at,
+                         made_at < 0 || t == net->output ? end : end - made_at);
+            for (int c = 0; t > 0 && c < x->n_consumers; c++)
+                n = add_span(spans, n, floats, end - x->consumers[c], end - made_at);
+            if (t == net->output)
+                n = add_span(spans, n, floats, net->n_layers, end - made_at);
+        }
+        for (int i = 0; i < net->n_layers; i++) {
+            const struct layer *l = net->layers[i];
+            const struct tensor *y = &net->tensors[l->output];
+            const size_t floats =
+                (size_t)N * (size_t)y->c * (size_t)pass->shapes[l->output].h * (size_t)pass->shapes[l->output].w;
+            if (strcmp(l->kind->name, "conv_norm") == 0 || strcmp(l->kind->name, "max_pool") == 0)
+                n = add_span(spans, n, floats, i, end - i);
+            for (int s = 0; s < 2 && strcmp(l->kind->name, "conv_norm") == 0; s++)
+                n = add_span(spans, n, (size_t)y->c, i, end - i);
+        }
+        size_t most = 0;
+        for (int time = 0; time <= end; time++) {
+            size_t live = 0;
+            for (int i = 0; i < n; i++)
+                live += spans[i].first <= time && time <= spans[i].last ? spans[i].bytes : 0;
+            most = live > most ? live : most;
+        }
+        assert_int_equal(pass->arena_bytes, most);
+        assert_int_equal(pass->n_claims, n);
+        assert_int_equal(pass_end(pass), end);
+        pass_destroy(pass);
+        network_destroy(net);
+    }
     device_close(dev);
 }
 
@@ -323,11 +569,15 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows),
                                         cmocka_unit_test(test_tables),
                                         cmocka_unit_test(test_schedule),
+                                        cmocka_unit_test(test_strengths),
                                         cmocka_unit_test(test_parameter_counts),
                                         cmocka_unit_test(test_initial_weights),
                                         cmocka_unit_test(test_depths),
                                         cmocka_unit_test(test_contradictions),
                                         cmocka_unit_test(test_dimensions),
+                                        cmocka_unit_test(test_refused_networks),
+                                        cmocka_unit_test(test_shared_memory),
+                                        cmocka_unit_test(test_training_memory),
                                         cmocka_unit_test(test_refused_trainings) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,10 @@ static void bad_configs(void **state)
           "c.cfg:8: budgets is missing: a theft needs victim, queries and budgets" },
         { BASE "steal = ( { victim = \"victm\"; queries = \"outside\"; budgets = 5; } );",
           "c.cfg:8: there is no victim \"victm\"; did you mean \"victim\"?" },
+        { CAMPAIGN SETS
+          "encoders = ( " VICTIM ",\n{ name = \"victms\"; role = \"independent\"; train = { dataset = "
+          "\"outside\"; }; } );\nsteal = ( { victim = \"victm\"; queries = \"outside\"; budgets = 5; } );",
+          "c.cfg:9: there is no victim \"victm\"; did you mean \"victim\"?" },
         { BASE "steal = ( { victim = \"victim\"; queries = \"outsde\"; budgets = 5; } );",
           "c.cfg:8: there is no data set \"outsde\"; did you mean \"outside\"?" },
         { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; budgets = [ 50, 101 ]; } );",
@@ -769,6 +773,268 @@ static void many_mocks(void **state)
     plan_destroy(p);
 }
 
+/* A matrix (n, d) of zeros with x in front, so that no two files are equal. */
+static void write_matrix(const char *name, int n, int d, char x)
+{
+    static char bytes[4096];
+    struct err err;
+    char path[512];
+    const int header = 128;
+    memset(bytes, 0, sizeof bytes);
+    static const unsigned char magic[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, 118, 0 };
+    memcpy(bytes, magic, sizeof magic);
+    int used = snprintf(bytes + 10, 118, "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", n, d);
+    memset(bytes + 10 + used, ' ', (size_t)(header - 11 - used));
+    bytes[header - 1] = '\n';
+    bytes[header] = x;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(fs_write_atomic(path, bytes, (size_t)(header + 4 * n * d), &err), 0);
+}
+
+/* One error each, and that one; NULL: none. An error that does not begin with the file stands behind what another room
+ * says. */
+static void other_bad_configs(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        { BASE "steal = 5;", "c.cfg:8: steal must be a list of groups: ( { victim = ...; }, ... )" },
+        { BASE "steal = ( 5 );", "c.cfg:8: a theft is a group { victim = ...; queries = ...; budgets = ...; }" },
+        { BASE "steal = ( { victim = 3; queries = \"outside\"; arch = \"resnet8\"; budgets = 5; } );",
+          "c.cfg:8: victim must be the name of an encoder" },
+        { BASE "steal = ( { victim = \"victim\"; queries = 3; arch = \"resnet8\"; budgets = 5; } );",
+          "c.cfg:8: queries must be names of data sets" },
+        { BASE "steal = ( { victim = [ ]; queries = \"outside\"; arch = \"resnet8\"; budgets = 5; } );",
+          "c.cfg:8: victim is empty: a theft needs victim, queries and budgets" },
+        { BASE "steal = ( { queries = \"outside\"; arch = \"resnet8\"; budgets = 5; } );",
+          "c.cfg:8: victim is missing: a theft needs victim, queries and budgets" },
+        { BASE "steal = ( { victim = \"victim\"; arch = \"resnet8\"; budgets = 5; } );",
+          "c.cfg:8: queries is missing: a theft needs victim, queries and budgets" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; arch = \"resnet8\"; budgets = \"5\"; } );",
+          "c.cfg:8: a budget is a number of images, an integer of at least 1" },
+        { BASE "steal = ( { victim = \"victim\"; queries = \"outside\"; arch = \"resnet8\"; budgets = 5.5; } );",
+          "c.cfg:8: a budget is a number of images, an integer of at least 1" },
+        { BASE
+          "steal = ( { victim = \"victim\"; queries = \"outside\"; arch = \"resnet8\"; budgets = 5; query = 3; } );",
+          "c.cfg:8: query must be a group { }" },
+        { BASE
+          "steal = ( { victim = \"victim\"; queries = \"outside\"; arch = \"resnet8\"; budgets = 5; name = \"\"; } );",
+          "c.cfg:8: name must have 1 to 127 characters" },
+        { CAMPAIGN "datasets = ( { name = \"a\"; format = \"procedural\"; count = 40; size = 8; },\n{ name = \"b\"; "
+                   "parts = ( \"a\", { of = \"a\"; count = 5; } ); } );\nencoders = ( { name = \"v\"; role = "
+                   "\"victim\"; train = { dataset = \"a\"; arch = \"resnet8\"; }; } );\nsteal = ( { victim = \"v\"; "
+                   "queries = \"b\"; arch = \"resnet8\"; budgets = 5; loss = \"mse\"; } );",
+          "c.cfg:5: \"b\" repeats images, but a budget counts unique ones" },
+        { BASE "evaluate = 3;", "c.cfg:8: evaluate must be a group: { dataset_inference = { }; ... }" },
+        { BASE "evaluate = { similarity = 3; };", "c.cfg:8: similarity must be a group { }" },
+        { CAMPAIGN SETS "encoders = 3;", "c.cfg:7: encoders must be a list of groups: ( { name = ...; }, ... )" },
+        { CAMPAIGN SETS "encoders = ( 3, { name = \"v\"; role = \"victim\";  train = { dataset = \"members\"; arch = "
+                        "\"resnet8\"; }; } );",
+          "c.cfg:7: an encoder is a group { name = ...; role = ...; train = { ... }; }" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; members = \"members\"; train = { dataset = "
+                        "\"members\"; arch = \"resnet8\"; }; } );",
+          "c.cfg:7: members is for imported victims: this one's are its training set" },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; weights = \"w.safetensors\"; arch = \"resnet8\"; } );",
+          "c.cfg:7: an imported victim needs members = \"SET\": what it was trained on" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; weights = \"w.safetensors\"; arch = "
+                        "\"resnet8\"; members = \"half\";\nheldout = \"members\"; } );",
+          "c.cfg:7: \"half\" and \"members\" share 50 images, but held-out images must not be trained on" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v/w\"; role = \"victim\"; train = { dataset = \"members\"; }; } );",
+          "c.cfg:7: name = \"v/w\" must not have a slash: names are groups of results.h5" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = { dataset = 3; }; } );",
+          "c.cfg:7: dataset must be a string" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; train = 3; } );",
+          "c.cfg:7: train must be a group { }" },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\";  train = { dataset = \"members\"; arch = \"resnet8\"; }; "
+          "},\n{ name = \"w\"; role = \"victim\"; train = { dataset = \"members\"; arch = \"resnet8\"; }; } );",
+          "c.cfg:8: encoder \"w\" is the same experiment as \"v\"" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"nothing\"; train = { dataset = "
+                        "\"members\"; }; } );",
+          "c.cfg:7: there is no data set \"nothing\"" },
+        { CAMPAIGN "datasets = ( 3 );\nmock = ( { name = \"m\"; } );",
+          "c.cfg:2: a data set is a group { name = ...; }" },
+        { CAMPAIGN "datasets = ( { name = \"a/b\"; format = \"procedural\"; } );\nmock = ( { name = \"m\"; } );",
+          "c.cfg:2: name = \"a/b\" must not have a slash: names are groups of results.h5" },
+        { CAMPAIGN "datasets = ( { name = \"a\"; format = \"procedural\"; },\n{ name = \"a\"; format = \"procedural\"; "
+                   "} );\nmock = ( { name = \"m\"; } );",
+          "c.cfg:3: there are two data sets called \"a\"" },
+        { CAMPAIGN SETS "mock = ( { name = \"m\"; } );", NULL },
+        { CAMPAIGN "datasets = ( { name = \"a\"; parts = 3; } );\nmock = ( { name = \"m\"; } );",
+          "c.cfg:2: parts must be a list of sets" },
+        { CAMPAIGN "datasets = ( { name = \"a\"; parts = ( ); } );\nmock = ( { name = \"m\"; } );",
+          "c.cfg:2: parts must be a list of sets" },
+        { CAMPAIGN "datasets = ( { name = \"a\"; format = \"procedural\"; count = 9; size = 8; }, { name = \"b\"; "
+                   "parts = ( \"a\",\n3 ); } );\nmock = ( { name = \"m\"; } );",
+          "c.cfg:3: a part is the name of a set or { of = ...; begin = ...; count = ...; }" },
+        { CAMPAIGN "datasets = ( { name = \"a\"; format = \"procedural\"; count = 9; size = 8; }, { name = \"b\"; of = "
+                   "\"a\";\nbegin = 9; } );\nmock = ( { name = \"m\"; } );",
+          "data set \"b\": " },
+        { CAMPAIGN
+          "datasets = ( { name = \"a\"; format = \"procedural\"; count = 9; size = 8; }, { name = \"b\"; of = "
+          "\"a\";\nbegin = 9; } );\nencoders = ( { name = \"v\"; role = \"victim\"; heldout = \"b\"; train = { dataset "
+          "= \"b\"; }; } );\nsteal = ( { victim = \"v\"; queries = \"b\"; budgets = 5; } );",
+          "data set \"b\": " },
+        { CAMPAIGN "mock = 3;", "c.cfg:2: mock must be a list of groups: ( { name = ...; }, ... )" },
+        { CAMPAIGN "mock = ( 3, { name = \"m\"; } );", "c.cfg:2: a mock block is a group { name = ...; }" },
+        { CAMPAIGN "mock = ( { name = \"m\"; },\n{ name = \"m\"; } );",
+          "c.cfg:3: there are two mock blocks called \"m\"" },
+        { CAMPAIGN "mock = ( { name = \"m\"; }, { name = \"n\"; after = 3; } );",
+          "c.cfg:2: after must be the name of an earlier mock block" },
+        { CAMPAIGN "mock = ( { name = \"m\"; }, { name = \"n\"; after = [ \"m\", \"m\", \"m\", \"m\", \"m\", \"m\", "
+                   "\"m\", \"m\", \"m\" ]; } );",
+          "c.cfg:2: at most 8 blocks can stand in after" },
+        { CAMPAIGN "mock = ( { name = \"m\"; }, { name = \"n\"; after = [ \"m\", \"m\", \"m\", \"m\", \"m\", \"m\", "
+                   "\"m\", \"m\" ]; } );",
+          NULL },
+        { CAMPAIGN "mock = ( { name = \"m\"; count = 0; } );",
+          "c.cfg:2: count = 0 is out of bounds: it must lie in 1 .. 1000000" },
+        { CAMPAIGN "mock = ( { name = 3; } );", "c.cfg:2: name must be a string" },
+        { CAMPAIGN "mock = ( { count = 3; } );", "c.cfg:2: name is missing" },
+        { "campaign = { name = \".a\"; };\nmock = ( { name = \"m\"; } );",
+          "c.cfg:1: name = \".a\" cannot name a folder" },
+        { "campaign = { name = \"\"; };\nmock = ( { name = \"m\"; } );", "c.cfg:1: name = \"\" cannot name a folder" },
+        { CAMPAIGN "mock = ( { name = "
+                   "\"mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm"
+                   "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmm\"; } );",
+          NULL },
+        { CAMPAIGN "mock = ( { name = "
+                   "\"mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm"
+                   "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm\"; } );",
+          "c.cfg:2: name must have 1 to 127 characters" },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; "
+          "arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; "
+          "heldout = \"h.npy\"; };  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          NULL },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; "
+          "arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"independent\"; representations = { members = "
+          "\"m.npy\"; heldout = \"h.npy\"; };  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          NULL },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = "
+                        "\"members\"; arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations "
+                        "= 3;  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          "c.cfg:8: representations must be a group { members = \"FILE.npy\"; heldout = \"FILE.npy\"; }" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = "
+                        "\"members\"; arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations "
+                        "= { };  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          "c.cfg:8: representations must be a group { members = \"FILE.npy\"; heldout = \"FILE.npy\"; }" },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; "
+          "arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; "
+          "heldout = 3; };  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          "c.cfg:8: heldout must be the name of a file of 1 to 511 characters" },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; "
+          "arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; "
+          "heldout = \"\"; };  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          "c.cfg:8: heldout must be the name of a file of 1 to 511 characters" },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; "
+          "arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; "
+          "heldout = \"m.npy\"; };  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          "c.cfg:8: members and heldout are the same file" },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; "
+          "arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; "
+          "heldot = \"h.npy\"; };  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          "c.cfg:8: there is no data set \"heldot\"; did you mean \"heldout\"?" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = "
+                        "\"members\"; arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations "
+                        "= { members = \"m.npy\"; };  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          "c.cfg:8: api has no representations of the held-out images \"heldout\": heldout = \"FILE.npy\" is wanted" },
+        { CAMPAIGN SETS "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = "
+                        "\"members\"; arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"victim\"; representations "
+                        "= { members = \"m.npy\"; heldout = \"h.npy\"; }; heldout = \"heldout\"; } );\nevaluate = { "
+                        "dataset_inference = { components = 2; }; };",
+          "c.cfg:8: a victim's weights are needed: representations are for suspects and independents" },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; "
+          "arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; "
+          "heldout = \"few.npy\"; };  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          "few.npy has 99 rows where the set has 100 images" },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; "
+          "arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; "
+          "heldout = \"wide.npy\"; };  } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          "c.cfg:8: wide.npy: representations of length 8, but others of api have 4" },
+        { CAMPAIGN SETS
+          "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; "
+          "arch = \"resnet8\"; }; },\n{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; "
+          "heldout = \"h.npy\"; };  },\n{ name = \"api2\"; role = \"suspect\"; representations = { members = "
+          "\"m.npy\"; heldout = \"h2.npy\"; }; } );\nevaluate = { dataset_inference = { components = 2; }; };",
+          "c.cfg:9: api and api2 are the same representations" },
+    };
+    write_file("w.safetensors", "weights");
+    write_matrix("m.npy", 100, 4, 1);
+    write_matrix("h.npy", 100, 4, 2);
+    write_matrix("h2.npy", 100, 4, 3);
+    write_matrix("few.npy", 99, 4, 4);
+    write_matrix("wide.npy", 100, 8, 5);
+    int bad = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct plan *plan;
+        struct conf *conf = load(cases[i][0], &plan);
+        const char *want = cases[i][1], *first = conf->n_errors == 0 ? "no error" : conf->errors[0];
+        if (strncmp(first, folder, strlen(folder)) == 0)
+            first += strlen(folder) + 1;
+        const bool whole = want != NULL && strncmp(want, "c.cfg:", 6) == 0;
+        if (conf->n_errors != (want != NULL) ||
+            (want != NULL && (whole ? strcmp(first, want) != 0 : strstr(first, want) == NULL)))
+            print_error("%s\n%d errors: %s, not %s\n", cases[i][0], conf->n_errors, first, want), bad++;
+        plan_destroy(plan);
+        conf_destroy(conf);
+    }
+    assert_int_equal(bad, 0);
+}
+
+/* Every task of a config that says all that can be said: ids, names, seeds, inputs and labels stay what they are, so
+ * that runs of earlier versions are gone on with. DINF_WRITE=1 writes the list anew, for those who change one on
+ * purpose. */
+static void golden_plan(void **state)
+{
+    (void)state;
+    struct err err = { "" };
+    char *config, *want, *text = NULL;
+    size_t bytes, size;
+    write_file("w.safetensors", "weights");
+    write_file("v.safetensors", "others");
+    write_matrix("m.npy", 100, 4, 1);
+    write_matrix("h.npy", 100, 4, 2);
+    write_matrix("o.npy", 80, 4, 3);
+    write_matrix("f.npy", 80, 4, 4);
+    assert_int_equal(fs_read(TEST_DATA "/golden/plan/plan.cfg", &config, &bytes, &err), 0);
+    struct plan *p = build(config);
+    FILE *f = open_memstream(&text, &size);
+    for (int i = 0; i < p->n_tasks; i++) {
+        const struct plan_task *t = &p->tasks[i];
+        char *labels = json_canonical(t->labels, &err);
+        fprintf(f, "%s %s seed %.0f", t->id, t->name, json_number(t->params, "seed", -2));
+        for (int k = 0; k < t->n_inputs; k++) {
+            assert_string_equal(t->inputs[k].id, p->tasks[t->input_tasks[k]].id);
+            fprintf(f, " %s=%s", t->inputs[k].role, p->tasks[t->input_tasks[k]].name);
+        }
+        fprintf(f, " %s\n", labels);
+        mem_free(labels);
+    }
+    fclose(f);
+    if (getenv("DINF_WRITE") != NULL)
+        assert_int_equal(fs_write_atomic(TEST_DATA "/golden/plan/plan.txt", text, size, &err), 0);
+    assert_int_equal(fs_read(TEST_DATA "/golden/plan/plan.txt", &want, &bytes, &err), 0);
+    for (const char *a = text, *b = want; *a != '\0' || *b != '\0';) {
+        const size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+        if (n != m || memcmp(a, b, n) != 0)
+            fail_msg("not\n%.*s\nbut\n%.*s", (int)m, b, (int)n, a);
+        a += n + (a[n] != '\0');
+        b += m + (b[m] != '\0');
+    }
+    plan_destroy(p);
+    free(text);
+    mem_free(want);
+    mem_free(config);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -792,6 +1058,7 @@ int main(void)
                                         cmocka_unit_test(two_victims),        cmocka_unit_test(imported),
                                         cmocka_unit_test(every_device),       cmocka_unit_test(many_mocks),
                                         cmocka_unit_test(evaluation_seeds),   cmocka_unit_test(costs),
-                                        cmocka_unit_test(plan_for_scripts) };
+                                        cmocka_unit_test(plan_for_scripts),   cmocka_unit_test(golden_plan),
+                                        cmocka_unit_test(other_bad_configs) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -6,7 +6,9 @@
 #include <cmocka.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
+#include "conf/json.h"
 #include "plan/journal.h"
 #include "plan/schedule.h"
 #include "unit/plan/graph.h"
@@ -216,6 +218,127 @@ static void no_journal(void **state)
     plan_destroy(p);
 }
 
+/* Each event with all that the header says of it, at its time, one a line; and what readers want to know of them. */
+static void events(void **state)
+{
+    (void)state;
+    struct err err = { "" };
+    struct plan *p = three(), *q = three();
+    struct journal_summary sum;
+    struct plan_task *t = &p->tasks[1];
+    char *text;
+    size_t bytes;
+    const double before = clock_wall();
+    put("");
+    for (int sync = 0; sync < 2; sync++) {
+        struct journal *j = journal_open(path, &err);
+        assert_non_null(j);
+        journal_set_sync(j, sync);
+        t->attempts = 3;
+        t->rank = 6;
+        t->seconds = 2.5;
+        t->saved = 0.75;
+        strcpy(t->result, sync ? "ab" : "");
+        strcpy(t->weights, sync ? "cd" : "");
+        assert_int_equal(journal_run(j, 4, "here", "r12", &err), 0);
+        assert_int_equal(journal_start(j, t, &err), 0);
+        assert_int_equal(journal_failed(j, t, "node1", sync, &err), 0);
+        t->error = t->error == NULL ? mem_strdup("why \"it\"", NULL) : t->error;
+        assert_int_equal(journal_failed(j, t, "node1", false, &err), 0);
+        assert_int_equal(journal_stopped(j, t, sync ? "lost" : NULL, &err), 0);
+        assert_int_equal(journal_done(j, t, &err), 0);
+        assert_int_equal(journal_reopened(j, t, "gone", &err), 0);
+        assert_int_equal(journal_sync(j, &err), 0);
+        assert_int_equal(journal_end(j, 1, 2, 3, &err), 0);
+        journal_close(j);
+    }
+    static const char *const want[][2] = {
+        { "{\"event\":\"run\",\"ranks\":4,\"host\":\"here\",\"revision\":\"r12\"}", NULL },
+        { "{\"event\":\"start\",\"id\":\"%s\",\"attempt\":3,\"rank\":6}", NULL },
+        { "{\"event\":\"failed\",\"id\":\"%s\",\"attempt\":3,\"rank\":6,\"seconds\":2.5,\"host\":\"node1\",\"error\":"
+          "\"\",\"final\":false}",
+          "{\"event\":\"failed\",\"id\":\"%s\",\"attempt\":3,\"rank\":6,\"seconds\":2.5,\"host\":\"node1\",\"error\":"
+          "\"why \\\"it\\\"\",\"final\":true}" },
+        { "{\"event\":\"failed\",\"id\":\"%s\",\"attempt\":3,\"rank\":6,\"seconds\":2.5,\"host\":\"node1\",\"error\":"
+          "\"why \\\"it\\\"\",\"final\":false}",
+          NULL },
+        { "{\"event\":\"stopped\",\"id\":\"%s\",\"attempt\":3,\"rank\":6,\"seconds\":2.5,\"saved\":0.75}",
+          "{\"event\":\"stopped\",\"id\":\"%s\",\"attempt\":3,\"rank\":6,\"seconds\":2.5,\"saved\":0.75,\"why\":"
+          "\"lost\"}" },
+        { "{\"event\":\"done\",\"id\":\"%s\",\"attempt\":3,\"rank\":6,\"seconds\":2.5}",
+          "{\"event\":\"done\",\"id\":\"%s\",\"attempt\":3,\"rank\":6,\"seconds\":2.5,\"result\":\"ab\",\"weights\":"
+          "\"cd\"}" },
+        { "{\"event\":\"reopened\",\"id\":\"%s\",\"why\":\"gone\"}", NULL },
+        { "{\"event\":\"end\",\"done\":1,\"failed\":2,\"skipped\":3}", NULL },
+    };
+    assert_int_equal(fs_read(path, &text, &bytes, &err), 0);
+    const char *line = text;
+    double times[16];
+    for (int k = 0; k < 16; k++, line += strcspn(line, "\n") + 1) {
+        char wanted[512];
+        const char *const *pair = want[k % 8];
+        cJSON *event = cJSON_ParseWithLength(line, strcspn(line, "\n"));
+        times[k] = json_number(event, "t", 0);
+        assert_true(times[k] >= before && times[k] <= clock_wall() && (k == 0 || times[k] >= times[k - 1]));
+        cJSON_DeleteItemFromObject(event, "t");
+        char *have = cJSON_PrintUnformatted(event);
+        snprintf(wanted, sizeof wanted, k >= 8 && pair[1] != NULL ? pair[1] : pair[0], t->id);
+        assert_string_equal(have, wanted);
+        cJSON_free(have);
+        cJSON_Delete(event);
+    }
+    assert_int_equal(*line, '\0');
+    mem_free(text);
+    assert_int_equal(journal_replay(path, q, NULL, NULL, &sum, &err), 0);
+    assert_true(sum.runs == 2 && !sum.running && !sum.unreadable && sum.ranks == 4 && sum.first == times[0]);
+    assert_true(sum.last == times[15] && sum.run_start == times[8]);
+    assert_string_equal(sum.host, "here");
+    assert_string_equal(sum.revision, "r12");
+    assert_true(q->tasks[1].state == TASK_WAITING && q->tasks[1].attempts == 0 && q->tasks[1].result[0] == '\0');
+    assert_true(q->tasks[1].rank == 6 && q->tasks[0].rank == -1);
+    plan_destroy(p);
+    plan_destroy(q);
+}
+
+/* After each event of a task, what is known of it. */
+static void states(void **state)
+{
+    (void)state;
+    struct err err = { "" };
+    struct plan *p = three();
+    static const struct {
+        const char *event;
+        enum task_state state;
+        int attempts;
+        double start, seconds, saved;
+        const char *error;
+    } steps[] = {
+        { "\"t\":10,\"event\":\"start\",\"attempt\":1,\"rank\":4", TASK_RUNNING, 1, 10, 0, 0, NULL },
+        { "\"t\":12,\"event\":\"stopped\",\"attempt\":1,\"rank\":4,\"seconds\":2,\"saved\":0.5", TASK_READY, 0, 10, 0,
+          0.5, NULL },
+        { "\"t\":13,\"event\":\"start\",\"attempt\":1,\"rank\":4", TASK_RUNNING, 1, 13, 0, 0.5, NULL },
+        { "\"t\":15,\"event\":\"failed\",\"attempt\":1,\"rank\":4,\"seconds\":2,\"error\":\"e\",\"final\":false",
+          TASK_READY, 1, 13, 2, 0.5, "e" },
+        { "\"t\":16,\"event\":\"start\",\"attempt\":2,\"rank\":4", TASK_RUNNING, 2, 16, 0, 0.5, "e" },
+        { "\"t\":20,\"event\":\"done\",\"attempt\":2,\"rank\":4,\"seconds\":3.5", TASK_DONE, 2, 16.5, 3.5, 0, NULL },
+        { "\"t\":21,\"event\":\"stopped\",\"rank\":4", TASK_READY, 0, 16.5, 3.5, 0, NULL },
+        { "\"t\":22,\"event\":\"failed\",\"attempt\":1,\"seconds\":1,\"final\":true", TASK_FAILED, 1, 16.5, 1, 0, "" },
+    };
+    char text[4096];
+    int used = snprintf(text, sizeof text, "%s", begun);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        const struct plan_task *t = &p->tasks[0];
+        used += snprintf(text + used, sizeof text - (size_t)used, "{%s,\"id\":\"" ID0 "\"}\n", steps[i].event);
+        put(text);
+        assert_int_equal(journal_replay(path, p, NULL, NULL, NULL, &err), 0);
+        assert_true(t->state == steps[i].state && t->attempts == steps[i].attempts && t->start == steps[i].start);
+        assert_true(t->seconds == steps[i].seconds && t->saved == steps[i].saved && t->rank == 4);
+        assert_int_equal(t->error != NULL, steps[i].error != NULL);
+        assert_true(t->error == NULL || strcmp(t->error, steps[i].error) == 0);
+    }
+    plan_destroy(p);
+}
+
 static void plan_file(void **state)
 {
     (void)state;
@@ -263,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = { cmocka_unit_test(round_trip),    cmocka_unit_test(interrupted_and_failed),
                                         cmocka_unit_test(torn_lines),    cmocka_unit_test(running_again),
                                         cmocka_unit_test(damaged_lines), cmocka_unit_test(no_journal),
-                                        cmocka_unit_test(plan_file) };
+                                        cmocka_unit_test(plan_file),     cmocka_unit_test(events),
+                                        cmocka_unit_test(states) };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -64,6 +64,21 @@ static void test_logistic(void **state)
         }
         mem_free(want);
     }
+    for (int which = 0; which < 2; which++) { /* what is far out: no step overshoots; log-odds of hundreds */
+        double *far = mem_alloc((size_t)(n * d), sizeof *far, NULL), near[8], logit[1];
+        for (int64_t i = 0; i < n * d; i++)
+            far[i] = 1000.0 * x[i];
+        assert_int_equal(logistic_fit(both_devices[which], x, label, n, d, 1e-3, near, NULL), 0);
+        assert_int_equal(logistic_fit(both_devices[which], far, label, n, d, 1e3, have, NULL), 0);
+        for (int64_t c = 0; c < d; c++)
+            check_near(have[c] * 1000.0, near[c], 1e-4, 1e-3);
+        logistic_score(near, x, 1, d, logit);
+        double sum = near[d];
+        for (int64_t c = 0; c < d; c++)
+            sum += near[c] * x[c];
+        check_near(logit[0], sum, 1e-14, 1.0);
+        mem_free(far);
+    }
     for (int64_t i = 0; i < n; i++) /* separable: the penalty alone bounds the coefficients */
         label[i] = x[i * d] > 0.0;
     assert_int_equal(logistic_fit(&cpu_device, x, label, n, d, 1e-3, have, NULL), 0);
@@ -229,6 +244,26 @@ static void test_violated(void **state)
     violated("gap", fit, members, N, heldout, 9, D, "at least 10");
     violated("learned", fit, members, 19, heldout, 2 * N, D, "19");
     violated("learned", fit, members, N, heldout, 30, D, "15");
+    for (int i = 0; statistics[i] != NULL; i++) { /* just enough: 10 to test, 20 to learn from */
+        const bool gap = strcmp(statistics[i]->name, "gap") == 0;
+        struct inference_result r;
+        run(statistics[i]->name, fit, members, gap ? 10 : 20, heldout, gap ? 10 : 40, D, 0, &r);
+        assert_string_equal(r.reason, "");
+        assert_true(isfinite(r.p_value) && r.n_members == (gap ? 10 : 20) && r.n_heldout == (gap ? 10 : 20));
+        inference_result_fini(&r);
+    }
+    struct inference_options o = usual();
+    struct inference_data few = { D, 19, N, 2 * N, fit, members, heldout };
+    struct inference_result r;
+    o.alpha = 0.125;
+    assert_int_equal(statistic_find("learned")->run(&cpu_device, &few, &o, &r, NULL), 0);
+    assert_string_equal(r.reason,
+                        "the score needs at least 20 members and 20 held-out rows to learn from; there are 19 "
+                        "and 29"); /* 120 * 19 / 79 = 28.9 */
+    assert_true(isnan(r.loglik_members) && isnan(r.loglik_heldout) && isnan(r.gap) && isnan(r.t) && isnan(r.df));
+    assert_true(isnan(r.p_value) && isnan(r.log10_p) && isnan(r.cohen_d) && r.alpha == 0.125 && r.dim == D);
+    assert_true(r.n_members == 0 && r.n_heldout == 0 && r.components == -1 && r.mixtures == 0);
+    inference_result_fini(&r);
     memcpy(heldout + 4 * D, members, 3 * D * sizeof *fit);
     for (int i = 0; statistics[i] != NULL; i++)
         violated(statistics[i]->name, fit, members, N, heldout, 2 * N, D,
@@ -329,6 +364,88 @@ static void test_rounding(void **state)
     }
 }
 
+/* Stolen is a p below alpha, not at it; a spread is rounding up to 1e-10 of the scores' size. */
+static void test_limits(void **state)
+{
+    (void)state;
+    enum { N = 40, D = 6 };
+    double *x = random_matrix(3 * N, D, 82);
+    struct inference_data data = { D, N, N, N, x, x + N * D, x + 2 * N * D };
+    struct inference_options o = usual();
+    struct inference_result r = { 0 };
+    for (int side = 0; side < 2; side++) {
+        double *a = mem_alloc(N, sizeof *a, NULL), *b = mem_alloc(N, sizeof *b, NULL);
+        for (int k = 0; k < N; k++) {
+            a[k] = x[k] + 0.4;
+            b[k] = x[N + k];
+        }
+        struct t_test t;
+        t_test_welch(a, N, b, N, &t, NULL);
+        o.alpha = side ? t.p : nextafter(t.p, 1.0);
+        assert_int_equal(inference_decide(&data, &o, a, N, b, N, &r, NULL), 0);
+        assert_string_equal(r.verdict, side ? "inconclusive" : "stolen");
+        assert_true(r.t == t.t && r.df == t.df && r.gap == t.gap && r.cohen_d == t.cohen_d && r.log10_p == t.log10_p);
+        assert_true(r.loglik_members == t.mean_a && r.loglik_heldout == t.mean_b && r.alpha == o.alpha);
+        inference_result_fini(&r);
+    }
+    for (int side = 0; side < 2; side++) { /* means 30 and -20, six columns: 56e-10 */
+        double *a = mem_alloc(N, sizeof *a, NULL), *b = mem_alloc(N, sizeof *b, NULL);
+        const double apart =
+            (side ? 1.02 : 0.98) * 56e-10 * sqrt((2.0 * N - 2) / (2.0 * N)); /* the sample's deviation */
+        for (int k = 0; k < N; k++) {
+            a[k] = 30.0 + (k % 2 ? apart : -apart);
+            b[k] = -20.0 + (k % 2 ? apart : -apart);
+        }
+        assert_int_equal(inference_decide(&data, &o, a, N, b, N, &r, NULL), 0);
+        assert_string_equal(r.verdict, side ? "stolen" : "assumptions violated");
+        inference_result_fini(&r);
+    }
+    double *a = mem_alloc(N, sizeof *a, NULL), *b = mem_alloc(N, sizeof *b, NULL); /* no test at all */
+    assert_int_equal(inference_decide(&data, &o, a, N, b, N, &r, NULL), 0);
+    assert_string_equal(r.verdict, "assumptions violated");
+    assert_non_null(strstr(r.reason, "both samples are constant"));
+    assert_true(isnan(r.t) && isnan(r.p_value) && isnan(r.loglik_members) && isnan(r.cohen_d) && isnan(r.log10_p));
+    inference_result_fini(&r);
+    mem_free(x);
+}
+
+/* Estimates are those of the mixtures: the gap fits one, the learned statistic 1 to 5
+ * components on half of the members, of what held-out rows it learns from, and of both. */
+static void test_costs(void **state)
+{
+    (void)state;
+    struct inference_options o = usual();
+    struct inference_data data = { .d = 20, .n_fit = 200, .n_members = 100, .n_heldout = 90 };
+    struct gmm_options one;
+    const struct statistic *gap = statistic_find("gap"), *learned = statistic_find("learned");
+    double want = 0.0;
+    for (int full = 0; full < 2; full++) {
+        strcpy(o.covariance, full ? "full" : "diag");
+        o.components = 9;
+        o.starts = 4;
+        o.max_iterations = 6;
+        inference_gmm_options(&o, 9, &one);
+        assert_true(one.components == 9 && one.starts == 4 && one.max_iterations == 6 && one.tolerance == o.tolerance);
+        assert_true(one.regularization == o.regularization);
+        assert_int_equal(one.covariance, full ? COVARIANCE_FULL : COVARIANCE_DIAG);
+        check_near(gap->seconds(&data, &o), gmm_fit_seconds(200, 20, &one), 1e-12, 0.0);
+        want = 0.0;
+        for (int k = 1; k <= 5; k++) { /* 60 of 90 held-out rows to learn from */
+            one.components = k;
+            want += gmm_fit_seconds(100, 20, &one) + gmm_fit_seconds(30, 20, &one) + gmm_fit_seconds(130, 20, &one);
+        }
+        check_near(learned->seconds(&data, &o), want, 1e-12, 0.0);
+        for (int largest = 0; largest < 3; largest++) {
+            struct inference_data d = { .d = 20, .n_fit = 50, .n_members = 50, .n_heldout = 50 };
+            *(int64_t *[]){ &d.n_fit, &d.n_members, &d.n_heldout }[largest] = 400;
+            assert_int_equal(gap->memory(&d, &o), gmm_memory(400, 20, 9, one.covariance));
+            assert_int_equal(learned->memory(&d, &o), gmm_memory(400, 20, 5, one.covariance));
+        }
+    }
+    data.n_fit = data.n_members = 0; /* not known yet */
+    assert_true(isfinite(learned->seconds(&data, &o)));
+}
+
 /* EM that may not go on says so, the learned statistic for each of its 15 mixtures. */
 static void test_convergence(void **state)
 {
@@ -374,6 +491,25 @@ static void test_bad(void **state)
         empty.n_heldout = 0;
         assert_int_equal(statistics[i]->run(&cpu_device, &empty, &o, &r, &err), -1);
         assert_non_null(strstr(err.text, "there are 40, 40 and 0"));
+        for (int set = 0; set < 4; set++) {
+            empty = data;
+            *(int64_t *[]){ &empty.n_fit, &empty.n_members, &empty.n_heldout, &empty.d }[set] = 0;
+            assert_int_equal(statistics[i]->run(&cpu_device, &empty, &o, &r, &err), -1);
+            assert_non_null(strstr(err.text, "dataset inference needs rows"));
+            empty = data;
+            *(int64_t *[]){ &empty.n_fit, &empty.n_members, &empty.n_heldout, &empty.d }[set] = (int64_t)INT32_MAX + 1;
+            if (set < 3) {
+                assert_int_equal(statistics[i]->run(&cpu_device, &empty, &o, &r, &err), -1);
+                assert_non_null(strstr(err.text, "at most 2147483647 rows in a set"));
+            }
+        }
+        static const char *const sets[] = { "the set to fit", "the members' set", "the held-out set" };
+        for (int set = 0; set < 3; set++) {
+            x[set * N * D + 3] = INFINITY;
+            assert_int_equal(statistics[i]->run(&cpu_device, &data, &o, &r, &err), -1);
+            assert_non_null(strstr(err.text, sets[set]));
+            x[set * N * D + 3] = 0.5;
+        }
         x[2 * N * D + 11] = NAN;
         assert_int_equal(statistics[i]->run(&cpu_device, &data, &o, &r, &err), -1);
         assert_non_null(strstr(err.text, "held-out set has a value that is not finite (nan) in row 2, column 1"));
@@ -392,7 +528,7 @@ int main(void)
         cmocka_unit_test(test_logistic),    cmocka_unit_test(test_split),    cmocka_unit_test(test_directions),
         cmocka_unit_test(test_null),        cmocka_unit_test(test_violated), cmocka_unit_test(test_bad),
         cmocka_unit_test(test_convergence), cmocka_unit_test(test_repeated), cmocka_unit_test(test_learned),
-        cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_rounding),    cmocka_unit_test(test_limits),   cmocka_unit_test(test_costs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -236,11 +236,192 @@ static void test_full_pass(void **state)
     }
 }
 
+/* Responsibilities down to what may be dropped: rows and means on a line, so that differences of log densities take
+ * every value up to twice LINALG_HOPELESS. More components than a screen has directions, and chunks with few rows. */
+static void test_full_pass_to_its_limit(void **state)
+{
+    (void)state;
+    static const int sizes[][3] = {
+        { 300, 9, 5 }, { 600, 129, 3 }, { 200, 170, 20 }, { 150, 300, 4 }, { 1100, 260, 2 }
+    };
+    const double dropped = exp(-LINALG_HOPELESS);
+    assert_true(dropped < 4.3e-18 && 24 * dropped < 1.1e-16);
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        const int64_t n = sizes[s][0];
+        const int d = sizes[s][1], k = sizes[s][2];
+        double *x = random_matrix(n, d, 30), *whiten = mem_alloc((size_t)k * d, (size_t)d * sizeof *whiten, NULL);
+        double *centre = mem_alloc((size_t)k, (size_t)d * sizeof *centre, NULL), *offset = random_matrix(k, 1, 31);
+        double *loglik[2], *resp[2];
+        for (int64_t i = 0; i < n * d; i++) {
+            const double along = 18.0 * (double)(i / d) / (double)n;
+            x[i] = i % d == d / 2 ? along : 0.3 * x[i];
+        }
+        for (int j = 0; j < k; j++) {
+            for (int r = 0; r < d; r++) {
+                whiten[((size_t)j * d + r) * d + r] = 1.0 + 0.02 * j;
+                if (r > 0)
+                    whiten[((size_t)j * d + r) * d + r - 1] = 0.1;
+            }
+            for (int r = 0; r < d; r++) /* W mean, the mean at 18 j / k along the line */
+                for (int c = 0; c <= r; c++)
+                    centre[j * d + r] += whiten[((size_t)j * d + r) * d + c] * (c == d / 2 ? 18.0 * j / k : 0.0);
+        }
+        for (int which = 0; which < 2; which++) {
+            struct device *dev = both_devices[which];
+            loglik[which] = mem_alloc((size_t)n, sizeof **loglik, NULL);
+            resp[which] = mem_alloc((size_t)(n * k), sizeof **resp, NULL);
+            assert_int_equal(dev->ops->linalg->gmm_full_logprob(dev, n, d, k, x, whiten, centre, offset, loglik[which],
+                                                                resp[which], NULL),
+                             0);
+        }
+        check_all_near(loglik[1], loglik[0], n, 1e-12, 1.0);
+        int faint = 0;
+        for (int64_t i = 0; i < n * k; i++) {
+            const double want = resp[0][i];
+            faint += want > dropped && want < 1e-15;
+            if (!(fabs(resp[1][i] - want) <= 1e-10 * want + 1.0001 * dropped))
+                fail_msg("%d x %d x %d: row %d, component %d: %g, not %g", (int)n, d, k, (int)(i / k), (int)(i % k),
+                         resp[1][i], want);
+        }
+        assert_true(faint > 2);
+        for (int which = 0; which < 2; which++) {
+            mem_free(loglik[which]);
+            mem_free(resp[which]);
+        }
+        mem_free(offset);
+        mem_free(centre);
+        mem_free(whiten);
+        mem_free(x);
+    }
+}
+
+/* beta 0 does not read what it replaces; rows may lie farther apart than they are long; what has a zero cannot be
+ * inverted. */
+static void test_products_of_parts(void **state)
+{
+    (void)state;
+    enum { M = 5, N = 4, K = 6, WIDE = 9 };
+    double *a = random_matrix(M, WIDE, 20), *b = random_matrix(K, WIDE, 21), c[M * WIDE], sum[M * N];
+    for (int which = 0; which < 2; which++) {
+        struct device *dev = both_devices[which];
+        const struct device_linalg *la = dev->ops->linalg;
+        for (int i = 0; i < M * WIDE; i++)
+            c[i] = NAN;
+        assert_int_equal(la->dgemm(dev, TRANS_NO, TRANS_NO, M, N, K, 2.0, a, WIDE, b, WIDE, 0.0, c, WIDE, NULL), 0);
+        memset(sum, 0, sizeof sum);
+        for (int i = 0; i < M * N; i++)
+            for (int l = 0; l < K; l++)
+                sum[i] += 2.0 * a[i / N * WIDE + l] * b[l * WIDE + i % N];
+        for (int i = 0; i < M * WIDE; i++)
+            if (i % WIDE < N)
+                check_near(c[i], sum[i / WIDE * N + i % WIDE], 1e-13, 1.0);
+            else
+                assert_true(isnan(c[i]));
+        for (int i = 0; i < M * WIDE; i++)
+            c[i] = NAN;
+        assert_int_equal(la->dsyrk(dev, K, N, 0.5, b, WIDE, 0.0, c, WIDE, NULL), 0);
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < WIDE; j++) {
+                double want = 0.0;
+                for (int l = 0; l < K; l++)
+                    want += 0.5 * b[l * WIDE + i] * b[l * WIDE + j];
+                if (j <= i)
+                    check_near(c[i * WIDE + j], want, 1e-13, 1.0);
+                else
+                    assert_true(isnan(c[i * WIDE + j]));
+            }
+        double l[WIDE * WIDE] = { 0 }, x[2 * WIDE] = { 2, 7, 0, 0, 0, 0, 0, 0, 0, 4, 9, 0 };
+        int info = 9;
+        l[0] = 4.0;
+        l[WIDE] = 2.0;
+        l[WIDE + 1] = 5.0;
+        assert_int_equal(la->dpotrf(dev, 2, l, WIDE, &info, NULL), 0); /* (2 0; 1 2) */
+        assert_true(info == 0 && fabs(l[0] - 2) + fabs(l[WIDE] - 1) + fabs(l[WIDE + 1] - 2) < 1e-14);
+        assert_int_equal(la->dtrsm(dev, 2, 2, l, WIDE, x, WIDE, NULL), 0);
+        assert_true(fabs(x[0] - 1) + fabs(x[1] - 3) + fabs(x[WIDE] - 2) + fabs(x[WIDE + 1] - 3.5) < 1e-14);
+        assert_int_equal(la->dtrtri(dev, 2, l, WIDE, NULL), 0);
+        assert_true(fabs(l[0] - 0.5) + fabs(l[WIDE] + 0.25) + fabs(l[WIDE + 1] - 0.5) < 1e-14);
+        l[0] = l[WIDE + 1] = 1.0;
+        l[WIDE] = 2.0; /* not positive definite at order 2, and 0 is not positive */
+        assert_int_equal(la->dpotrf(dev, 2, l, WIDE, &info, NULL), 0);
+        assert_int_equal(info, 2);
+        l[0] = 0.0;
+        assert_int_equal(la->dpotrf(dev, 2, l, WIDE, &info, NULL), 0);
+        assert_int_equal(info, 1);
+    }
+    double zero[4] = { 1, 0, 2, 0 };
+    struct err err;
+    assert_int_equal(fast->dtrtri(&cpu_device, 2, zero, 2, &err), -1);
+    assert_string_equal(err.text, "a triangular matrix of order 2 has a zero on its diagonal");
+    mem_free(b);
+    mem_free(a);
+}
+
+/* Of two that are equally near the one in front, in its own tile and in others. */
+static void test_ties(void **state)
+{
+    (void)state;
+    enum { N = 1300 };
+    double x[N], distance[N];
+    int64_t index[N];
+    for (int i = 0; i < N; i++) /* every number stands 100 apart, three times */
+        x[i] = i * 7 % 433 * 100.0;
+    for (int which = 0; which < 2; which++) {
+        struct device *dev = both_devices[which];
+        assert_int_equal(dev->ops->linalg->nearest_rows(dev, N, 1, x, index, distance, NULL), 0);
+        for (int i = 0; i < N; i++) {
+            int first = i % 433;
+            first = first == i ? first + 433 : first;
+            assert_true(distance[i] == 0.0 && index[i] == first);
+        }
+        double even[4] = { 0, 1, 2, 3 };
+        assert_int_equal(dev->ops->linalg->nearest_rows(dev, 4, 1, even, index, distance, NULL), 0);
+        assert_true(index[0] == 1 && index[1] == 0 && index[2] == 1 && index[3] == 2 && distance[2] == 1.0);
+        assert_int_equal(dev->ops->linalg->nearest_rows(dev, 4, 1, even, NULL, distance, NULL), 0);
+    }
+}
+
+/* Rows of no weight count nothing, wherever they lie; weights stand `stride` apart. */
+static void test_scatter(void **state)
+{
+    (void)state;
+    enum { N = 1200, D = 7, STRIDE = 3 };
+    double *x = random_matrix(N, D, 22), *weight = random_matrix(N, STRIDE, 23), *centre = random_matrix(1, D, 24);
+    double want[D * D] = { 0 }, have[D * D];
+    for (int i = 0; i < N; i++) {
+        double *w = weight + i * STRIDE;
+        *w = i % 5 == 0 ? 0.0 : fabs(*w);
+        w[1] = w[2] = NAN;
+        if (i % 5 == 0)
+            x[i * D + 2] = 1e200;
+        for (int k = 0; i % 5 != 0 && k < D * D; k++)
+            want[k] += *w * (x[i * D + k / D] - centre[k / D]) * (x[i * D + k % D] - centre[k % D]);
+    }
+    for (int which = 1; which < 2; which++) { /* ref multiplies by zero */
+        struct device *dev = both_devices[which];
+        assert_int_equal(dev->ops->linalg->weighted_scatter(dev, N, D, x, weight, STRIDE, centre, have, NULL), 0);
+        for (int r = 0; r < D; r++)
+            for (int c = 0; c <= r; c++)
+                check_near(have[r * D + c], want[r * D + c], 1e-11, 100.0);
+    }
+    mem_free(centre);
+    mem_free(weight);
+    mem_free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),         cmocka_unit_test(test_triangles), cmocka_unit_test(test_neighbours),
-        cmocka_unit_test(test_close_neighbours), cmocka_unit_test(test_diag_pass), cmocka_unit_test(test_full_pass),
+        cmocka_unit_test(test_products),
+        cmocka_unit_test(test_triangles),
+        cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_close_neighbours),
+        cmocka_unit_test(test_diag_pass),
+        cmocka_unit_test(test_full_pass),
+        cmocka_unit_test(test_full_pass_to_its_limit),
+        cmocka_unit_test(test_products_of_parts),
+        cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_scatter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ static void test_golden(void **state)
             db = (int64_t)golden_number(root, "db");
     double *a = golden_array(root, "a", n * da), *b = golden_array(root, "b", n * da),
            *c = golden_array(root, "c", n * db);
+    const cJSON *few;
     struct similarity s;
     assert_int_equal(similarity_compute(a, b, n, da, &s, NULL), 0);
     check_estimate(root, "cosine", s.cosine);
@@ -39,6 +40,15 @@ static void test_golden(void **state)
         assert_int_equal(mutual_information(both_devices[which], a, da, a, da, n, &mi, NULL), 0);
         check_near(mi.nats.value, golden_number(root, "mi_aa"), 1e-11, 0.0);
         assert_true(mi.nats.ci < 1e-8); /* eps alone */
+        cJSON_ArrayForEach(few, cJSON_GetObjectItem(root, "few"))
+        {
+            assert_int_equal(
+                mutual_information(both_devices[which], a, da, b, da, (int64_t)golden_number(few, "n"), &mi, NULL), 0);
+            double *want = golden_array(few, "mi", 2);
+            check_near(mi.nats.value, want[0], 1e-11, 0.1);
+            check_near(mi.nats.ci, want[1], 1e-9, 1e-6);
+            mem_free(want);
+        }
     }
     mem_free(c);
     mem_free(b);
@@ -162,6 +172,119 @@ static void test_obfuscations(void **state)
     mem_free(x);
 }
 
+/* Which column goes where, and by what it is scaled, as NumPy draws it. */
+static void test_obfuscation_draws(void **state)
+{
+    (void)state;
+    cJSON *root = golden("similarity.json");
+    int64_t n = (int64_t)golden_number(root, "n"), d = (int64_t)golden_number(root, "da"), wide;
+    double *x = golden_array(root, "a", n * d), *to = golden_array(root, "shuffle", d), *y;
+    assert_int_equal(obfuscation_find("shuffle")->run(x, n, d, 4, &y, &wide, NULL), 0);
+    for (int64_t k = 0; k < n * d; k++)
+        assert_true(y[k / d * d + (int64_t)to[k % d]] == x[k]);
+    mem_free(y);
+    mem_free(to);
+    to = golden_array(root, "pad", d);
+    assert_int_equal(obfuscation_find("pad")->run(x, n, d, 4, &y, &wide, NULL), 0);
+    for (int64_t k = 0; k < n * d; k++)
+        assert_true(y[k / d * wide + (int64_t)to[k % d]] == x[k]);
+    mem_free(y);
+    mem_free(to);
+    for (int each = 0; each < 2; each++) {
+        const char *name = each ? "transform_each" : "transform";
+        to = golden_array(root, name, each ? 2 * d : 2);
+        assert_int_equal(obfuscation_find(name)->run(x, n, d, 4, &y, &wide, NULL), 0);
+        for (int64_t k = 0; k < n * d; k++) {
+            const double *by = to + (each ? k % d * 2 : 0);
+            check_near(y[k], by[0] * x[k] + by[1], 1e-14, 1.0);
+        }
+        mem_free(y);
+        mem_free(to);
+    }
+    mem_free(x);
+    cJSON_Delete(root);
+}
+
+/* Constant columns of the wider side go, from the last, until both are equally wide; the
+ * narrower side keeps its own. */
+static void test_constant_columns(void **state)
+{
+    (void)state;
+    enum { N = 50, WIDE = 7 };
+    double *a = random_matrix(N, 3, 38), *b = random_matrix(N, WIDE, 39);
+    static const struct {
+        bool constant[WIDE];
+        int kept[WIDE], n_kept;
+    } cases[] = {
+        { { 0, 1, 0, 0, 1, 1, 1 }, { 0, 2, 3 }, 3 },             /* as many as it takes */
+        { { 0, 1, 0, 1, 1, 1, 1 }, { 0, 1, 2 }, 3 },             /* one more: the first stays */
+        { { 1, 1, 1, 0, 1, 0, 1 }, { 0, 3, 5 }, 3 },             /* of more, too */
+        { { 1, 0, 0, 0, 0, 1, 0 }, { 1, 2, 3, 4, 6 }, 5 },       /* too few */
+        { { 0, 0, 0, 0, 0, 0, 0 }, { 0, 1, 2, 3, 4, 5, 6 }, 7 }, /* none */
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct information wide, narrow;
+        double x[N * WIDE], y[N * WIDE];
+        const int left = cases[k].n_kept;
+        for (int i = 0; i < N; i++) {
+            for (int c = 0; c < WIDE; c++)
+                x[i * WIDE + c] = cases[k].constant[c] ? 2.5 : b[i * WIDE + c];
+            for (int c = 0; c < left; c++)
+                y[i * left + c] = x[i * WIDE + cases[k].kept[c]];
+        }
+        for (int swap = 0; swap < 2; swap++) {
+            assert_int_equal(mutual_information(&cpu_device, swap ? x : a, swap ? WIDE : 3, swap ? a : x,
+                                                swap ? 3 : WIDE, N, &wide, NULL),
+                             0);
+            assert_int_equal(mutual_information(&cpu_device, swap ? y : a, swap ? left : 3, swap ? a : y,
+                                                swap ? 3 : left, N, &narrow, NULL),
+                             0);
+            assert_true(wide.nats.value == narrow.nats.value && wide.nats.ci == narrow.nats.ci);
+        }
+    }
+    for (int i = 0; i < N; i++)
+        a[i * 3 + 2] = 1.0;
+    struct information plain, same;
+    assert_int_equal(mutual_information(&cpu_device, a, 3, b, 3, N, &plain, NULL), 0);
+    assert_int_equal(mutual_information(&cpu_device, b, 3, a, 3, N, &same, NULL), 0);
+    check_near(plain.nats.value, same.nats.value, 1e-12, 0.0);
+    double two[N * 2];
+    for (int i = 0; i < N; i++)
+        memcpy(two + 2 * i, a + 3 * i, 2 * sizeof *a);
+    assert_int_equal(mutual_information(&cpu_device, two, 2, b, 3, N, &same, NULL), 0);
+    assert_true(fabs(same.nats.value - plain.nats.value) > 0.1); /* the third column has counted */
+    mem_free(b);
+    mem_free(a);
+}
+
+/* One column has a sign alone; a negative value has a warning; what it costs. */
+static void test_information_words(void **state)
+{
+    (void)state;
+    enum { N = 30, D = 40 };
+    double *a = random_matrix(N, D, 40), *b = random_matrix(N, D, 41);
+    struct information mi;
+    static const char *const says[] = { "the first and the second rep", "the first rep", "the second rep" };
+    for (int k = 0; k < 3; k++) {
+        assert_int_equal(mutual_information(&cpu_device, a, k < 2 ? 1 : 2, b, k == 1 ? 2 : 1, N, &mi, NULL), 0);
+        assert_true(isnan(mi.nats.value) && mi.duplicates == N && strstr(mi.reason, says[k]) != NULL);
+    }
+    assert_int_equal(mutual_information(&cpu_device, a, 2, b, 2, N, &mi, NULL), 0);
+    assert_true(isfinite(mi.nats.value) && mi.reason[0] == '\0');
+    for (int shared = 0; shared < 2; shared++) {
+        for (int k = 0; shared && k < N * D; k++)
+            b[k] = a[k] + 0.01 * b[k];
+        assert_int_equal(mutual_information(&cpu_device, a, D, b, D, N, &mi, NULL), 0);
+        assert_true((mi.warning[0] != '\0') == (mi.nats.value + mi.nats.ci < 0.0));
+        assert_true((mi.warning[0] != '\0') == !shared);
+        assert_true(shared || (strstr(mi.warning, "30 images are too few for 40 and 40 dimensions;") != NULL));
+    }
+    check_near(mutual_information_seconds(1000, 100, 28), 2.7e-11 * 1e6 * 256, 1e-12, 0.0);
+    assert_int_equal(mutual_information_memory(1000, 100, 28), (1000 * 100 + 1000 * 28 + 1000) * 8);
+    mem_free(b);
+    mem_free(a);
+}
+
 static void test_bad(void **state)
 {
     (void)state;
@@ -175,6 +298,19 @@ static void test_bad(void **state)
     assert_non_null(strstr(err.text, "second"));
     assert_int_equal(mutual_information(&cpu_device, bad, 2, x, 2, 2, &mi, &err), -1);
     assert_non_null(strstr(err.text, "row 1, column 0"));
+    assert_int_equal(mutual_information(&cpu_device, x, 1, bad, 2, 2, &mi, &err), -1); /* a side that may be padded */
+    assert_non_null(strstr(err.text, "the second representations has a value that is not finite (nan) in row 1, col"));
+    assert_int_equal(mutual_information(&cpu_device, x, 2, x, 4, 1, &mi, &err), -1);
+    assert_int_equal(mutual_information(&cpu_device, x, 4, x, 2, 1, &mi, &err), -1);
+    assert_int_equal(similarity_compute(x, x, 4, 0, &s, &err), -1);
+    assert_int_equal(similarity_compute(x, bad, 2, 1, &s, &err), 0);
+    struct pixels few = { .bytes = (const uint8_t *)"0123456789", .n = 9, .c = 1, .h = 1, .w = 1 }, enough = few;
+    struct image_shift shift;
+    enough.n = 10;
+    assert_int_equal(image_shift_test(&cpu_device, &few, &enough, 1, &shift, &err), -1);
+    assert_non_null(strstr(err.text, "at least 10 of each kind; there are 9 and 10"));
+    assert_int_equal(image_shift_test(&cpu_device, &enough, &few, 1, &shift, &err), -1);
+    assert_int_equal(image_shift_test(&cpu_device, &enough, &enough, 1, &shift, &err), 0);
 }
 
 /* What an encoder that maps all images, or some of them, to one point gets. */
@@ -259,6 +395,9 @@ int main(void)
         cmocka_unit_test(test_independent),
         cmocka_unit_test(test_score),
         cmocka_unit_test(test_obfuscations),
+        cmocka_unit_test(test_obfuscation_draws),
+        cmocka_unit_test(test_constant_columns),
+        cmocka_unit_test(test_information_words),
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_collapsed),

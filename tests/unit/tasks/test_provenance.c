@@ -4,9 +4,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/version.h"
 #include "tasks/provenance.h"
 
 static void names_libraries(void **state)
@@ -35,8 +37,40 @@ static void task_has_them(void **state)
     cJSON_Delete(o);
 }
 
+/* Enough to run it again. */
+static void task_says_all(void **state)
+{
+    (void)state;
+    struct err err;
+    char host[256];
+    cJSON *params = cJSON_Parse("{\"b\": 2, \"a\": \"x\"}");
+    const struct task_input inputs[] = { { .role = "victim", .id = "02" }, { .role = "after", .id = "01" } };
+    struct task_context ctx = { .id = "03", .name = "one", .params = params, .inputs = inputs, .n_inputs = 2 };
+    const struct device dev = { .description = "a device" };
+    cJSON *o = provenance_create(&ctx, task_kind_find("mock"), &dev, 7, &err);
+    assert_non_null(o);
+    gethostname(host, sizeof host);
+    const char *const want[][2] = {
+        { "dinf_version", dinf_version() },
+        { "revision", dinf_revision() },
+        { "host", host },
+        { "device", "a device" },
+        { "task", "03" },
+        { "kind", "mock" },
+        { "name", "one" },
+        { "params", "{\"a\":\"x\",\"b\":2}" },
+        { "inputs", "{\"after\":\"01\",\"victim\":\"02\"}" },
+    };
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, want[i][0])), want[i][1]);
+    assert_true(cJSON_GetObjectItemCaseSensitive(o, "threads")->valuedouble == 7);
+    cJSON_Delete(o);
+    cJSON_Delete(params);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(names_libraries), cmocka_unit_test(task_has_them) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(names_libraries), cmocka_unit_test(task_has_them),
+                                        cmocka_unit_test(task_says_all) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
