@@ -71,7 +71,7 @@ static inline void scarce_check(const char *what, int (*run)(void *arg, struct e
     cJSON_Hooks hooks = { .malloc_fn = scarce_malloc, .free_fn = free };
     int runs = 0, failures = 0;
     cJSON_InitHooks(&hooks);
-    for (long at = 1;; at += 1 + at / 40) {
+    for (long at = 1;; at += 1 + at / 100) {
         struct err err = { "" };
         scarce_limit = at;
         scarce_forgiven = false;

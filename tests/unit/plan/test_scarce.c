@@ -12,6 +12,7 @@
 #include "plan/journal.h"
 #include "plan/print.h"
 #include "plan/schedule.h"
+#include "store/npy.h"
 #include "unit/plan/graph.h"
 #include "unit/scarce.h"
 
@@ -148,14 +149,19 @@ static int set_up(void **state)
         "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; arch "
         "= "
         "\"resnet8\"; width = [ 0.5, 1.0 ]; }; },\n"
-        "{ name = \"s\"; role = \"suspect\"; weights = \"w\"; arch = \"resnet8\"; } );\n"
+        "{ name = \"s\"; role = \"suspect\"; weights = \"w\"; arch = \"resnet8\"; },\n"
+        "{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; heldout = \"h.npy\"; }; } );\n"
         "steal = ( { victim = \"v.1\"; queries = \"half\"; budgets = [ 5, 10 ]; arch = \"resnet8\"; loss = \"mse\"; } "
         ");\n"
         "evaluate = { dataset_inference = { components = 2; }; similarity = { }; };\n"
         "mock = ( { name = \"m\"; count = 2; }, { name = \"n\"; after = \"m\"; } );\n";
+    static const float rows[20 * 4] = { 1, 2, 3 };
     struct err err;
     (void)state;
-    if (mkdtemp(folder) == NULL || fs_write_atomic(in_folder("w"), "weights", 7, &err) != 0 ||
+    if (mkdtemp(folder) == NULL ||
+        npy_write_float(in_folder("m.npy"), rows, 2, (const int64_t[]){ 20, 4 }, &err) != 0 ||
+        npy_write_float(in_folder("h.npy"), rows, 2, (const int64_t[]){ 20, 4 }, &err) != 0 ||
+        fs_write_atomic(in_folder("w"), "weights", 7, &err) != 0 ||
         fs_write_atomic(in_folder("c.cfg"), config, strlen(config), &err) != 0)
         return -1;
     struct conf *conf = conf_load(in_folder("c.cfg"), NULL, 0, &err);
