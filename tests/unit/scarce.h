@@ -36,7 +36,7 @@ static inline void *scarce_malloc(size_t bytes)
     return scarce_fails() ? NULL : malloc(bytes);
 }
 
-/* cJSON itself loses what it has when a copy of a name is not to be had (the call of ours may be gone from its stack). */
+/* cJSON itself loses what it has when a copy of a name is not to be had (our call may be gone from its stack). */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
