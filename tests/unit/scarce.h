@@ -14,6 +14,7 @@
 
 static long scarce_left; /* allocations until one fails; 0: none does */
 static bool scarce_failed, scarce_forgiven;
+static long scarce_thinned = 100; /* of later allocations one in 2, 3, ... fails: each time so many have been seen */
 
 static inline bool scarce_fails(void)
 {
@@ -71,7 +72,7 @@ static inline void scarce_check(const char *what, int (*run)(void *arg, struct e
     cJSON_Hooks hooks = { .malloc_fn = scarce_malloc, .free_fn = free };
     int runs = 0, failures = 0;
     cJSON_InitHooks(&hooks);
-    for (long at = 1;; at += 1 + at / 100) {
+    for (long at = 1;; at += 1 + at / scarce_thinned) {
         struct err err = { "" };
         scarce_limit = at;
         scarce_forgiven = false;
