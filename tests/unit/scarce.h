@@ -14,7 +14,7 @@
 
 static long scarce_left; /* allocations until one fails; 0: none does */
 static bool scarce_failed, scarce_forgiven;
-static long scarce_thinned = 100; /* of later allocations one in 2, 3, ... fails: each time so many have been seen */
+static long scarce_thinned = 40; /* of later allocations one in 2, 3, ... fails: each time so many have been seen */
 
 static inline bool scarce_fails(void)
 {

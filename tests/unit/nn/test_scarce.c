@@ -110,6 +110,7 @@ static int count(void *arg, struct err *err)
 static void test_all(void **state)
 {
     (void)state;
+    scarce_thinned = 1000;
     scarce_check("making an encoder", make, NULL);
     scarce_check("loading it", load, NULL);
     scarce_check("importing it", load, dev);

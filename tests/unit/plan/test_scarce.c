@@ -161,12 +161,14 @@ static int set_up(void **state)
     static const char less[] =
         "campaign = { name = \"t\"; };\n"
         "datasets = ( { name = \"all\"; format = \"procedural\"; classes = 4; count = 60; size = 8; },\n"
-        "{ name = \"members\"; of = \"all\"; count = 20; }, { name = \"heldout\"; of = \"all\"; begin = 20; count = "
-        "20; "
-        "} );\n"
-        "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; weights = \"w\"; arch = \"resnet8\"; "
-        "members = \"members\"; },\n"
-        "{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; heldout = \"h.npy\"; }; } );\n"
+        "{ name = \"members\"; of = \"all\"; count = 20; },\n"
+        "{ name = \"heldout\"; of = \"all\"; begin = 20; count = 20; },\n"
+        "{ name = \"half\"; parts = ( \"members\", { of = \"all\"; begin = 50; } ); } );\n"
+        "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; weights = \"w\"; arch = "
+        "\"resnet8\"; members = \"members\"; },\n"
+        "{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; heldout = \"h.npy\"; }; } "
+        ");\n"
+        "steal = ( { victim = \"v\"; queries = \"half\"; budgets = 5; arch = \"resnet8\"; loss = \"mse\"; } );\n"
         "evaluate = { similarity = { }; };\n"
         "mock = ( { name = \"m\"; } );\n";
     static const float rows[20 * 4] = { 1, 2, 3 };

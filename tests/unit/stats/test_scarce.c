@@ -112,6 +112,7 @@ static int tell_apart(void *arg, struct err *err)
 static void test_all(void **state)
 {
     (void)state;
+    scarce_thinned = 300;
     enum covariance diag = COVARIANCE_DIAG, full = COVARIANCE_FULL;
     char gap[] = "gap", learned[] = "learned";
     scarce_check("diagonal mixtures", fit, &diag);
