@@ -7,6 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, bytes) ((void)(p), (void)(bytes))
+#endif
+
 void *mem_alloc(size_t n, size_t size, struct err *err)
 {
     size_t bytes;
@@ -21,6 +27,7 @@ void *mem_alloc(size_t n, size_t size, struct err *err)
         return NULL;
     }
     memset(p, 0, rounded);
+    ASAN_POISON_MEMORY_REGION((char *)p + bytes, rounded - bytes); /* what is beyond is nobody's */
     return p;
 }
 

@@ -133,14 +133,14 @@ int black_box_task(struct builder *b, int suspect, enum need_set need, int set, 
         return 0;
     }
     char *name = mem_printf(b->err, "%s/%s", e->name, b->sets[set].name);
+    if (name == NULL) {
+        cJSON_Delete(params);
+        return -1;
+    }
     cJSON *labels = embed_labels(e->name, b->sets[set].name);
-    struct task_draft draft = { .kind = kind,
-                                .name = name == NULL ? "" : name,
-                                .params = params,
-                                .labels = labels,
-                                .set = set,
-                                .file_key = "file",
-                                .node = file };
+    struct task_draft draft = {
+        .kind = kind, .name = name, .params = params, .labels = labels, .set = set, .file_key = "file", .node = file
+    };
     int rc = graph_add(b, &draft, task, &fresh);
     mem_free(name);
     if (rc != 0)

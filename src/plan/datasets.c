@@ -127,8 +127,7 @@ static int part_spec(struct builder *b, const struct conf_node *part, cJSON *par
             spec = cJSON_Duplicate(b->sets[set].spec, true);
     } else if (part->type == CONF_GROUP) {
         spec = cJSON_CreateObject();
-        if (spec != NULL)
-            rc = subset_spec(b, part, spec, &ok);
+        rc = spec == NULL ? err_set(b->err, "out of memory") : subset_spec(b, part, spec, &ok);
     } else {
         conf_error(b->conf, part, "a part is the name of a set or { of = ...; begin = ...; count = ...; }");
     }

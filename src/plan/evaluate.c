@@ -42,10 +42,11 @@ static int add_embed(struct builder *b, int encoder_task, const char *encoder, i
 static bool replace_label(cJSON *labels, const char *label, const char *text)
 {
     cJSON *value = cJSON_CreateString(text);
-    if (value != NULL && cJSON_ReplaceItemInObjectCaseSensitive(labels, label, value))
-        return true;
-    cJSON_Delete(value);
-    return false;
+    if (value == NULL || !cJSON_ReplaceItemInObjectCaseSensitive(labels, label, value)) {
+        cJSON_Delete(value);
+        return false;
+    }
+    return cJSON_GetObjectItemCaseSensitive(labels, label) == value; /* not where the copy of its key failed */
 }
 
 /* The victim's architecture with fresh weights; one for each victim. */

@@ -7,14 +7,11 @@
 #include "conf/json.h"
 #include "plan/internal.h"
 
+/* Not replaced in place: cJSON forgets that its copy of the key may have failed. */
 static int replace_string(cJSON *object, const char *key, const char *value, struct err *err)
 {
-    cJSON *v = cJSON_CreateString(value);
-    if (v == NULL || !cJSON_ReplaceItemInObjectCaseSensitive(object, key, v)) {
-        cJSON_Delete(v);
-        return err_set(err, "out of memory");
-    }
-    return 0;
+    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    return cJSON_AddStringToObject(object, key, value) == NULL ? err_set(err, "out of memory") : 0;
 }
 
 int set_number(cJSON *object, const char *key, double value, struct err *err)

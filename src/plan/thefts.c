@@ -349,7 +349,7 @@ static int add_query_task(struct thefts *t, struct query *q)
         set_number(q->params, "budget", (double)q->budget, b->err) != 0) {
         cJSON_Delete(labels);
         mem_free(name);
-        return -1;
+        return err_set(b->err, "out of memory");
     }
     struct task_draft draft = { .kind = task_kind_find("query"),
                                 .name = name,

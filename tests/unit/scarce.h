@@ -14,6 +14,7 @@
 
 static long scarce_left; /* allocations until one fails; 0: none does */
 static bool scarce_failed, scarce_forgiven;
+static long scarce_thinned = 40; /* of later allocations one in 2, 3, ... fails: each time so many have been seen */
 
 static inline bool scarce_fails(void)
 {
@@ -36,7 +37,7 @@ static inline void *scarce_malloc(size_t bytes)
     return scarce_fails() ? NULL : malloc(bytes);
 }
 
-/* cJSON itself loses what it has when a copy of a name is not to be had (the call of ours may be gone from its stack). */
+/* cJSON itself loses what it has when a copy of a name is not to be had (our call may be gone from its stack). */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
@@ -71,7 +72,7 @@ static inline void scarce_check(const char *what, int (*run)(void *arg, struct e
     cJSON_Hooks hooks = { .malloc_fn = scarce_malloc, .free_fn = free };
     int runs = 0, failures = 0;
     cJSON_InitHooks(&hooks);
-    for (long at = 1;; at += 1 + at / 40) {
+    for (long at = 1;; at += 1 + at / scarce_thinned) {
         struct err err = { "" };
         scarce_limit = at;
         scarce_forgiven = false;

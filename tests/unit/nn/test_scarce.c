@@ -6,7 +6,7 @@
 #include "nn/embed_plain.h"
 #include "nn/query_views.h"
 #include "nn/trainer.h"
-#include "unit/scarce.h"
+#include "unit/scarce_device.h"
 
 static struct device *dev;
 static cJSON *block;
@@ -110,6 +110,7 @@ static int count(void *arg, struct err *err)
 static void test_all(void **state)
 {
     (void)state;
+    scarce_thinned = 1000;
     scarce_check("making an encoder", make, NULL);
     scarce_check("loading it", load, NULL);
     scarce_check("importing it", load, dev);
@@ -128,6 +129,8 @@ static int set_up(void **state)
                  "\"loss\": \"infonce\", \"projector_dim\": 4, \"seed\": 3}");
     im = make_images(5, 12);
     const struct resize_to to = resize_square(8);
+    if (dev != NULL)
+        scarce_device(dev);
     return dev == NULL ? -1 : images_resize(&im, &to, &the_err);
 }
 
@@ -136,6 +139,7 @@ static int tear_down(void **state)
     (void)state;
     mem_free(im.pixels);
     cJSON_Delete(block);
+    scarce_device_mended(dev);
     device_close(dev);
     return 0;
 }

@@ -12,11 +12,12 @@
 #include "plan/journal.h"
 #include "plan/print.h"
 #include "plan/schedule.h"
+#include "store/npy.h"
 #include "unit/plan/graph.h"
 #include "unit/scarce.h"
 
 static char folder[] = "/tmp/dinf-scarce-XXXXXX";
-static struct plan *whole;
+static struct plan *whole, *little;
 
 static const char *in_folder(const char *name)
 {
@@ -47,15 +48,14 @@ static bool same_but_for_costs(const struct plan *a, const struct plan *b)
 
 static int build(void *arg, struct err *err)
 {
-    struct plan *plan = NULL;
-    (void)arg;
-    struct conf *conf = conf_load(in_folder("c.cfg"), NULL, 0, err);
+    struct plan *plan = NULL, *wanted = *(struct plan **)arg;
+    struct conf *conf = conf_load(in_folder(wanted == little ? "little.cfg" : "c.cfg"), NULL, 0, err);
     assert_non_null(conf);
     scarce_begin();
     const int rc = plan_build(conf, &plan, err);
     scarce_end();
     assert_int_equal(rc == 0, plan != NULL);
-    if (plan != NULL && whole != NULL && same_but_for_costs(plan, whole))
+    if (plan != NULL && same_but_for_costs(plan, wanted))
         scarce_forgive();
     conf_destroy(conf);
     plan_destroy(plan);
@@ -128,7 +128,11 @@ static int journal(void *arg, struct err *err)
 static void test_plans(void **state)
 {
     (void)state;
-    scarce_check("building", build, NULL);
+    scarce_check("building", build, &whole);
+    const long thinned = scarce_thinned;
+    scarce_thinned = 1000000000;
+    scarce_check("building little", build, &little);
+    scarce_thinned = thinned;
     scarce_check("writing", write_plan, NULL);
     scarce_check("reading", read_plan, NULL);
     scarce_check("scheduling", schedule, NULL);
@@ -148,20 +152,41 @@ static int set_up(void **state)
         "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; train = { dataset = \"members\"; arch "
         "= "
         "\"resnet8\"; width = [ 0.5, 1.0 ]; }; },\n"
-        "{ name = \"s\"; role = \"suspect\"; weights = \"w\"; arch = \"resnet8\"; } );\n"
+        "{ name = \"s\"; role = \"suspect\"; weights = \"w\"; arch = \"resnet8\"; },\n"
+        "{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; heldout = \"h.npy\"; }; } );\n"
         "steal = ( { victim = \"v.1\"; queries = \"half\"; budgets = [ 5, 10 ]; arch = \"resnet8\"; loss = \"mse\"; } "
         ");\n"
         "evaluate = { dataset_inference = { components = 2; }; similarity = { }; };\n"
         "mock = ( { name = \"m\"; count = 2; }, { name = \"n\"; after = \"m\"; } );\n";
+    static const char less[] =
+        "campaign = { name = \"t\"; };\n"
+        "datasets = ( { name = \"all\"; format = \"procedural\"; classes = 4; count = 60; size = 8; },\n"
+        "{ name = \"members\"; of = \"all\"; count = 20; },\n"
+        "{ name = \"heldout\"; of = \"all\"; begin = 20; count = 20; },\n"
+        "{ name = \"half\"; parts = ( \"members\", { of = \"all\"; begin = 50; } ); } );\n"
+        "encoders = ( { name = \"v\"; role = \"victim\"; heldout = \"heldout\"; weights = \"w\"; arch = "
+        "\"resnet8\"; members = \"members\"; },\n"
+        "{ name = \"api\"; role = \"suspect\"; representations = { members = \"m.npy\"; heldout = \"h.npy\"; }; } "
+        ");\n"
+        "steal = ( { victim = \"v\"; queries = \"half\"; budgets = 5; arch = \"resnet8\"; loss = \"mse\"; } );\n"
+        "evaluate = { similarity = { }; };\n"
+        "mock = ( { name = \"m\"; } );\n";
+    static const float rows[20 * 4] = { 1, 2, 3 };
+    const int64_t dims[] = { 20, 4 };
     struct err err;
     (void)state;
-    if (mkdtemp(folder) == NULL || fs_write_atomic(in_folder("w"), "weights", 7, &err) != 0 ||
-        fs_write_atomic(in_folder("c.cfg"), config, strlen(config), &err) != 0)
+    if (mkdtemp(folder) == NULL || npy_write_float(in_folder("m.npy"), rows, 2, dims, &err) != 0 ||
+        npy_write_float(in_folder("h.npy"), rows, 2, dims, &err) != 0 ||
+        fs_write_atomic(in_folder("w"), "weights", 7, &err) != 0 ||
+        fs_write_atomic(in_folder("c.cfg"), config, strlen(config), &err) != 0 ||
+        fs_write_atomic(in_folder("little.cfg"), less, strlen(less), &err) != 0)
         return -1;
-    struct conf *conf = conf_load(in_folder("c.cfg"), NULL, 0, &err);
-    if (conf == NULL || plan_build(conf, &whole, &err) != 0)
+    struct conf *conf = conf_load(in_folder("c.cfg"), NULL, 0, &err),
+                *other = conf_load(in_folder("little.cfg"), NULL, 0, &err);
+    if (conf == NULL || other == NULL || plan_build(conf, &whole, &err) != 0 || plan_build(other, &little, &err) != 0)
         return -1;
     conf_destroy(conf);
+    conf_destroy(other);
     return 0;
 }
 
@@ -170,6 +195,7 @@ static int tear_down(void **state)
     struct err err;
     (void)state;
     plan_destroy(whole);
+    plan_destroy(little);
     return fs_remove_tree(folder, &err);
 }
 

@@ -1,4 +1,4 @@
-/* Statistics for which there is not enough memory have no result, wherever it runs out. */
+/* Statistics for which there is not enough memory, or whose device fails, have no result, wherever it happens. */
 #include "common.h"
 
 #include "stats/exchangeable.h"
@@ -6,7 +6,7 @@
 #include "stats/similarity.h"
 #include "stats/splits.h"
 #include "stats/tests.h"
-#include "unit/scarce.h"
+#include "unit/scarce_device.h"
 
 enum { N = 60, D = 8, ALL = 4 * N };
 static double *x;
@@ -112,6 +112,7 @@ static int tell_apart(void *arg, struct err *err)
 static void test_all(void **state)
 {
     (void)state;
+    scarce_thinned = 300;
     enum covariance diag = COVARIANCE_DIAG, full = COVARIANCE_FULL;
     char gap[] = "gap", learned[] = "learned";
     scarce_check("diagonal mixtures", fit, &diag);
@@ -127,12 +128,14 @@ static int set_up(void **state)
 {
     (void)state;
     x = random_matrix(ALL, D, 95);
+    scarce_device(&ref_device);
     return x == NULL ? -1 : 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    scarce_device_mended(&ref_device);
     mem_free(x);
     return 0;
 }
