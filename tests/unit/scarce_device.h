@@ -27,11 +27,6 @@ static inline int scarce_copy(struct device *dev, void *dst, const void *src, si
     return scarce_copy_fails(err) != 0 ? -1 : sound->copy(dev, dst, src, bytes, err);
 }
 
-static inline int scarce_zero(struct device *dev, void *dst, size_t bytes, struct err *err)
-{
-    return scarce_copy_fails(err) != 0 ? -1 : sound->zero(dev, dst, bytes, err);
-}
-
 static inline int scarce_sync(struct device *dev, struct err *err)
 {
     return scarce_copy_fails(err) != 0 ? -1 : sound->sync(dev, err);
@@ -46,7 +41,6 @@ static inline void scarce_device(struct device *dev)
     ops.upload = scarce_upload;
     ops.download = scarce_download;
     ops.copy = scarce_copy;
-    ops.zero = scarce_zero;
     ops.sync = scarce_sync;
     dev->ops = &ops;
 }

@@ -12,6 +12,7 @@
 
 #include "device/augment_body.h"
 #include "device/device.h"
+#include "device/plain.h"
 #include "device/host.h"
 
 static struct device *both[2];
@@ -31,16 +32,15 @@ static void test_memory(void **state)
             assert_int_equal(a[i], 0);
         assert_int_equal(ops->upload(dev, a, text, 8, &err), 0);
         assert_int_equal(ops->copy(dev, b, a, 8, &err), 0);
-        assert_int_equal(ops->zero(dev, a, 3, &err), 0);
+        assert_int_equal(ops->upload(dev, a, "\0\0", 3, &err), 0);
         assert_int_equal(ops->sync(dev, &err), 0);
         assert_int_equal(ops->download(dev, back, b, 8, &err), 0);
         assert_string_equal(back, text);
         assert_int_equal(ops->download(dev, back, a, 8, &err), 0);
         assert_memory_equal(back, "\0\0\0004567", 8);
         assert_int_equal(ops->upload(dev, a, NULL, 0, &err), 0);
-        assert_int_equal(ops->zero(dev, NULL, 0, &err), 0);
         assert_int_equal(ops->memory(dev, &free, &total, &err), 0);
-        assert_true(free == SIZE_MAX && total == SIZE_MAX && ops->activation_bytes(dev) == 4);
+        assert_true(free == SIZE_MAX && total == SIZE_MAX && precision_bytes(PRECISION_TF32) == 4);
         double *looked = ops->alloc(dev, sizeof *looked, &err), value = 2.5;
         assert_int_equal(ops->upload(dev, looked, &value, sizeof value, &err), 0);
         assert_int_equal(ops->look(dev, looked, &err), 0);
@@ -53,27 +53,29 @@ static void test_memory(void **state)
         ops->free(dev, b);
         ops->free(dev, NULL);
         struct device_needs needs = { 3, 5 };
-        const struct conv_desc conv = { 1, 1, 8, 8, 1, 3, 1, 1, CONV_PLAIN, false, false };
+        const struct conv_desc conv = {
+            .n = 1, .c_in = 1, .h = 8, .w = 8, .c_out = 1, .kernel = 3, .stride = 1, .padding = 1
+        };
         const struct augment_target target = { .h = 8, .w = 8 };
         ops->conv_needs(dev, &conv, &needs);
         ops->augment_needs(dev, &target, 100, &needs);
         assert_true(needs.workspace == 3 && needs.scratch == 5);
-        assert_int_equal(ops->set_precision(dev, PRECISION_FP32, &err), 0);
+        assert_int_equal(device_supports(dev, PRECISION_FP32, &err), 0);
         for (int p = PRECISION_TF32; p <= PRECISION_BF16; p++) {
             char want[80];
             snprintf(want, sizeof want, "the device %s computes in fp32 only, not in %s", ops->name,
                      precision_names[p]);
-            assert_int_equal(ops->set_precision(dev, (enum precision)p, &err), -1);
+            assert_int_equal(device_supports(dev, (enum precision)p, &err), -1);
             assert_string_equal(err.text, want);
         }
         const float table[6] = { 1, 2, 3, 4, 5, 6 };
         const int32_t index[4] = { 2, 0, 2, 1 };
         float out[9] = { 0 };
-        assert_int_equal(ops->gather_rows(dev, 4, 2, table, index, out, &err), 0);
+        assert_int_equal(ops->gather_rows(dev, &(struct gather_rows){ 4, 2, table, index, out }, &err), 0);
         assert_memory_equal(out, ((float[]){ 5, 6, 1, 2, 5, 6, 3, 4, 0 }), sizeof out);
         float mean[3] = { 1, 2, 6 };
         double sum = 10;
-        assert_int_equal(ops->add_mean(dev, 3, mean, &sum, &err), 0);
+        assert_int_equal(ops->add_mean(dev, &(struct add_mean){ 3, mean, &sum }, &err), 0);
         assert_true(sum == 13);
     }
 }
@@ -205,6 +207,8 @@ static void test_max_pool(void **state)
             const struct device_ops *ops = dev->ops;
             struct err err;
             float plain[16 * H * W], out[16 * OH * OW];
+            const struct act_desc in = { .n = 1, .c = c, .h = H, .w = W },
+                                  pooled = { .n = 1, .c = c, .h = OH, .w = OW };
             int32_t where[16 * OH * OW];
             for (int kind = 0; kind < 3; kind++) {
                 for (int i = 0; i < c * H * W; i++) {
@@ -212,9 +216,9 @@ static void test_max_pool(void **state)
                     plain[i] = kind == 0 ? -1.0f : kind == 1 ? (float)(p * 7 % 11) : p == 9 ? NAN : (float)p;
                 }
                 float *x = ops->alloc(dev, sizeof plain, &err), *y = ops->alloc(dev, sizeof out, &err);
-                assert_int_equal(ops->pack(dev, 1, c, H, W, plain, x, &err), 0);
-                assert_int_equal(ops->max_pool_forward(dev, 1, c, H, W, x, y, where, &err), 0);
-                assert_int_equal(ops->unpack(dev, 1, c, OH, OW, y, out, &err), 0);
+                assert_int_equal(ops->pack(dev, &in, plain, x, &err), 0);
+                assert_int_equal(ops->max_pool_forward(dev, &in, x, y, where, &err), 0);
+                assert_int_equal(plain_contents(dev, &pooled, y, out, &err), 0);
                 for (int i = 0; i < c * OH * OW; i++) {
                     const int channel = i / (OH * OW), py = i / OW % OH, px = i % OW, b = ops->channel_block(dev, c);
                     int best = -1;
@@ -245,12 +249,15 @@ static void test_edges(void **state)
         struct err err;
         const float a[2] = { 1, 2 }, b[2] = { 3, 4 };
         float c = NAN, y[4], inverse[2];
-        assert_int_equal(dev->ops->gemm(dev, TRANS_NO, TRANS_NO, 1, 1, 2, 2, a, 2, b, 1, 0, &c, 1, &err), 0);
+        const struct factor left = { a, 2, TRANS_NO }, right = { b, 1, TRANS_NO };
+        const struct gemm twice = { PRECISION_FP32, 1, 1, 2, 2, left, right, 0, &c, 1 },
+                          added = { PRECISION_FP32, 1, 1, 2, 1, left, right, 0.5f, &c, 1 };
+        assert_int_equal(dev->ops->gemm(dev, &twice, &err), 0);
         assert_true(c == 22);
-        assert_int_equal(dev->ops->gemm(dev, TRANS_NO, TRANS_NO, 1, 1, 2, 1, a, 2, b, 1, 0.5f, &c, 1, &err), 0);
+        assert_int_equal(dev->ops->gemm(dev, &added, &err), 0);
         assert_true(c == 22);
         const float rows[4] = { 3e-13f, 4e-13f, 3e-12f, 4e-12f };
-        assert_int_equal(dev->ops->normalize_rows(dev, 2, 2, rows, y, inverse, &err), 0);
+        assert_int_equal(dev->ops->normalize_rows(dev, &(struct normalize_rows){ 2, 2, rows, y, inverse }, &err), 0);
         assert_float_equal(y[0], 0.3, 1e-6);
         assert_float_equal(y[1], 0.4, 1e-6);
         assert_float_equal(y[2], 0.6, 1e-6);
@@ -258,18 +265,22 @@ static void test_edges(void **state)
         assert_float_equal(inverse[1] * 1e-12f, 0.2, 1e-6);
         const float weight[4] = { 1, 1, -1, -1 }, bias[2] = { -3, 3 };
         float linear[2];
-        assert_int_equal(dev->ops->linear(dev, 1, 2, 2, a, weight, bias, false, linear, &err), 0);
+        assert_int_equal(
+            dev->ops->linear(dev, &(struct linear){ PRECISION_FP32, 1, 2, 2, a, weight, bias, false, linear }, &err),
+            0);
         assert_true(linear[0] == 0 && linear[1] == 0);
-        assert_int_equal(dev->ops->linear(dev, 1, 2, 2, b, weight, bias, true, linear, &err), 0);
+        assert_int_equal(
+            dev->ops->linear(dev, &(struct linear){ PRECISION_FP32, 1, 2, 2, b, weight, bias, true, linear }, &err), 0);
         assert_true(linear[0] == 4 && linear[1] == 0);
         float dy[4] = { 1, 2, 3, 4 };
         const float kept[4] = { 1, 0, -1, 1e-30f };
         float sums[2];
-        assert_int_equal(dev->ops->bias_relu_backward(dev, 2, 2, kept, dy, sums, true, &err), 0);
+        assert_int_equal(
+            dev->ops->bias_relu_backward(dev, &(struct bias_relu_backward){ 2, 2, true, kept, dy, sums }, &err), 0);
         assert_true(dy[0] == 1 && dy[1] == 0 && dy[2] == 0 && dy[3] == 4 && sums[0] == 1 && sums[1] == 4);
-        assert_int_equal(dev->ops->bias_relu_backward(dev, 2, 2, kept, dy, NULL, true, &err), 0);
         float plain[4] = { 1, 2, 3, 4 };
-        assert_int_equal(dev->ops->bias_relu_backward(dev, 2, 2, kept, plain, sums, false, &err), 0);
+        assert_int_equal(
+            dev->ops->bias_relu_backward(dev, &(struct bias_relu_backward){ 2, 2, false, kept, plain, sums }, &err), 0);
         assert_true(plain[1] == 2 && sums[0] == 4 && sums[1] == 6);
     }
 }

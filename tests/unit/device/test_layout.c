@@ -31,8 +31,7 @@ static void test_activations(void **state)
             assert_true(layout_block(block, c) == b && layout_blocks(block, c) == blocks);
             assert_int_equal(layout_floats(block, N, c, AREA), stored);
             for (int threads = 1; threads <= 2; threads++) {
-                float *plain = numbers(plain_floats), *act = numbers(stored), *back = numbers(plain_floats);
-                memset(back, 0, plain_floats * sizeof *back);
+                float *plain = numbers(plain_floats), *act = numbers(stored);
                 layout_pack(block, threads, N, c, AREA, plain, act);
                 for (size_t i = 0; i < stored; i++) {
                     const int lane = (int)(i % b), p = (int)(i / b % AREA),
@@ -40,11 +39,8 @@ static void test_activations(void **state)
                     const float want = channel < c ? plain[(image * c + channel) * AREA + p] : 0.0f;
                     assert_true(act[i] == want);
                 }
-                layout_unpack(block, threads, N, c, AREA, act, back);
-                assert_memory_equal(back, plain, plain_floats * sizeof *back);
                 test_free(plain);
                 test_free(act);
-                test_free(back);
             }
         }
 }

@@ -381,9 +381,10 @@ static void test_refused_networks(void **state)
     assert_true(network_conv_norm(net, half, one, "e", "f", 3, 1, 1, true, &the_err) > half);
     assert_true(network_avg_pool(net, net->output, &the_err) > half);
     ok(network_allocate(net, &the_err));
-    assert_null(pass_create(net, PASS_INFER, 1, 8, 8, &the_err));
+    assert_null(pass_create(net, PASS_INFER, PRECISION_FP32, 1, 1, 8, 8, &the_err));
     assert_string_equal(the_err.text, "the images are too small for this network");
-    struct pass *pass = pass_create(net, PASS_INFER, 1, 1, 1, &the_err); /* half of one pixel is one pixel */
+    struct pass *pass =
+        pass_create(net, PASS_INFER, PRECISION_FP32, 1, 1, 1, 1, &the_err); /* half of one pixel is one pixel */
     made(pass);
     pass_destroy(pass);
     network_destroy(net);
@@ -405,7 +406,7 @@ static void test_shared_memory(void **state)
         struct network *net = network_build(dev, &config, 0, &the_err);
         made(net);
         ok(network_fold(net, &the_err));
-        struct pass *pass = pass_create(net, PASS_FOLDED, 4, 32, 32, &the_err);
+        struct pass *pass = pass_create(net, PASS_FOLDED, PRECISION_FP32, 4, 1, 32, 32, &the_err);
         made(pass);
         size_t most = 0;
         int last[256], overlaps = 0;
@@ -479,7 +480,7 @@ static void test_training_memory(void **state)
         snprintf(config.stem, sizeof config.stem, "%s", stem_names[k % 2]);
         struct network *net = network_build(dev, &config, 8, &the_err);
         made(net);
-        struct pass *pass = pass_create(net, PASS_TRAIN, N, 32, 32, &the_err);
+        struct pass *pass = pass_create(net, PASS_TRAIN, PRECISION_FP32, N, 1, 32, 32, &the_err);
         made(pass);
         const int end = 2 * net->n_layers - 1;
         int n = 0;
@@ -503,6 +504,10 @@ static void test_training_memory(void **state)
                 n = add_span(spans, n, floats, i, end - i);
             for (int s = 0; s < 2 && strcmp(l->kind->name, "conv_norm") == 0; s++)
                 n = add_span(spans, n, (size_t)y->c, i, end - i);
+            if (strcmp(l->kind->name, "conv_norm") == 0) { /* two doubles a channel between the steps of batch norm */
+                n = add_span(spans, n, 4 * (size_t)y->c, i, i);
+                n = add_span(spans, n, 4 * (size_t)y->c, end - i, end - i);
+            }
         }
         size_t most = 0;
         for (int time = 0; time <= end; time++) {

@@ -33,12 +33,11 @@ static int watch_augment(struct device *d, const uint8_t *pixels, int c, int h, 
 static double rates[64];
 static int n_rates;
 
-static int watch_adam(struct device *d, size_t n, float *w, const float *g, float *m, float *v,
-                      const struct adam_step *at, struct err *err)
+static int watch_adam(struct device *d, const struct adam *a, struct err *err)
 {
-    rates[n_rates++] = at->lr;
-    assert_int_equal(at->step, n_rates);
-    return usual->adam(d, n, w, g, m, v, at, err);
+    rates[n_rates++] = a->at->lr;
+    assert_int_equal(a->at->step, n_rates);
+    return usual->adam(d, a, err);
 }
 
 static struct train_progress told[64];

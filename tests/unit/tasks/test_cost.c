@@ -184,12 +184,11 @@ static void hear(void *arg, const char *key, const char *other, const char *text
     snprintf(heard.text, sizeof heard.text, "%s", text);
 }
 
-static void complains(const char *kind, const char *params, int64_t images, int h, int w, const char *key,
-                      const char *says)
+static void complains(const char *kind, const char *params, int64_t images, const char *key, const char *says)
 {
     cJSON *block = cJSON_Parse(params);
     assert_non_null(block);
-    const struct task_facts f = { .params = block, .images = images, .h = h, .w = w };
+    const struct task_facts f = { .params = block, .images = images };
     heard.n = 0;
     task_kind_find(kind)->check(&f, &(struct complaints){ hear, NULL });
     if (heard.n != (key != NULL) || (key != NULL && (strcmp(heard.key, key) != 0 || strstr(heard.text, says) == NULL)))
@@ -200,29 +199,23 @@ static void complains(const char *kind, const char *params, int64_t images, int 
 static void contradictions_are_found(void **state)
 {
     (void)state;
-    complains("embed", "{}", 10, 8, 8, NULL, NULL);
-    complains("embed", "{}", 10, 8, 9, "heldout", "square images, these are 8 x 9");
-    complains("train", "{}", 10, 9, 8, "dataset", "square images, these are 9 x 8");
-    complains("train", "{\"loss\": \"mse\"}", 10, 8, 8, "loss", "needs a victim's answers");
-    complains("query", "{}", 10, 9, 8, "queries", "square images");
-    complains("query", "{\"crop_min\": 0.9, \"crop_max\": 0.5}", 10, 8, 8, "crop_min", "larger");
-    complains("steal", "{\"loss\": \"infonce\", \"batch\": 1}", 10, 9, 8, "batch", "too few");
+    complains("train", "{\"loss\": \"mse\"}", 10, "loss", "needs a victim's answers");
+    complains("query", "{\"crop_min\": 0.9, \"crop_max\": 0.5}", 10, "crop_min", "larger");
+    complains("steal", "{\"loss\": \"infonce\", \"batch\": 1}", 10, "batch", "too few");
     /* 21 members, of which half, rounded, fit: 11 (10.5) */
     const char *few = "{\"statistics\": [\"learned\", \"gap\"], \"components\": 11, \"seed\": 1}";
-    complains("dataset_inference", few, 21, 0, 0, NULL, NULL);
-    complains("dataset_inference", few, 20, 0, 0, "components",
+    complains("dataset_inference", few, 21, NULL, NULL);
+    complains("dataset_inference", few, 20, "components",
               "a mixture of 11 components needs at least as many rows; of 20 members 10 fit it");
     assert_string_equal(heard.other, "fit_fraction");
-    complains("dataset_inference", few, 0, 0, 0, NULL, NULL); /* not known yet */
-    complains("dataset_inference", "{\"statistics\": [\"learned\"], \"components\": 11, \"seed\": 1}", 20, 0, 0, NULL,
-              NULL);
-    complains("dataset_inference", "{\"components\": -1}", 2, 0, 0, NULL, NULL);
-    complains("representations", "{}", 10, 8, 8, NULL, NULL);
-    complains("representations", "{\"file\": \"/nowhere/x.npy\"}", 10, 8, 8, "file", "/nowhere/x.npy");
-    complains("representations", "{\"file\": \"" TEST_DATA "/golden/store/scalar.npy\"}", 0, 8, 8, "file",
-              "scalar.npy");
-    complains("representations", "{\"file\": \"" TEST_DATA "/golden/store/f32.npy\"}", 0, 8, 8, NULL, NULL);
-    complains("representations", "{\"file\": \"" TEST_DATA "/golden/store/f32.npy\"}", 1000, 8, 8, "file",
+    complains("dataset_inference", few, 0, NULL, NULL); /* not known yet */
+    complains("dataset_inference", "{\"statistics\": [\"learned\"], \"components\": 11, \"seed\": 1}", 20, NULL, NULL);
+    complains("dataset_inference", "{\"components\": -1}", 2, NULL, NULL);
+    complains("representations", "{}", 10, NULL, NULL);
+    complains("representations", "{\"file\": \"/nowhere/x.npy\"}", 10, "file", "/nowhere/x.npy");
+    complains("representations", "{\"file\": \"" TEST_DATA "/golden/store/scalar.npy\"}", 0, "file", "scalar.npy");
+    complains("representations", "{\"file\": \"" TEST_DATA "/golden/store/f32.npy\"}", 0, NULL, NULL);
+    complains("representations", "{\"file\": \"" TEST_DATA "/golden/store/f32.npy\"}", 1000, "file",
               " rows where the set has 1000 images");
 }
 
