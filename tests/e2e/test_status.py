@@ -143,6 +143,8 @@ class Status(unittest.TestCase):
         self.event(40, "start", "mock:good/1", attempt=1, rank=1)
         with self.hold():
             self.assertEqual(self.life(), "running on node7, 1 rank")  # the last news are 40 s old
+            self.assertAlmostEqual(self.json()["time"], time.time(), delta=15)  # that of the question
+            self.assertLess(self.json()["left"], 1e6)
             self.snapshot(20)
             lines = self.status().splitlines()
             self.assertEqual(lines[2].split(), "1 mock:last/0 [###...] 50% step 30 s".split())
@@ -150,6 +152,7 @@ class Status(unittest.TestCase):
             got = self.json()
             self.assertEqual((got["running"], len(got["workers"]), got["workers_total"], got["missing"]), (1, 1, 6, []))
             self.assertEqual(got["workers"][0]["host"], "node9")
+            self.assertEqual(got["time"], json.loads((self.dir / "status.json").read_text())["time"])
             self.assertTrue(20 <= got["news_seconds"] < 35)
             self.snapshot(200)  # of the run before
             got = self.json()
@@ -161,6 +164,8 @@ class Status(unittest.TestCase):
             self.assertEqual((self.json()["total"], self.json()["waiting"]), (25, 1))
             self.snapshot(3, stopping=True)
             self.assertTrue(self.json()["stopping"])
+        self.snapshot(500)
+        self.assertAlmostEqual(self.json()["time"], time.time(), delta=15)
         got = self.json()  # and killed
         self.assertEqual((got["running"], got["workers"], got["stopping"], got["live"]), (0, [], False, False))
 

@@ -223,6 +223,49 @@ static void test_strict(void **state)
     encoder_destroy(e);
 }
 
+/* A broken encoder is neither written nor, with whatever is not a number of its kind, read. */
+static void test_broken(void **state)
+{
+    (void)state;
+    struct encoder *e = random_encoder(4);
+    const char *good = scratch("whole.safetensors"), *bad = scratch("broken.safetensors");
+    ok(encoder_save(e, good, NULL, &the_err));
+    static const struct {
+        const char *tensor;
+        float value;
+        const char *says;
+    } reads[] = { { "conv1.weight", INFINITY, "the tensor conv1.weight holds values that are not finite" },
+                  { "layer1.0.bn1.running_mean", -INFINITY, "layer1.0.bn1.running_mean holds values that are not" },
+                  { "layer3.0.bn2.running_var", -0.5F, "layer3.0.bn2.running_var holds a negative variance (-0.5)" } };
+    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++)
+        for (int last = 0; last < 2; last++) {
+            struct safetensors broken;
+            ok(safetensors_open(good, &broken, &the_err));
+            struct tensor_view *view = (struct tensor_view *)safetensors_find(&broken, reads[i].tensor);
+            const size_t n = view->bytes / sizeof(float);
+            float *values = mem_alloc(n, sizeof *values, &the_err);
+            memcpy(values, view->data, view->bytes);
+            values[last ? n - 1 : 0] = reads[i].value;
+            view->data = values;
+            ok(safetensors_write(bad, broken.tensors, broken.n, broken.metadata, &the_err));
+            safetensors_close(&broken);
+            mem_free(values);
+            refuse_load(bad, reads[i].says);
+        }
+    float *weights = e->net->weights, *running = e->net->running, was = weights[0]; /* `ref` keeps them as they are */
+    weights[0] = NAN;
+    assert_int_equal(encoder_save(e, bad, NULL, &the_err), -1);
+    assert_non_null(strstr(the_err.text, "the tensor conv1.weight holds values that are not finite"));
+    weights[0] = was;
+    was = running[0];
+    running[0] = INFINITY;
+    assert_int_equal(encoder_save(e, bad, NULL, &the_err), -1);
+    assert_non_null(strstr(the_err.text, "the tensor bn1.running_mean holds values that are not finite"));
+    running[0] = was;
+    ok(encoder_save(e, bad, NULL, &the_err));
+    encoder_destroy(e);
+}
+
 static void test_import(void **state)
 {
     (void)state;
@@ -385,11 +428,11 @@ static int close_device(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_roundtrip),       cmocka_unit_test(test_batches),        cmocka_unit_test(test_resizes),
-        cmocka_unit_test(test_answers),         cmocka_unit_test(test_answers_prefix), cmocka_unit_test(test_strict),
-        cmocka_unit_test(test_import),          cmocka_unit_test(test_bad_metadata),   cmocka_unit_test(test_whose),
-        cmocka_unit_test(test_constant_channel)
-    };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_roundtrip),       cmocka_unit_test(test_batches),
+                                        cmocka_unit_test(test_resizes),         cmocka_unit_test(test_answers),
+                                        cmocka_unit_test(test_answers_prefix),  cmocka_unit_test(test_strict),
+                                        cmocka_unit_test(test_broken),          cmocka_unit_test(test_import),
+                                        cmocka_unit_test(test_bad_metadata),    cmocka_unit_test(test_whose),
+                                        cmocka_unit_test(test_constant_channel) };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
