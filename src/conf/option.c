@@ -418,16 +418,18 @@ static cJSON *option_value(const struct option *o, const void *in)
     return list;
 }
 
-/* Has the option the value that it has where nobody gives one? */
-static bool is_default(const struct option *o, const cJSON *value)
+/* 1: the option has the value that it has where nobody gives one; 0: another; -1: no memory to tell. */
+static int is_default(const struct option *o, const cJSON *value, struct err *err)
 {
     union option_any preset;
     struct option alone[] = { *o, OPTION_END };
     alone[0].offset = 0;
-    if (options_defaults(alone, &preset, NULL) != 0)
-        return false;
+    if (options_defaults(alone, &preset, err) != 0)
+        return -1;
     cJSON *other = option_value(alone, &preset);
-    const bool same = other != NULL && cJSON_Compare(value, other, true);
+    if (other == NULL)
+        return err_set(err, "out of memory");
+    const int same = cJSON_Compare(value, other, true);
     cJSON_Delete(other);
     return same;
 }
@@ -437,14 +439,12 @@ int options_to_json(const struct option *table, const void *in, cJSON *object, s
     for (const struct option *o = table; o->name != NULL; o++) {
         cJSON *v = option_value(o, in);
         cJSON_DeleteItemFromObjectCaseSensitive(object, o->name);
-        if (v != NULL && (o->type & OPTION_LATER) != 0 && is_default(o, v)) {
-            cJSON_Delete(v);
+        const int unused = v == NULL || (o->type & OPTION_LATER) == 0 ? 0 : is_default(o, v, err);
+        if (unused == 0 && v != NULL && cJSON_AddItemToObject(object, o->name, v))
             continue;
-        }
-        if (v == NULL || !cJSON_AddItemToObject(object, o->name, v)) {
-            cJSON_Delete(v);
-            return err_set(err, "out of memory");
-        }
+        cJSON_Delete(v);
+        if (unused != 1)
+            return unused < 0 ? -1 : err_set(err, "out of memory");
     }
     return 0;
 }
