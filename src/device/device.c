@@ -97,6 +97,25 @@ struct device *device_open(const char *name, int threads, struct err *err)
     return dev;
 }
 
+/* Is the operation of this name there? */
+static bool has(const struct device *dev, const char *name)
+{
+#define OP(class, op)                                                                                                  \
+    if (strcmp(name, #op) == 0)                                                                                        \
+        return dev->ops->op != NULL;
+#include "device/ops.def"
+#undef OP
+    return false;
+}
+
+const char *device_lacks(const struct device *dev, const char *const *wanted)
+{
+    for (; *wanted != NULL; wanted++)
+        if (!has(dev, *wanted))
+            return *wanted;
+    return NULL;
+}
+
 int device_supports(const struct device *dev, enum precision precision, struct err *err)
 {
     if ((dev->precisions >> precision & 1) == 0)

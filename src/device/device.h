@@ -15,7 +15,7 @@
  * Operations that depend on shapes are planned once (`*_create` from a
  * descriptor: the device picks algorithm and workspace and may refuse, with a
  * message) and then run many times. Slots return 0 or -1 with a message. Every
- * device fills every slot, except that `recording` may be NULL.
+ * device fills every slot but those that say that they may be NULL.
  *
  * Determinism: on one device with one number of threads, equal inputs give
  * equal bits. */
@@ -223,7 +223,8 @@ struct device_ops {
     int (*gemm)(struct device *, const struct gemm *, struct err *);
     int (*linear)(struct device *, const struct linear *, struct err *);
 
-    /* -- what is written once for every device: its rows and columns, sums and elements -- */
+    /* -- what is written once for every device: its rows and columns, sums and elements. Each may be NULL: who needs
+     *    one asks device_lacks before there is work. -- */
 #define OP(class, name) int (*name)(struct device *, const struct name *, struct err *);
 #include "device/ops.def"
 #undef OP
@@ -285,6 +286,9 @@ int device_check(const char *name, struct err *err);
 bool device_has_precision(const char *name, const char *precision);
 /* -1 and a sentence if the open device lacks the precision. */
 int device_supports(const struct device *dev, enum precision precision, struct err *err);
+/* The first of the operations of ops.def named in `wanted` (ended by NULL) that the device has not; NULL: it has all.
+ */
+const char *device_lacks(const struct device *dev, const char *const *wanted);
 /* GPUs that this process sees, if the device of this name is one; else 0. */
 int device_gpus(const char *name);
 void device_close(struct device *dev);

@@ -9,7 +9,8 @@ enum { GRAIN = 512 }; /* allocations come in pieces of this size */
 
 struct counter {
     struct device base;
-    struct device *real; /* lays things out */
+    struct device_ops ops; /* base's */
+    struct device *real;   /* lays things out */
     size_t bytes;
     struct device_needs needs;
 };
@@ -113,8 +114,12 @@ static const struct device_ops counting = {
 static int counter_init(struct counter *c, struct device *dev, bool *counted, struct err *err)
 {
     size_t free, total;
-    *c = (struct counter){ .base = { .ops = &counting, .threads = dev->threads, .precisions = dev->precisions },
+    *c = (struct counter){ .base = { .ops = &c->ops, .threads = dev->threads, .precisions = dev->precisions },
+                           .ops = counting,
                            .real = dev };
+#define OP(class, name) c->ops.name = dev->ops->name; /* asked for, not called */
+#include "device/ops.def"
+#undef OP
     if (dev->ops->memory(dev, &free, &total, err) != 0)
         return -1;
     *counted = total != SIZE_MAX;

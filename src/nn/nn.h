@@ -13,10 +13,14 @@
 
 /* Tables (X-macro expanded): archs.def, losses.def, optimizers.def,
  * augments.def. Rows have name, help, options, options_size first. */
+enum { NN_OPERATIONS = 9 };
+
 struct nn_row {
     const char *name, *help;
     const struct option *options; /* ended by name = NULL; may be empty */
     size_t options_size;
+    /* What it takes of device/ops.def besides the layers; ended by NULL. */
+    const char *operations[NN_OPERATIONS];
 };
 struct arch_kind;    /* nn/arch.h  */
 struct loss_kind;    /* nn/loss.h  */

@@ -94,6 +94,15 @@ static int set_weights(struct trainer *t, struct err *err)
     return rc;
 }
 
+/* The device has what this row of a table takes. */
+static int check_operations(const struct trainer *t, const char *what, const struct nn_row *row, struct err *err)
+{
+    const char *lacking = device_lacks(t->dev, row->operations);
+    return lacking == NULL ? 0
+                           : err_set(err, "the device %s has no operation %s, which the %s %s takes", t->dev->ops->name,
+                                     lacking, what, row->name);
+}
+
 static int create_optimiser(struct trainer *t, struct err *err)
 {
     for (int i = 0; i < OPTIM_MOMENTS && t->config.optim->moments[i] != NULL; i++) {
@@ -127,7 +136,9 @@ struct trainer *trainer_lay_out(struct device *dev, const struct train_request *
     t->views = theft ? 1 : t->config.loss->views;
     t->pipeline.size = im->h;
     t->precision = precision_of(t->config.o.precision);
-    if (device_supports(dev, t->precision, err) != 0 || build_network(t, err) != 0 || create_optimiser(t, err) != 0)
+    if (device_supports(dev, t->precision, err) != 0 || check_operations(t, "loss", &t->config.loss->row, err) != 0 ||
+        check_operations(t, "optimizer", &t->config.optim->row, err) != 0 || build_network(t, err) != 0 ||
+        create_optimiser(t, err) != 0)
         goto fail;
     t->pass = pass_create(t->net, PASS_TRAIN, t->precision, t->views * t->images,
                           strcmp(t->config.o.batch_norm, "per-view") == 0 ? t->views : 1, t->pipeline.size,

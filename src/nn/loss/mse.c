@@ -44,12 +44,13 @@ static int run(struct loss *l, const struct loss_input *in, float *dz, double *t
 
 static const struct option options_none[] = { OPTION_END };
 
-const struct loss_kind loss_kind_mse = {
-    .row = { .name = "mse", .help = "mean squared error against the victim's answers", .options = options_none },
-    .views = 0,
-    .accepts_targets = true,
-    .least_images = 1,
-    .create = create,
-    .destroy = destroy,
-    .run = run
-};
+const struct loss_kind loss_kind_mse = { .row = { .name = "mse",
+                                                  .help = "mean squared error against the victim's answers",
+                                                  .options = options_none,
+                                                  .operations = { "mse_rows", "add_mean" } },
+                                         .views = 0,
+                                         .accepts_targets = true,
+                                         .least_images = 1,
+                                         .create = create,
+                                         .destroy = destroy,
+                                         .run = run };

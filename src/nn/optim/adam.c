@@ -36,10 +36,12 @@ static int step(struct device *dev, size_t n, float *w, const float *g, float *c
     return dev->ops->adam(dev, &(struct adam){ n, w, g, moments[0], moments[1], at_step }, err);
 }
 
-const struct optim_kind optim_kind_adam = {
-    .row = { .name = "adam", .help = "Adam", .options = options, .options_size = sizeof(struct adam_options) },
-    .moments = { "m", "v" },
-    .at_size = sizeof(struct adam_step),
-    .at = at,
-    .step = step
-};
+const struct optim_kind optim_kind_adam = { .row = { .name = "adam",
+                                                     .help = "Adam",
+                                                     .options = options,
+                                                     .options_size = sizeof(struct adam_options),
+                                                     .operations = { "adam" } },
+                                            .moments = { "m", "v" },
+                                            .at_size = sizeof(struct adam_step),
+                                            .at = at,
+                                            .step = step };

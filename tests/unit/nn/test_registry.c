@@ -23,6 +23,12 @@ static void check_row(const struct nn_row *row)
     assert_non_null(row->name);
     assert_non_null(row->help);
     check_options(row->options, row->name);
+    struct device *ref = device_open("ref", 1, &the_err);
+    made(ref);
+    const char *lacking = device_lacks(ref, row->operations);
+    if (lacking != NULL)
+        fail_msg("%s takes an operation %s, which there is not", row->name, lacking);
+    device_close(ref);
     void *options = mem_alloc(1, row->options_size, &the_err);
     made(options);
     ok(options_defaults(row->options, options, &the_err));
@@ -566,6 +572,29 @@ static void test_refused_trainings(void **state)
     target[0] = NAN;
     refuse(dev, "{\"arch\": \"resnet8\", \"width\": 0.03125, \"loss\": \"mse\"}", &im, target, 8, "not finite");
     mem_free(im.pixels);
+    /* a device need not have every operation; what it lacks is said before there is work */
+    static const char *const options[] = { "\"loss\": \"mse\"", "\"loss\": \"infonce\"" };
+    static const char *const says[][2] = {
+        { "the device ref has no operation mse_rows, which the loss mse takes",
+          "the device ref has no operation adam, which the optimizer adam takes" },
+        { NULL, "the device ref has no operation adam, which the optimizer adam takes" },
+    };
+    const struct device_ops *usual = dev->ops;
+    for (int lacks = 0; lacks < 2; lacks++) {
+        struct device_ops ops = *usual;
+        if (lacks == 0)
+            ops.mse_rows = NULL;
+        else
+            ops.adam = NULL;
+        dev->ops = &ops;
+        for (int i = 0; i < 2; i++) {
+            char block[128];
+            snprintf(block, sizeof block, "{\"arch\": \"resnet8\", \"width\": 0.03125, \"epochs\": 1, %s}", options[i]);
+            if (says[i][lacks] != NULL)
+                refuse(dev, block, &im, target, 8, says[i][lacks]);
+        }
+        dev->ops = usual;
+    }
     device_close(dev);
 }
 
