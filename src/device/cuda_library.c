@@ -55,9 +55,9 @@ static int available(struct err *err)
     return load(err) == 0 ? loaded->available(err) : -1;
 }
 
-static struct device *open_device(int threads, struct err *err)
+static struct device *open_device(const struct device_options *options, struct err *err)
 {
-    return load(err) == 0 ? loaded->open(threads, err) : NULL;
+    return load(err) == 0 ? loaded->open(options, err) : NULL;
 }
 
 /* What is not loaded has computed nothing. */

@@ -2,7 +2,9 @@
 #include "device/device.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/names.h"
@@ -83,18 +85,39 @@ int device_check(const char *name, struct err *err)
     return usable(name, err) != NULL ? 0 : -1;
 }
 
-struct device *device_open(const char *name, int threads, struct err *err)
+struct device *device_open_with(const char *name, const struct device_options *options, struct err *err)
 {
-    assert(threads >= 1);
+    assert(options->threads >= 1);
     const struct device_kind *kind = usable(name, err);
     if (kind == NULL)
         return NULL;
-    struct device *dev = kind->open(threads, err);
+    struct device *dev = kind->open(options, err);
     if (dev == NULL)
         err_prefix(err, "device \"%s\"", kind->name);
     else
         dev->precisions = kind->precisions;
     return dev;
+}
+
+int device_options_read(int threads, struct device_options *options, struct err *err)
+{
+    const char *rank = getenv("DINF_LOCAL_RANK"), *choices = getenv("DINF_CUDA_CHOICES"),
+               *graphs = getenv("DINF_CUDA_GRAPHS");
+    char *end = NULL;
+    const long number = rank != NULL ? strtol(rank, &end, 10) : 0;
+    if (rank != NULL && (end == rank || *end != '\0' || number < 0 || number > INT_MAX))
+        return err_set(err, "DINF_LOCAL_RANK=%s is no number of a rank", rank);
+    *options = (struct device_options){ .threads = threads,
+                                        .local_rank = (int)number,
+                                        .choices = choices != NULL && choices[0] != '\0' ? choices : NULL,
+                                        .unrecorded = graphs != NULL && strcmp(graphs, "0") == 0 };
+    return 0;
+}
+
+struct device *device_open(const char *name, int threads, struct err *err)
+{
+    struct device_options options;
+    return device_options_read(threads, &options, err) == 0 ? device_open_with(name, &options, err) : NULL;
 }
 
 /* Is the operation of this name there? */

@@ -263,13 +263,20 @@ struct device {
     char description[128]; /* "AMD EPYC, 2 threads, oneDNN 2.6.3", for provenance */
 };
 
+/* How a device is opened. */
+struct device_options {
+    int threads;         /* at least 1 */
+    int local_rank;      /* which of this machine's processes this one is: it takes GPU rank modulo the visible ones */
+    const char *choices; /* file that keeps the choices of algorithms of a run; NULL: none; copied */
+    bool unrecorded;     /* steps are queued call by call, for finding faults: `recording` is NULL */
+};
+
 /* One row of devices.def. */
 struct device_kind {
     const char *name, *help;
     /* 0: usable here; -1 and why not */
     int (*available)(struct err *);
-    /* threads >= 1 */
-    struct device *(*open)(int threads, struct err *);
+    struct device *(*open)(const struct device_options *, struct err *);
     /* Fills at most `max`, returns how many; NULL: no library but C's */
     int (*libraries)(struct library *out, int max);
     unsigned precisions; /* bit p: it has enum precision p */
@@ -279,6 +286,11 @@ struct device_kind {
 extern const struct device_kind *const device_kinds[]; /* NULL-terminated */
 
 /* name: a row's, or "auto" (the fastest that is available). */
+struct device *device_open_with(const char *name, const struct device_options *options, struct err *err);
+/* With what whoever started this process has set: DINF_LOCAL_RANK (0), DINF_CUDA_CHOICES (none), DINF_CUDA_GRAPHS (0 is
+ * `unrecorded`). -1: a rank that is no number. */
+int device_options_read(int threads, struct device_options *options, struct err *err);
+/* Both in one. */
 struct device *device_open(const char *name, int threads, struct err *err);
 /* 0 if a device of this name exists and can be used here. */
 int device_check(const char *name, struct err *err);

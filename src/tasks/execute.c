@@ -55,6 +55,7 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
 {
     int rc = -1;
     struct device *dev = NULL;
+    struct device_options options;
     cJSON *provenance = NULL;
     struct gpu_share share = { -1, -1, -1 };
     char result[PATH_MAX], folder[PATH_MAX], choices[PATH_MAX];
@@ -73,8 +74,11 @@ int task_execute(struct task_context *ctx, const struct task_kind *kind, const c
     if (kind->needs_device) {
         if (fs_path(choices, sizeof choices, err, "%s/cuda-choices", ctx->dir) != 0)
             goto out;
-        setenv("DINF_CUDA_CHOICES", choices, 0); /* measured once for all tasks of the run */
-        dev = device_open(device, threads, err);
+        if (device_options_read(threads, &options, err) != 0)
+            goto out;
+        if (options.choices == NULL)
+            options.choices = choices; /* measured once for all tasks of the run */
+        dev = device_open_with(device, &options, err);
         if (dev == NULL)
             goto out;
     }

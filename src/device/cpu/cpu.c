@@ -136,8 +136,9 @@ static void processor(char *out, size_t size)
         fclose(f);
 }
 
-static struct device *open_cpu(int threads, struct err *err)
+static struct device *open_cpu(const struct device_options *options, struct err *err)
 {
+    const int threads = options->threads;
     char name[64], version[16];
 
     if (blas_open(err) != 0)

@@ -1,16 +1,9 @@
 /* The cuda device: what is one call to a kernel or to cuBLAS, the table of
- * slots, and the way from a GPU to an open device.
- *
- * Environment, set by whoever starts a process:
- *   DINF_LOCAL_RANK    which of the processes of this machine this one is; it
- *                      takes GPU number rank modulo visible GPUs
- *   DINF_CUDA_CHOICES  file that keeps the choices of algorithms of a run
- *   DINF_CUDA_GRAPHS   0: steps are queued call by call, for finding faults */
+ * slots, and the way from a GPU to an open device. */
 #include "device/cuda/cuda_device.h"
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -214,30 +207,18 @@ static const struct device_ops ops = {
     .close = close_cuda,
 };
 
-/* The GPU of this process. */
-static int choose(int *index, struct err *err)
+static int ask_count(int *n, struct err *err)
 {
-    const char *text = getenv("DINF_LOCAL_RANK");
-    char *end = NULL;
-    int count = 0;
-
-    if (cuda_check(cudaGetDeviceCount(&count), "looking for a GPU", err) != 0)
+    if (cuda_check(cudaGetDeviceCount(n), "looking for a GPU", err) != 0)
         return -1;
-    if (count < 1)
-        return cuda_check(cudaErrorNoDevice, "looking for a GPU", err);
-    long rank = text != NULL ? strtol(text, &end, 10) : 0;
-    if (text != NULL && (end == text || *end || rank < 0))
-        return err_set(err, "DINF_LOCAL_RANK=%s is no number of a rank", text);
-    *index = (int)(rank % count);
-    return 0;
+    return *n < 1 ? cuda_check(cudaErrorNoDevice, "looking for a GPU", err) : 0;
 }
 
-static int available(struct err *err)
+static int check_architecture(int index, struct err *err)
 {
-    int index = 0, major = 0, minor = 0;
+    int major = 0, minor = 0;
 
-    if (choose(&index, err) != 0 ||
-        cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index), "asking the GPU", err) ||
+    if (cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index), "asking the GPU", err) ||
         cuda_check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index), "asking the GPU", err))
         return -1;
     if (major < 8)
@@ -245,12 +226,23 @@ static int available(struct err *err)
     return 0;
 }
 
-static int start(struct cuda_device *cuda, struct err *err)
+/* The first one stands for all. */
+static int available(struct err *err)
 {
-    const char *what = "starting the GPU", *choices = getenv("DINF_CUDA_CHOICES");
+    int n = 0;
+    return ask_count(&n, err) == 0 ? check_architecture(0, err) : -1;
+}
+
+static int start(struct cuda_device *cuda, const struct device_options *options, struct err *err)
+{
+    const char *what = "starting the GPU";
+    int n = 0;
 
     /* Whoever waits sleeps: with several ranks on a GPU there are fewer cores than waiters. */
-    if (choose(&cuda->index, err) != 0 ||
+    if (ask_count(&n, err) != 0)
+        return -1;
+    cuda->index = options->local_rank % n;
+    if (check_architecture(cuda->index, err) != 0 ||
         cuda_check(cudaInitDevice(cuda->index, cudaDeviceScheduleBlockingSync, cudaInitDeviceFlagsAreValid), what,
                    err) != 0 ||
         cuda_check(cudaSetDevice(cuda->index), what, err) != 0 ||
@@ -264,7 +256,7 @@ static int start(struct cuda_device *cuda, struct err *err)
             0 ||
         cuda_check_cublas(cublasLtCreate(&cuda->cublas_lt), what, err) != 0)
         return -1;
-    cuda->choices = cuda_choices_create(choices != NULL && *choices ? choices : NULL, err);
+    cuda->choices = cuda_choices_create(options->choices, err);
     return cuda->choices != NULL ? cuda_memory_init(cuda, err) : -1;
 }
 
@@ -294,19 +286,18 @@ static int describe(struct cuda_device *cuda, struct err *err)
     return 0;
 }
 
-static struct device *open_cuda(int threads, struct err *err)
+static struct device *open_cuda(const struct device_options *options, struct err *err)
 {
-    const char *graphs = getenv("DINF_CUDA_GRAPHS");
     struct cuda_device *cuda = mem_alloc(1, sizeof *cuda, err);
 
     if (cuda == NULL)
         return NULL;
     cuda->ops = ops;
-    if (graphs != NULL && strcmp(graphs, "0") == 0)
+    if (options->unrecorded)
         cuda->ops.recording = NULL;
     cuda->base.ops = &cuda->ops;
-    cuda->base.threads = threads;
-    if (start(cuda, err) != 0 || describe(cuda, err) != 0) {
+    cuda->base.threads = options->threads;
+    if (start(cuda, options, err) != 0 || describe(cuda, err) != 0) {
         close_cuda(&cuda->base);
         return NULL;
     }

@@ -84,8 +84,9 @@ static int available(struct err *err)
     return 0;
 }
 
-static struct device *open_ref(int threads, struct err *err)
+static struct device *open_ref(const struct device_options *options, struct err *err)
 {
+    const int threads = options->threads;
     struct device *dev = mem_alloc(1, sizeof *dev, err);
     if (dev == NULL)
         return NULL;
