@@ -38,7 +38,7 @@ steal = ( { victim = "victim"; queries = [ "members", "outside" ]; budgets = [ 4
 evaluate = { dataset_inference = { statistics = [ "gap", "learned" ]; components = 2; };
              similarity = { obfuscations = [ "none", "shuffle" ]; }; };
 """
-TIMED = {"seconds", "images_per_second", "start", "rank", "host", "device", "attempts", "error"}
+TIMED = {"seconds", "images_per_second", "start", "rank", "host", "device", "attempts"}
 
 
 def digests(folder):
@@ -112,6 +112,8 @@ def main():
                     print(f"{device}, {threads} threads: {n} differs")
                 print(f"{device}, {threads} threads: {len(names)} compared, {len(differing)} differ", flush=True)
                 different += len(differing)
+                if not names:
+                    sys.exit("nothing was compared")
     return different != 0
 
 

@@ -29,7 +29,7 @@ enum option_type {
 };
 
 /* Added to a type: an option that came when there were experiments already. While it has its default, it is left out
- * of what is kept, so that an experiment without it keeps its identity. */
+ * of what is kept, so that an experiment without it keeps its identity. The default may never change. */
 enum { OPTION_LATER = 1 << 8 };
 
 struct int_list {

@@ -46,8 +46,14 @@ static int load(struct err *err)
     void *library = open_library();
     if (library == NULL)
         return err_set(err, "the part of dinf that knows GPUs cannot be loaded: %s", dlerror());
-    loaded = dlsym(library, "dinf_cuda_device");
-    return loaded != NULL ? 0 : err_set(err, "%s is not a part of dinf: %s", LIBRARY, dlerror());
+    const struct device_kind *kind = dlsym(library, "dinf_cuda_device");
+    if (kind == NULL)
+        return err_set(err, "%s is not a part of dinf: %s", LIBRARY, dlerror());
+    if (kind->revision == NULL || strcmp(kind->revision, dinf_revision()) != 0)
+        return err_set(err, "%s was built from another revision than this program, %s: build both together", LIBRARY,
+                       dinf_revision());
+    loaded = kind;
+    return 0;
 }
 
 static int available(struct err *err)

@@ -83,6 +83,11 @@ struct batch_norm_desc {
     double epsilon, momentum; /* PyTorch's: running = (1 - momentum) running + momentum batch */
 };
 
+static inline int batch_norm_groups(const struct batch_norm_desc *d)
+{
+    return d->groups > 1 ? d->groups : 1;
+}
+
 /* What the gradient through a batch norm is made of, and what it becomes. */
 struct batch_norm_backward {
     const void *x, *y;                    /* as forward had and left them */
@@ -189,9 +194,9 @@ struct device_ops {
     struct batch_norm *(*batch_norm_create)(struct device *, const struct batch_norm_desc *, struct err *);
     void (*batch_norm_destroy)(struct batch_norm *);
     int (*batch_norm_rounds)(const struct batch_norm *);
-    /* mean and biased variance of every channel */
+    /* Of every channel. What results hold between the steps is the device's own affair. */
     int (*batch_norm_moments)(struct batch_norm *, int round, const void *x, double *own, struct err *);
-    /* The first block becomes mean and 1 / standard deviation over all ranks. running_* (c) are updated group by
+    /* The first block becomes what `apply` takes, over all ranks. running_* (c) are updated group by
      * group; save_* (groups, c) are for backward. */
     int (*batch_norm_finish)(struct batch_norm *, int round, int ranks, double *results, float *running_mean,
                              float *running_var, float *save_mean, float *save_invstd, struct err *);
@@ -201,7 +206,7 @@ struct device_ops {
     int (*batch_norm_infer)(struct batch_norm *, const void *x, const void *residual, const float *gamma,
                             const float *beta, const float *running_mean, const float *running_var, void *y,
                             struct err *);
-    /* Sums of the gradient behind the ReLU, and of it times the deviation from the mean. */
+    /* Of every channel: of the gradient behind the ReLU, and of it with the deviation from the mean. */
     int (*batch_norm_products)(struct batch_norm *, int round, const struct batch_norm_backward *, double *own,
                                struct err *);
     /* dgamma and dbeta, of this rank's images; the first block becomes what dx is made of. */
@@ -273,6 +278,8 @@ struct device_options {
 
 /* One row of devices.def. */
 struct device_kind {
+    /* First, so that it can be read whatever else changes: what a loaded library was built from; NULL: linked in. */
+    const char *revision;
     const char *name, *help;
     /* 0: usable here; -1 and why not */
     int (*available)(struct err *);

@@ -92,7 +92,7 @@ int host_check_batch_norm(const struct batch_norm_desc *d, struct err *err)
 {
     if (d->n < 1 || d->c < 1 || d->h < 1 || d->w < 1)
         return err_set(err, "batch norm: impossible shape %d x %d x %d x %d", d->n, d->c, d->h, d->w);
-    if (d->groups < 0 || (d->groups > 1 && d->n % d->groups != 0))
+    if (d->groups < 0 || d->n % batch_norm_groups(d) != 0)
         return err_set(err, "batch norm: %d images are no %d equal groups", d->n, d->groups);
     if (!(d->epsilon > 0) || !(d->momentum >= 0 && d->momentum <= 1))
         return err_set(err, "batch norm: epsilon %g must be positive and momentum %g in 0 .. 1", d->epsilon,
@@ -102,7 +102,7 @@ int host_check_batch_norm(const struct batch_norm_desc *d, struct err *err)
 
 int host_check_statistics(const struct batch_norm_desc *d, struct err *err)
 {
-    if ((double)d->n * d->h * d->w < 2 * (d->groups > 1 ? d->groups : 1))
+    if ((double)d->n * d->h * d->w < 2 * batch_norm_groups(d))
         return err_set(err, "batch norm: one image of 1 x 1 has no variance; training needs more than one value a "
                             "channel: use larger batches or images");
     return 0;

@@ -3,15 +3,13 @@
  * fixed number of partial sums, so that they vectorise and do not depend on alignment.
  *
  * ELEMENT  struct name_shared name_prepare(const struct name *): what all elements need, worked out once a block
- *          (OP_NOTHING_SHARED where there is nothing)
  *          void name_element(const struct name *, const struct name_shared *, size_t i)
  * ROW      void name_row(const struct name *, int i, struct row_team *): made of the macros below, which all threads
- *          of the row reach. A thread sees what it wrote itself; what others wrote only after a sum or a maximum.
- * COLUMN   enum { name_sums }: how many sums a column has
- *          void name_cell(const struct name *, size_t at, int column, double *sums, int stride): adds to
- *          sums[0], sums[stride], ...; `at` = row * columns + column
- *          void name_finish(const struct name *, int column, const double *sums, int stride)
- * SUM      double name_value(const struct name *, size_t i), void name_finish(const struct name *, double sum) */
+ *          of the row reach. A thread sees what it wrote itself; what others wrote only after a sum or a maximum. Nor
+ * may it overwrite what others still read before one. COLUMN   enum { name_sums }: how many sums a column has void
+ * name_cell(const struct name *, size_t at, int column, double *sums, int stride): adds to sums[0], sums[stride], ...;
+ * `at` = row * columns + column void name_finish(const struct name *, int column, const double *sums, int stride) SUM
+ * double name_value(const struct name *, size_t i), void name_finish(const struct name *, double sum) */
 #ifndef DINF_DEVICE_OP_BODY_H
 #define DINF_DEVICE_OP_BODY_H
 
@@ -29,17 +27,6 @@
 #define OP_FUNCTION static inline
 #endif
 
-#define OP_NOTHING_SHARED(name)                                                                                        \
-    struct name##_shared {                                                                                             \
-        char nothing;                                                                                                  \
-    };                                                                                                                 \
-    OP_FUNCTION struct name##_shared name##_prepare(const struct name *a)                                              \
-    {                                                                                                                  \
-        struct name##_shared shared = { 0 };                                                                           \
-        (void)a;                                                                                                       \
-        return shared;                                                                                                 \
-    }
-
 #ifdef DINF_GRID
 
 /* Of one block; ROW_THREADS is the grid's. */
@@ -50,21 +37,21 @@ struct row_team {
 
 /* Visits the columns j of this thread. */
 #define ROW_EACH(j, columns) for (int j = (int)threadIdx.x; j < (columns); j += ROW_THREADS)
-/* What is done once a row. */
-#define ROW_ONCE if (threadIdx.x == 0)
+/* What is done once a row stands behind `if (ROW_FIRST)`. */
+#define ROW_FIRST (threadIdx.x == 0)
 /* sum (a double) = the sum over columns j of `value`, in double */
 #define ROW_SUM(sum, j, columns, value)                                                                                \
     do {                                                                                                               \
         double part_ = 0;                                                                                              \
-        ROW_EACH(j, columns)                                                                                           \
-        part_ += (value);                                                                                              \
+        ROW_EACH (j, columns)                                                                                          \
+            part_ += (value);                                                                                          \
         (sum) = block_sum(part_, team->sums);                                                                          \
     } while (0)
 /* largest (a float with a value to begin with) = its maximum with `value` over columns j */
 #define ROW_LARGEST(largest, j, columns, value)                                                                        \
     do {                                                                                                               \
-        ROW_EACH(j, columns)                                                                                           \
-        (largest) = kernel_larger(largest, value);                                                                     \
+        ROW_EACH (j, columns)                                                                                          \
+            (largest) = kernel_larger(largest, value);                                                                 \
         (largest) = block_largest(largest, team->maxima);                                                              \
     } while (0)
 
@@ -73,7 +60,7 @@ struct row_team {
 struct row_team; /* nobody to share with */
 
 #define ROW_EACH(j, columns) for (int j = 0; j < (columns); j++)
-#define ROW_ONCE
+#define ROW_FIRST true
 #define ROW_SUM(sum, j, columns, value)                                                                                \
     do {                                                                                                               \
         (void)team;                                                                                                    \
@@ -82,8 +69,8 @@ struct row_team; /* nobody to share with */
 #define ROW_LARGEST(largest, j, columns, value)                                                                        \
     do {                                                                                                               \
         (void)team;                                                                                                    \
-        ROW_EACH(j, columns)                                                                                           \
-        (largest) = kernel_larger(largest, value);                                                                     \
+        ROW_EACH (j, columns)                                                                                          \
+            (largest) = kernel_larger(largest, value);                                                                 \
     } while (0)
 
 enum { LANES = 16 };

@@ -56,10 +56,15 @@ void training_check(enum training way, const cJSON *block, int64_t images, const
                     const struct complaints *to)
 {
     check_loss(way, block, images, to);
-    if (way == TRAINING_SELF)
+    if (way == TRAINING_SELF) {
         augment_contradictions(block, to);
-    else
-        check_answers(block, victim, to);
+        return;
+    }
+    const char *batch_norm = string_of(block, "batch_norm");
+    if (batch_norm != NULL && strcmp(batch_norm, "joint") != 0)
+        complain(to, "batch_norm", NULL,
+                 "a theft has one view of an image in a step: batch_norm = \"%s\" means nothing", batch_norm);
+    check_answers(block, victim, to);
 }
 
 void query_check(const cJSON *block, const struct complaints *to)

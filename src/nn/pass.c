@@ -179,8 +179,10 @@ static int plan_layers(struct pass *pass, struct err *err)
 struct pass *pass_create(struct network *net, enum pass_mode mode, enum precision precision, int n, int groups, int h,
                          int w, struct err *err)
 {
-    assert(n > 0 && (mode != PASS_FOLDED || net->folded != NULL));
+    assert(n > 0 && groups > 0 && (mode != PASS_FOLDED || net->folded != NULL));
     struct device *dev = net->dev;
+    if (device_supports(dev, precision, err) != 0)
+        return NULL;
     struct pass *pass = mem_alloc(1, sizeof *pass, err);
     if (pass == NULL)
         return NULL;

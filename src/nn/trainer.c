@@ -136,7 +136,7 @@ struct trainer *trainer_lay_out(struct device *dev, const struct train_request *
     t->views = theft ? 1 : t->config.loss->views;
     t->pipeline.size = im->h;
     t->precision = precision_of(t->config.o.precision);
-    if (device_supports(dev, t->precision, err) != 0 || check_operations(t, "loss", &t->config.loss->row, err) != 0 ||
+    if (check_operations(t, "loss", &t->config.loss->row, err) != 0 ||
         check_operations(t, "optimizer", &t->config.optim->row, err) != 0 || build_network(t, err) != 0 ||
         create_optimiser(t, err) != 0)
         goto fail;
@@ -229,7 +229,7 @@ int trainer_step(struct trainer *t, const uint32_t *indices, int64_t epoch, int6
     if ((t->recording != NULL ? r->replay(t->recording, err) : queue(t, err)) != 0)
         return -1;
     t->warm = true;
-    t->net->batches++;
+    t->net->batches += t->pass->groups; /* as if every view had gone through alone */
     return 0;
 }
 

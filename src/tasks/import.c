@@ -54,6 +54,8 @@ static int import_run(struct task_context *ctx, struct err *err)
     if (options_from_json(import_options, ctx->params, &o, err) != 0 ||
         task_output_path(ctx, ".safetensors", out, err) != 0)
         return -1;
+    if (o.size < 1)
+        return err_set(err, "the import's size is %lld: the plan should have settled it", (long long)o.size);
     for (int c = 0; c < 3; c++) {
         mean[c] = (float)o.mean[c];
         std[c] = (float)o.std[c];

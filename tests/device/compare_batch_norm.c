@@ -255,7 +255,7 @@ void compare_batch_norm(struct compare *cmp)
                 if (shapes[i][0] % groups == 0 && shapes[i][0] / groups * shapes[i][2] * shapes[i][3] > 1)
                     one(cmp, shapes[i], groups, options & 1, options & 2, options & 4, options & 8);
 
-    static const int shares[][4] = { { 4, 16, 6, 6 }, { 2, 5, 3, 3 }, { 6, 40, 9, 9 } };
+    static const int shares[][4] = { { 4, 16, 6, 6 }, { 2, 5, 3, 3 }, { 6, 40, 9, 9 }, { 16, 80, 16, 16 } };
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         for (int groups = 1; groups <= 2; groups++) {
             ranks(cmp, shares[i], 2, groups);

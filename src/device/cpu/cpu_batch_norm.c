@@ -70,7 +70,7 @@ struct batch_norm *cpu_batch_norm_create(struct device *dev, const struct batch_
         return NULL;
     const int block = cpu_const(dev)->block;
     bn->d = *d;
-    bn->d.groups = d->groups > 1 ? d->groups : 1;
+    bn->d.groups = batch_norm_groups(d);
     bn->threads = dev->threads;
     bn->block = layout_block(block, d->c);
     bn->blocks = layout_blocks(block, d->c);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "dinf_revision.h"
 #include "device/cuda/launch.h"
 #include "device/host.h"
 
@@ -346,6 +347,7 @@ static int count_gpus(void)
 extern const struct device_kind dinf_cuda_device;
 
 __attribute__((visibility("default"))) const struct device_kind dinf_cuda_device = {
+    .revision = DINF_REVISION,
     .name = "cuda",
     .help = "cuDNN, cuBLAS and own kernels on an NVIDIA GPU",
     .available = available,

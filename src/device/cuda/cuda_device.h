@@ -1,5 +1,5 @@
 /* Inside the cuda device: one GPU, one stream, cuDNN, cuBLAS and cuSOLVER bound
- * to it. All work is queued on the stream; what needs an answer (download, sum)
+ * to it. All work is queued on the stream; what needs an answer (download)
  * waits for it. Slots are grouped as in the cpu device, one file a theme; the
  * kernels of this project are behind launch.h. */
 #ifndef DINF_DEVICE_CUDA_DEVICE_H

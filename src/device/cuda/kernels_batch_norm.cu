@@ -20,15 +20,10 @@ struct sums {
     double *partials;
 };
 
-static int groups_of(const struct batch_norm_desc *d)
-{
-    return d->groups > 1 ? d->groups : 1;
-}
-
 /* Of a group. */
 static size_t rows_of(const struct batch_norm_desc *d)
 {
-    return (size_t)(d->n / groups_of(d)) * d->h * d->w;
+    return (size_t)(d->n / batch_norm_groups(d)) * d->h * d->w;
 }
 
 static struct sums plan_sums(const struct batch_norm_desc *d, void *workspace)
@@ -37,7 +32,7 @@ static struct sums plan_sums(const struct batch_norm_desc *d, void *workspace)
     const int v = span_width(d->precision, d->c);
     s.block = columns_block(d->c, v);
     s.grid = columns_grid(rows_of(d), d->c, v, s.block, SUM_BLOCKS, SUM_ROWS);
-    s.grid.z = (unsigned)groups_of(d);
+    s.grid.z = (unsigned)batch_norm_groups(d);
     s.partials = (double *)workspace;
     return s;
 }
@@ -45,7 +40,7 @@ static struct sums plan_sums(const struct batch_norm_desc *d, void *workspace)
 static dim3 plan_apply(const struct batch_norm_desc *d, dim3 block)
 {
     dim3 grid = columns_grid(rows_of(d), d->c, span_width(d->precision, d->c), block, BLOCKS_MAX, 4);
-    grid.z = (unsigned)groups_of(d);
+    grid.z = (unsigned)batch_norm_groups(d);
     return grid;
 }
 
@@ -227,7 +222,7 @@ static __global__ void apply(size_t rows, int c, const void *x, const void *resi
 
     if (column >= c)
         return;
-    const double *mine = results + (size_t)blockIdx.z * 2 * c;
+    const double *mine = results != nullptr ? results + (size_t)blockIdx.z * 2 * c : nullptr;
     const group<S::V> m = results != nullptr ? rounded_parameters<S::V>(mine, column) : parameters<S::V>(mean, column);
     const group<S::V> deviation =
         results != nullptr ? rounded_parameters<S::V>(mine + c, column) : parameters<S::V>(variance, column);
@@ -424,7 +419,7 @@ static __global__ void __launch_bounds__(THREADS, 3)
 
 static dim3 final_grid(const struct batch_norm_desc *d)
 {
-    return dim3((unsigned)((d->c + FINAL_COLUMNS - 1) / FINAL_COLUMNS), 1, (unsigned)groups_of(d));
+    return dim3((unsigned)((d->c + FINAL_COLUMNS - 1) / FINAL_COLUMNS), 1, (unsigned)batch_norm_groups(d));
 }
 
 int cuda_batch_norm_moments(cudaStream_t stream, const struct batch_norm_desc *d, void *workspace, const void *x,
@@ -444,7 +439,7 @@ int cuda_batch_norm_finish(cudaStream_t stream, const struct batch_norm_desc *d,
                            float *running_mean, float *running_var, float *save_mean, float *save_invstd,
                            struct err *err)
 {
-    return LAUNCH(finish_moments, grid_elements((size_t)d->c), dim3(THREADS), stream, d->c, groups_of(d), ranks,
+    return LAUNCH(finish_moments, grid_elements((size_t)d->c), dim3(THREADS), stream, d->c, batch_norm_groups(d), ranks,
                   (double)rows_of(d) * ranks, d->epsilon, d->momentum, results, running_mean, running_var, save_mean,
                   save_invstd);
 }
@@ -492,8 +487,8 @@ int cuda_batch_norm_products(cudaStream_t stream, const struct batch_norm_desc *
 int cuda_batch_norm_finish_backward(cudaStream_t stream, const struct batch_norm_desc *d, int ranks, int rank,
                                     const struct batch_norm_backward *b, double *results, struct err *err)
 {
-    return LAUNCH(finish_products, grid_elements((size_t)d->c), dim3(THREADS), stream, d->c, groups_of(d), ranks, rank,
-                  (double)rows_of(d) * ranks, results, b->gamma, b->save_invstd, b->dgamma, b->dbeta);
+    return LAUNCH(finish_products, grid_elements((size_t)d->c), dim3(THREADS), stream, d->c, batch_norm_groups(d),
+                  ranks, rank, (double)rows_of(d) * ranks, results, b->gamma, b->save_invstd, b->dgamma, b->dbeta);
 }
 
 int cuda_batch_norm_input_gradient(cudaStream_t stream, const struct batch_norm_desc *d,

@@ -4,9 +4,8 @@
  *
  * Rules. Pointers are device memory unless they say host. Activations are NHWC,
  * bfloat16 under PRECISION_BF16, else float.
- * Shapes have been checked by the caller; activations are 16-byte aligned;
- * any extent may be 0, then nothing is
- * launched (and sums are 0). All return 0, or -1 and a sentence if the launch
+ * Shapes have been checked by the caller; activations are 16-byte aligned; any
+ * extent may be 0, then nothing is launched (and sums are 0). All return 0, or -1 and a sentence if the launch
  * was refused (or an earlier call on this context has failed). Sums run in an
  * order that depends on shapes alone: no atomics. A workspace belongs to one
  * call at a time on one stream and needs no initial contents. */

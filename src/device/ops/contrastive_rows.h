@@ -52,13 +52,16 @@ OP_FUNCTION void contrastive_rows_row(const struct contrastive_rows *a, int i, s
     double sum;
     ROW_LARGEST(largest, j, a->columns, group[j] == mine ? largest : row[j]);
     /* all have read the positive by now */
-    ROW_EACH(j, a->columns)
-    row[j] = j != at && group[j] == mine ? 0 : expf(row[j] - largest);
+    ROW_EACH (j, a->columns)
+        row[j] = j != at && group[j] == mine ? 0 : expf(row[j] - largest);
     ROW_SUM(sum, j, a->columns, row[j]);
     const float factor = (float)(scale / sum);
-    ROW_EACH(j, a->columns)
-    row[j] = row[j] * factor - (j == at ? scale : 0);
-    ROW_ONCE
-    a->losses[i] = (float)(log(sum) + ((double)largest - chosen));
+    ROW_EACH (j, a->columns) {
+        row[j] *= factor;
+        if (j == at)
+            row[j] -= scale;
+    }
+    if (ROW_FIRST)
+        a->losses[i] = (float)(log(sum) + ((double)largest - chosen));
 }
 #endif

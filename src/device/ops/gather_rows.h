@@ -26,7 +26,7 @@ OP_FUNCTION void gather_rows_row(const struct gather_rows *a, int i, struct row_
     const float *from = a->table + (size_t)a->index[i] * a->columns;
     float *to = a->out + (size_t)i * a->columns;
     (void)team;
-    ROW_EACH(j, a->columns)
-    to[j] = from[j];
+    ROW_EACH (j, a->columns)
+        to[j] = from[j];
 }
 #endif

@@ -43,7 +43,7 @@ OP_FUNCTION void mse_rows_row(const struct mse_rows *a, int i, struct row_team *
     float *dz = a->dz + row;
     double sum;
     ROW_SUM(sum, j, a->columns, mse_rows_cell(z[j], target[j], factor, &dz[j]));
-    ROW_ONCE
-    a->losses[i] = (float)(sum / a->columns);
+    if (ROW_FIRST)
+        a->losses[i] = (float)(sum / a->columns);
 }
 #endif

@@ -35,9 +35,9 @@ OP_FUNCTION void normalize_rows_row(const struct normalize_rows *a, int i, struc
     double squares;
     ROW_SUM(squares, j, a->columns, (double)x[j] * x[j]);
     const float factor = (float)(1 / fmax(sqrt(squares), 1e-12));
-    ROW_EACH(j, a->columns)
-    y[j] = x[j] * factor;
-    ROW_ONCE
-    a->inverse[i] = factor;
+    ROW_EACH (j, a->columns)
+        y[j] = x[j] * factor;
+    if (ROW_FIRST)
+        a->inverse[i] = factor;
 }
 #endif

@@ -35,7 +35,7 @@ OP_FUNCTION void normalize_rows_backward_row(const struct normalize_rows_backwar
     double product;
     ROW_SUM(product, j, a->columns, (double)y[j] * dy[j]);
     const float dot = (float)product;
-    ROW_EACH(j, a->columns)
-    dx[j] = inverse * (dy[j] - y[j] * dot);
+    ROW_EACH (j, a->columns)
+        dx[j] = inverse * (dy[j] - y[j] * dot);
 }
 #endif

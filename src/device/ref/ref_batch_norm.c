@@ -20,7 +20,7 @@ struct batch_norm *ref_batch_norm_create(struct device *dev, const struct batch_
     if (bn == NULL)
         return NULL;
     bn->d = *d;
-    bn->d.groups = d->groups > 1 ? d->groups : 1;
+    bn->d.groups = batch_norm_groups(d);
     bn->threads = dev->threads;
     return bn;
 }

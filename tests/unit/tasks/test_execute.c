@@ -657,7 +657,6 @@ static void test_inference(void **state)
                              "\"fit_fraction\": 0.4, \"normalize\": \"standardize\", \"starts\": 2}",
                              1, NULL),
                      0);
-    assert_string_equal(getenv("DINF_CUDA_CHOICES"), in_dir("cuda-choices"));
     assert_true(reports == 4 && fractions[0] == 0.25 && fractions[1] == 0.5 && fractions[3] == 1.0);
     assert_int_equal(options_defaults(inference_options_table, &o, &err), 0);
     o.seed = 5;
