@@ -43,11 +43,11 @@ HOST_GPU_FAULT=none run 2 2 "$tiny" --device cuda --out none
 says last.err "no GPU is visible here"
 
 # A library of another revision is not used.
-revision=$("$DINF" --version | sed -n '1s/.*revision \([^),; ]*\).*/\1/p')
+revision=$("$DINF" --version | sed -n '1s/.*(\([^)]*\)).*/\1/p')
 mkdir other
 cp gpu/dinf other/
 sed "s/$revision/$(printf '%s' "$revision" | tr '0-9a-z' 'x')/g" gpu/libdinf_cuda.so >other/libdinf_cuda.so
 (LD_LIBRARY_PATH=$work/gpu other/dinf list devices) >last.out 2>&1 || fail "dinf list devices with another library"
-says last.out "was built from another revision"
+says last.out "from another revision"
 
 KINDS=child "$here/kill.sh" 5 "$tiny" 2
