@@ -17,19 +17,6 @@ int cuda_square(cudaStream_t stream, size_t n, const double *x, double *y, struc
     return LAUNCH(square, grid_elements(n), dim3(THREADS), stream, n, x, y);
 }
 
-static __global__ void scale(size_t n, double alpha, const double *x, double *y)
-{
-    GRID_LOOP (i, n)
-        y[i] = alpha * x[i];
-}
-
-int cuda_scale(cudaStream_t stream, size_t n, double alpha, const double *x, double *y, struct err *err)
-{
-    if (n == 0)
-        return 0;
-    return LAUNCH(scale, grid_elements(n), dim3(THREADS), stream, n, alpha, x, y);
-}
-
 /* One thread a row: components are few, and the rows of a warp are neighbours. */
 static __global__ void log_sum_exp(size_t n, int k, const double *offset, double *x, double *y)
 {

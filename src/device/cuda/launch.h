@@ -96,9 +96,8 @@ int cuda_augment(cudaStream_t stream, const uint8_t *pixels, int h, int w, const
 
 /* -- kernels_linalg.cu: double precision, row-major; parts of device/linalg.h -- */
 
-/* y = x^2, y = alpha x; elements; y may be x */
+/* y = x^2; elements; y may be x */
 int cuda_square(cudaStream_t stream, size_t n, const double *x, double *y, struct err *err);
-int cuda_scale(cudaStream_t stream, size_t n, double alpha, const double *x, double *y, struct err *err);
 /* y (n) = log sum_j exp(x (n, k) + offset (k) [NULL: 0]) for every row, without overflow; x becomes the
  * responsibilities, exp(x + offset - y). A row of -infinity gives y = -infinity and zeros. */
 int cuda_log_sum_exp_rows(cudaStream_t stream, int64_t n, int k, const double *offset, double *x, double *y,

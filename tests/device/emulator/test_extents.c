@@ -67,7 +67,6 @@ static void test_empty(void **state)
     OK(cuda_copy_columns(NULL, 0, PRECISION_FP32, 3, NULL, PRECISION_BF16, 8, NULL, &err));
     OK(cuda_augment(NULL, NULL, 8, 8, NULL, 0, &target, NULL, NULL, &err));
     OK(cuda_square(NULL, 0, NULL, NULL, &err));
-    OK(cuda_scale(NULL, 0, 1, NULL, NULL, &err));
     OK(cuda_log_sum_exp_rows(NULL, 0, 3, NULL, NULL, NULL, &err));
     OK(cuda_square_norms(NULL, 0, 3, NULL, NULL, &err));
     OK(cuda_nearest_tile(NULL, 3, NULL, 0, 0, 0, 3, NULL, 3, NULL, true, NULL, NULL, &err));
