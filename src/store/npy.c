@@ -293,7 +293,7 @@ int npy_write_float(const char *path, const float *data, int rank, const int64_t
     if (f == NULL)
         return err_errno(err, "cannot create %s", tmp);
     bool good = fwrite(prefix, 1, sizeof prefix, f) == sizeof prefix &&
-                fprintf(f, "%-*s\n", padded - 1, header) == padded && fwrite(data, sizeof *data, n, f) == n;
+                fprintf(f, "%-*s\n", padded - 1, header) == padded && (n == 0 || fwrite(data, sizeof *data, n, f) == n);
     if (!good)
         err_errno(err, "cannot write %s", tmp);
     if (fclose(f) != 0 && good) {
