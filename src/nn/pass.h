@@ -25,9 +25,8 @@ struct pass {
     enum pass_mode mode;
     enum precision precision;
     int n;
-    int groups;   /* equal runs of the n images that batch norm takes apart: views, whose images are neighbours (loss.h)
-                   */
-    int n_layers; /* of the network's, that run */
+    int groups;                           /* equal runs of the images with a batch norm each: views (loss.h) */
+    int n_layers;                         /* of the network's, that run */
     struct shape *shapes;                 /* (tensors) */
     void **values;                        /* (tensors) activations, or floats where a tensor is plain */
     void *(*gradients)[TENSOR_CONSUMERS]; /* (tensors) what each consumer contributes; NULL beyond */
